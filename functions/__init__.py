@@ -1,0 +1,1 @@
+"""Deployables: one folder, one identity, one set of requirements each."""

@@ -1,0 +1,19 @@
+"""The `agents` function."""
+
+import functions_framework.aio
+from fastapi import FastAPI
+from starlette.requests import Request
+
+app = FastAPI(title="Fireloom agents")
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    """Say that the function serves."""
+    return {"status": "ok", "function": "agents"}
+
+
+@functions_framework.aio.http
+async def agents(_request: Request) -> FastAPI:
+    """Answer with the application."""
+    return app

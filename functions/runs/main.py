@@ -1,0 +1,19 @@
+"""The `runs` function."""
+
+import functions_framework.aio
+from fastapi import FastAPI
+from starlette.requests import Request
+
+app = FastAPI(title="Fireloom runs")
+
+
+@app.get("/health")
+async def health() -> dict[str, str]:
+    """Say that the function serves."""
+    return {"status": "ok", "function": "runs"}
+
+
+@functions_framework.aio.http
+async def runs(_request: Request) -> FastAPI:
+    """Answer with the application."""
+    return app

@@ -1,0 +1,1 @@
+"""The local stack: emulators, functions and gateway on one machine."""

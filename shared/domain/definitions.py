@@ -1,0 +1,206 @@
+"""Agents as data: the definition that a person writes, with every key checked and none ignored."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+
+Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+
+PROVIDERS = ("google", "google-cloud", "anthropic", "anthropic-vertex", "local")
+PROVIDER_ALIASES = {"vertex-gemini": "google-cloud", "vertex-anthropic": "anthropic-vertex"}
+
+
+class Strict(BaseModel):
+    """A part of a definition: immutable, and unknown keys are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class ScriptedCall(Strict):
+    """A tool call that `local:scripted` makes."""
+
+    name: str
+    arguments: dict[str, Any] = Field(default_factory=dict)
+
+
+class ScriptedError(Strict):
+    """An error that `local:scripted` raises: before any output, or after `after_chunks` chunks."""
+
+    status: int = Field(default=503, ge=400, le=599)
+    message: str = "scripted error"
+    after_chunks: int | None = Field(default=None, ge=0)
+    times: int | None = Field(default=None, ge=1, description="Raise only on the first n requests of a run; else always.")
+
+
+class ScriptedRule(Strict):
+    """What `local:scripted` answers when the last user text (or tool result) matches `when`.
+
+    The first rule that matches answers. A rule with `calls` calls the tools first and, once their results are there,
+    streams `chunks`.
+    """
+
+    when: str = Field(default="", description="Part of the last user text, any case; empty matches always.")
+    chunks: tuple[str, ...] = ()
+    repeat: int = Field(default=1, ge=1, le=10_000, description="Stream the chunks this many times over.")
+    delay_seconds: float = Field(default=0.0, ge=0, le=60, description="Pause before each chunk.")
+    calls: tuple[ScriptedCall, ...] = ()
+    error: ScriptedError | None = None
+
+
+class ModelSpec(Strict):
+    """The model that an agent asks. In a definition also as text, `provider:model`."""
+
+    provider: Literal["google", "google-cloud", "anthropic", "anthropic-vertex", "local"]
+    model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
+    temperature: float | None = Field(default=None, ge=0, le=2)
+    top_p: float | None = Field(default=None, ge=0, le=1)
+    max_tokens: int | None = Field(default=None, ge=1, le=1_000_000)
+    seed: int | None = None
+    stop_sequences: tuple[str, ...] | None = None
+    request_timeout_seconds: float = Field(default=120.0, gt=0, le=1200)
+    script: tuple[ScriptedRule, ...] = Field(default=(), description="Only for local:scripted.")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_text_and_old_names(cls, value: Any) -> Any:  # noqa: ANN401 - raw input
+        if isinstance(value, str):
+            provider, _, model = value.partition(":")
+            value = {"provider": provider, "model": model}
+        if isinstance(value, dict):
+            old = value.get("provider")
+            return {**value, "provider": PROVIDER_ALIASES.get(old, old)}
+        return value
+
+
+class ToolUse(Strict):
+    """A tool that an agent may call. In a definition also as text, the tool's name."""
+
+    name: Name
+    enabled: bool = True
+    config: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _accept_text(cls, value: Any) -> Any:  # noqa: ANN401 - raw input
+        return {"name": value} if isinstance(value, str) else value
+
+
+class Limits(Strict):
+    """Where a run of this agent stops."""
+
+    requests: int = Field(default=50, ge=1, le=1000, description="Model requests per node.")
+    tool_calls: int = Field(default=200, ge=1, le=10_000, description="Tool calls per node.")
+    total_tokens: int | None = Field(default=None, ge=1)
+
+
+class AgentSpec(Strict):
+    """What one agent node needs to run: the self-contained part of a plan."""
+
+    name: str
+    model: ModelSpec
+    system_prompt: str = ""
+    tools: tuple[ToolUse, ...] = ()
+    limits: Limits = Limits()
+
+
+class Retry(Strict):
+    """How often a node is tried again after a retryable error, and with what back-off."""
+
+    max_attempts: int = Field(default=3, ge=1, le=20)
+    initial_seconds: float = Field(default=1.0, ge=0, le=600)
+    factor: float = Field(default=2.0, ge=1, le=10)
+    max_seconds: float = Field(default=60.0, ge=0, le=3600)
+
+
+class _Node(Strict):
+    after: tuple[NodeName, ...] = Field(default=(), description="Nodes that must end first, besides those referred to in templates.")
+    retry: Retry = Retry()
+
+
+class AgentNode(_Node):
+    """A node that runs an agent; what it leaves out it takes from the definition."""
+
+    kind: Literal["agent"]
+    prompt: str
+    model: ModelSpec | None = None
+    system_prompt: str | None = None
+    tools: tuple[ToolUse, ...] | None = None
+
+
+class ToolNode(_Node):
+    """A node that calls one tool with templated arguments; a failing tool fails the node."""
+
+    kind: Literal["tool"]
+    tool: Name
+    arguments: dict[str, Any] = Field(default_factory=dict)
+    config: dict[str, Any] = Field(default_factory=dict)
+
+
+class MapNode(_Node):
+    """A node that runs its body once for each item of a list; its output is the list of the bodies' outputs."""
+
+    kind: Literal["map"]
+    over: str = Field(description="A template that yields a list; in the body, {{ item }} and {{ index }} are defined.")
+    body: Annotated[AgentNode | ToolNode, Field(discriminator="kind")]
+
+
+class JoinNode(_Node):
+    """A node that waits for all of `after` and gathers their outputs."""
+
+    kind: Literal["join"]
+    reducer: Literal["list", "text"] = Field(default="list", description="`text` joins the outputs with blank lines.")
+
+
+GraphNode = Annotated[AgentNode | ToolNode | MapNode | JoinNode, Field(discriminator="kind")]
+
+
+class Graph(Strict):
+    """A directed acyclic graph of nodes; its output is the output of its last node, or a map of its last nodes' outputs."""
+
+    nodes: dict[NodeName, GraphNode] = Field(min_length=1, max_length=5000)
+
+
+class Permissions(Strict):
+    """Who else may see the agent."""
+
+    public: bool = False
+    shared_with: tuple[str, ...] = ()
+
+
+class AgentDefinition(Strict):
+    """An agent, whole, as its author writes it in YAML or JSON."""
+
+    schema_version: Literal[1] = 1
+    name: Name
+    display_name: str | None = Field(default=None, max_length=200)
+    description: str = Field(default="", max_length=4000)
+    version: str = Field(default="1.0.0", max_length=64, description="The author's own version tag.")
+    type: Literal["single", "graph"] = "single"
+    scope: Literal["user", "system", "marketplace"] = "user"
+    model: ModelSpec
+    system_prompt: str = Field(default="", max_length=200_000)
+    tools: tuple[ToolUse, ...] = ()
+    graph: Graph | None = None
+    workflows: dict[str, Any] = Field(default_factory=dict)
+    limits: Limits = Limits()
+    permissions: Permissions = Permissions()
+    metadata: dict[str, Any] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _graph_fits_type(self) -> Self:
+        if (self.type == "graph") != (self.graph is not None):
+            raise ValueError("type 'graph' needs 'graph', and 'graph' needs type 'graph'")
+        return self
+
+    def agent_spec(self) -> AgentSpec:
+        """The definition's own agent."""
+        return AgentSpec(
+            name=self.name,
+            model=self.model,
+            system_prompt=self.system_prompt,
+            tools=tuple(tool for tool in self.tools if tool.enabled),
+            limits=self.limits,
+        )

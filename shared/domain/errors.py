@@ -1,0 +1,194 @@
+"""Every way in which Fireloom refuses or fails, as one tree.
+
+DomainError
+├── InvalidArgument          the request is malformed; carries every fault at once
+├── FailedPrecondition       well formed, but not possible in this state
+│   └── NodeOutputTooLarge
+├── Unauthenticated
+├── PermissionDenied
+├── NotFound                 also a private thing that is not yours
+├── AlreadyExists
+│   ├── UsernameTaken
+│   ├── EmailTaken
+│   └── IdempotencyKeyReused
+├── Aborted                  a concurrent change won; reading again helps
+│   └── SessionBusy
+├── ResourceExhausted
+├── Cancelled
+├── DeadlineExceeded
+├── Unavailable
+│   └── ModelUnavailable
+└── Internal
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import ClassVar
+
+
+class Category(StrEnum):
+    """The canonical kind of an error; each has one HTTP status (`shared.edge.errors`)."""
+
+    INVALID_ARGUMENT = "invalid_argument"
+    FAILED_PRECONDITION = "failed_precondition"
+    UNAUTHENTICATED = "unauthenticated"
+    PERMISSION_DENIED = "permission_denied"
+    NOT_FOUND = "not_found"
+    ALREADY_EXISTS = "already_exists"
+    ABORTED = "aborted"
+    RESOURCE_EXHAUSTED = "resource_exhausted"
+    CANCELLED = "cancelled"
+    DEADLINE_EXCEEDED = "deadline_exceeded"
+    UNAVAILABLE = "unavailable"
+    INTERNAL = "internal"
+
+
+@dataclass(frozen=True, slots=True)
+class Fault:
+    """One thing that is wrong with an input: where, why, and what would be right."""
+
+    path: str
+    reason: str
+    suggestion: str | None = None
+
+
+class DomainError(Exception):
+    """A refusal or failure whose message is safe to show to the caller."""
+
+    category: ClassVar[Category] = Category.INTERNAL
+    code: ClassVar[str] = "internal"
+    retryable: ClassVar[bool] = False
+
+    def __init__(self, message: str, *, retry_after_seconds: float | None = None) -> None:
+        """Keep the public message and, where known, the seconds after which a retry may succeed."""
+        super().__init__(message)
+        self.message = message
+        self.retry_after_seconds = retry_after_seconds
+
+
+class InvalidArgument(DomainError):
+    """The input is malformed; `faults` lists everything that is wrong with it."""
+
+    category = Category.INVALID_ARGUMENT
+    code = "invalid_argument"
+
+    def __init__(self, message: str, faults: tuple[Fault, ...] = ()) -> None:
+        """Keep the message and the faults."""
+        super().__init__(message)
+        self.faults = faults
+
+
+class FailedPrecondition(DomainError):
+    """The request is well formed but cannot be done in the present state."""
+
+    category = Category.FAILED_PRECONDITION
+    code = "failed_precondition"
+
+
+class NodeOutputTooLarge(FailedPrecondition):
+    """A node's output does not fit into a Firestore document."""
+
+    code = "node_output_too_large"
+
+
+class Unauthenticated(DomainError):
+    """The caller has not proved who they are."""
+
+    category = Category.UNAUTHENTICATED
+    code = "unauthenticated"
+
+
+class PermissionDenied(DomainError):
+    """The caller is known and may not do this."""
+
+    category = Category.PERMISSION_DENIED
+    code = "permission_denied"
+
+
+class NotFound(DomainError):
+    """There is no such thing, or it is private and not the caller's."""
+
+    category = Category.NOT_FOUND
+    code = "not_found"
+
+
+class AlreadyExists(DomainError):
+    """The thing to be made is there already."""
+
+    category = Category.ALREADY_EXISTS
+    code = "already_exists"
+
+
+class UsernameTaken(AlreadyExists):
+    """Somebody has this username, or is registering it now."""
+
+    code = "username_taken"
+
+
+class EmailTaken(AlreadyExists):
+    """An account with this email address exists."""
+
+    code = "email_taken"
+
+
+class IdempotencyKeyReused(AlreadyExists):
+    """The idempotency key was used before with another body."""
+
+    code = "idempotency_key_reused"
+
+
+class Aborted(DomainError):
+    """A concurrent change won; read again and retry."""
+
+    category = Category.ABORTED
+    code = "aborted"
+    retryable = True
+
+
+class SessionBusy(Aborted):
+    """The session has an active run."""
+
+    code = "session_busy"
+
+
+class ResourceExhausted(DomainError):
+    """A quota, a rate limit or a bounded queue is full."""
+
+    category = Category.RESOURCE_EXHAUSTED
+    code = "resource_exhausted"
+    retryable = True
+
+
+class Cancelled(DomainError):
+    """The work was cancelled on request."""
+
+    category = Category.CANCELLED
+    code = "cancelled"
+
+
+class DeadlineExceeded(DomainError):
+    """The work took longer than its limit."""
+
+    category = Category.DEADLINE_EXCEEDED
+    code = "deadline_exceeded"
+    retryable = True
+
+
+class Unavailable(DomainError):
+    """A service that is needed does not answer at the moment."""
+
+    category = Category.UNAVAILABLE
+    code = "unavailable"
+    retryable = True
+
+
+class ModelUnavailable(Unavailable):
+    """The model's provider is down, overloaded, or broke its stream off."""
+
+    code = "model_unavailable"
+
+
+class Internal(DomainError):
+    """A defect in Fireloom; the message is hidden from callers."""

@@ -1,0 +1,60 @@
+"""What a tool is: a name, what it is for, the schema of its arguments, and what happens if it is called twice."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+from typing import Any
+
+
+class Effect(StrEnum):
+    """What a call does to the world outside its answer."""
+
+    NONE = "none"
+    IDEMPOTENT = "idempotent"
+    ONCE = "once"
+
+
+@dataclass(frozen=True, slots=True)
+class ToolSpec:
+    """A tool as a model and a definition see it.
+
+    Args:
+        name: the name in definitions and in model requests.
+        description: what it does, for the model.
+        effect: whether a call that may have happened can be repeated.
+        arguments_schema: JSON Schema of the arguments, an object.
+        config_schema: JSON Schema of the configuration in a definition, an object.
+    """
+
+    name: str
+    description: str
+    effect: Effect
+    arguments_schema: Mapping[str, Any]
+    config_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+
+
+@dataclass(frozen=True, slots=True)
+class ToolCall:
+    """A call that a model (or a plan) asks for.
+
+    Args:
+        step: number of the model response that asked, from 0.
+        call_id: the provider's id of the call, unique within a node's execution.
+        name: the tool.
+        arguments: as decoded from JSON.
+    """
+
+    step: int
+    call_id: str
+    name: str
+    arguments: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class ToolResult:
+    """What a call came to: any JSON value; where `is_error`, a message for the model about what went wrong."""
+
+    content: Any
+    is_error: bool = False

@@ -1,0 +1,108 @@
+"""The port through which a node runs an agent: model requests go out, text, responses and tool calls come back.
+
+The runner (Pydantic AI) knows models and messages; the engine knows journals, leases and segments. Neither knows the other.
+Steps count the model responses of one node execution from 0, over all attempts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+from shared.domain.definitions import AgentSpec
+from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.usage import Usage
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTurn:
+    """What to run.
+
+    Args:
+        agent: model, instructions, settings.
+        tools: the tools that the model may call.
+        prompt: the user's text of this turn.
+        history: messages of earlier turns, one JSON text each (the runner's own format).
+        recorded: messages of this turn that a former attempt journalled, in order: the prompt's request first, a model
+            response last. Empty on a first attempt. The runner goes on from there and asks for no recorded response again.
+        recorded_usage: what the recorded responses have cost.
+    """
+
+    agent: AgentSpec
+    tools: tuple[ToolSpec, ...]
+    prompt: str
+    history: tuple[str, ...] = ()
+    recorded: tuple[str, ...] = ()
+    recorded_steps: int = 0
+    recorded_usage: Usage = field(default_factory=Usage)
+
+
+@dataclass(frozen=True, slots=True)
+class StepResponse:
+    """A complete model response.
+
+    Args:
+        step: its number.
+        text: the whole text of the response.
+        calls: the tool calls it asks for; empty in a final answer.
+        messages: the messages since the last response, this response included, one JSON text each.
+        usage: tokens and cost of this response alone.
+        model_name: the model that answered.
+    """
+
+    step: int
+    text: str
+    calls: tuple[ToolCall, ...]
+    messages: tuple[str, ...]
+    usage: Usage
+    model_name: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class AgentResult:
+    """How the turn ended: the output (text, or a JSON value under an output schema)."""
+
+    output: Any
+
+
+class StepSink(Protocol):
+    """What the runner reports while it runs, awaited in order. Whatever it raises ends the run and passes through."""
+
+    async def begin(self, step: int) -> None:
+        """A model request for `step` starts; a second `begin` of a step means that the first try is void."""
+        ...
+
+    async def text(self, delta: str) -> None:
+        """The model produced more visible text in the step that began last."""
+        ...
+
+    async def respond(self, response: StepResponse) -> None:
+        """The step's response is complete; its tools have not started."""
+        ...
+
+
+class ToolCaller(Protocol):
+    """Executes the tool calls of a response, or answers them from the journal."""
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """The result of one call. Calls of one response may run concurrently."""
+        ...
+
+
+class AgentRunner(Protocol):
+    """Runs agents."""
+
+    async def run(self, turn: AgentTurn, sink: StepSink, tools: ToolCaller) -> AgentResult:
+        """Run one turn to its end.
+
+        Raises:
+            shared.domain.errors.ModelUnavailable: the provider is down, overloaded or broke off (retryable).
+            shared.domain.errors.FailedPrecondition: the model refused or is not configured.
+            shared.domain.errors.ResourceExhausted: a limit of the definition was reached.
+        """
+        ...
+
+    def history(self, prompt: str, output: str) -> Sequence[str]:
+        """Messages (JSON texts) that record a turn which no single agent answered, such as a graph's."""
+        ...

@@ -32,7 +32,7 @@ class ScriptedError(Strict):
     status: int = Field(default=503, ge=400, le=599)
     message: str = "scripted error"
     after_chunks: int | None = Field(default=None, ge=0)
-    times: int | None = Field(default=None, ge=1, description="Raise only on the first n requests of a run; else always.")
+    until_attempt: int | None = Field(default=None, ge=1, description="Raise only in the node's first n attempts.")
 
 
 class ScriptedRule(Strict):

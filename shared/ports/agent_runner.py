@@ -26,7 +26,9 @@ class AgentTurn:
         history: messages of earlier turns, one JSON text each (the runner's own format).
         recorded: messages of this turn that a former attempt journalled, in order: the prompt's request first, a model
             response last. Empty on a first attempt. The runner goes on from there and asks for no recorded response again.
+        recorded_steps: how many model responses are recorded.
         recorded_usage: what the recorded responses have cost.
+        attempt: which attempt at the node this is, from 1.
     """
 
     agent: AgentSpec
@@ -36,6 +38,7 @@ class AgentTurn:
     recorded: tuple[str, ...] = ()
     recorded_steps: int = 0
     recorded_usage: Usage = field(default_factory=Usage)
+    attempt: int = 1
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,0 +1,35 @@
+// Serves the Authentication and Cloud Tasks emulators of firebase-tools from one Node process.
+// firebase-tools' own command starts the tasks emulator only beside a Functions emulator, and takes
+// ten times as long. Usage: node emulators.mjs PROJECT HOST AUTH_PORT TASKS_PORT
+import { createRequire } from "node:module";
+
+const require = createRequire(import.meta.url);
+const requireOfTools = createRequire(require.resolve("firebase-tools/package.json"));
+const [project, host, authPort, tasksPort] = process.argv.slice(2);
+if (!project?.startsWith("demo-")) throw new Error("only a demo- project may be emulated");
+
+// Compiling the validators of each route when it is first called, not all at the start: 0.3 s instead of 4.5 s.
+const exegesis = requireOfTools("exegesis-express");
+const { middleware } = exegesis;
+exegesis.middleware = (spec, options) => middleware(spec, { ...options, lazyCompileValidationSchemas: true });
+
+const { AuthEmulator, SingleProjectMode } = require("firebase-tools/lib/emulator/auth");
+const { TaskQueueController, TasksEmulator } = require("firebase-tools/lib/emulator/tasksEmulator");
+
+// Milliseconds. The emulator's own values (1000, 1000, 0) let an idle queue sleep for a second
+// before its next dispatch, and spin a core while a task runs.
+TaskQueueController.LISTEN_TIMEOUT = 10;
+TaskQueueController.TOKEN_REFRESH_INTERVAL = 20;
+TaskQueueController.UPDATE_TIMEOUT = 2;
+
+// Other projects' administrators are served too; a client's API key always means PROJECT.
+const singleProjectMode = SingleProjectMode.NO_WARNING;
+const emulators = [
+  new AuthEmulator({ projectId: project, host, port: Number(authPort), singleProjectMode }),
+  new TasksEmulator({ host, port: Number(tasksPort) }),
+];
+await Promise.all(emulators.map((emulator) => emulator.start()));
+
+const stop = () => Promise.all(emulators.map((emulator) => emulator.stop())).finally(() => process.exit(0));
+process.on("SIGTERM", stop);
+process.on("SIGINT", stop);

@@ -1,0 +1,157 @@
+"""Starts programs with a log each, waits until they serve, and stops just those."""
+
+import ctypes
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+
+HOST = "127.0.0.1"
+_STOP_SECONDS = 10.0
+_TAIL_LINES = 20
+_PR_SET_PDEATHSIG = 1
+
+
+class PortTaken(RuntimeError):
+    """Another program listens on a port that the stack was told to use."""
+
+
+class NotReady(RuntimeError):
+    """A program ended, or did not answer in time, instead of becoming ready."""
+
+
+def check_port(port: int, setting: str) -> None:
+    """Fail early, and by name, where a port is taken.
+
+    Args:
+        port: The port on the loopback address.
+        setting: The environment variable that chooses another.
+
+    Raises:
+        PortTaken: Something listens there.
+    """
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError as error:
+            raise PortTaken(
+                f"port {port} is taken by another program: stop it, or set {setting}"
+            ) from error
+
+
+def free_port() -> int:
+    """A port on the loopback address that is free now."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+class Program:
+    """One running program, in a process group of its own, with one log file."""
+
+    def __init__(
+        self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path
+    ) -> None:
+        """Start it.
+
+        Args:
+            name: What messages call it.
+            command: The program and its arguments.
+            env: Its whole environment.
+            log: Where its output is appended.
+        """
+        self.name = name
+        self.log = log
+        log.parent.mkdir(parents=True, exist_ok=True)
+        with log.open("ab") as output:
+            self._process = subprocess.Popen(
+                list(command),
+                env=dict(env),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+                # Safe: programs are started from the main thread, before any other.
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
+            )
+
+    @property
+    def pid(self) -> int:
+        """The process id, which is also its group's."""
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        """Whether it has not ended yet."""
+        return self._process.poll() is None
+
+    def wait_until_serving(self, url: str, *, seconds: float = 60.0) -> None:
+        """Wait until a GET of the address is answered below 500.
+
+        Raises:
+            NotReady: It ended, or the time passed; the message holds the end of its log.
+        """
+        deadline = time.monotonic() + seconds
+        while not _answers(url):
+            if not self.running:
+                raise NotReady(f"{self.name} ended with {self._process.returncode}{self._tail()}")
+            if time.monotonic() > deadline:
+                raise NotReady(f"{self.name} did not answer within {seconds:.0f} s{self._tail()}")
+            time.sleep(0.02)
+
+    def kill(self) -> None:
+        """End it at once, without a chance to clean up."""
+        self._signal(signal.SIGKILL)
+        self._process.wait()
+
+    def ask_to_stop(self) -> None:
+        """Ask it to end by itself."""
+        self._signal(signal.SIGTERM)
+
+    def stop(self, *, seconds: float = _STOP_SECONDS) -> None:
+        """Ask it to end; after that many seconds, end it."""
+        self.ask_to_stop()
+        with suppress(subprocess.TimeoutExpired):
+            self._process.wait(seconds)
+        self.kill()
+
+    def _signal(self, number: signal.Signals) -> None:
+        try:
+            os.killpg(self.pid, number)
+        except ProcessLookupError:
+            return
+
+    def _tail(self) -> str:
+        lines = self.log.read_text(errors="replace").splitlines()[-_TAIL_LINES:]
+        return f"; see {self.log}:\n" + "\n".join(lines)
+
+
+def stop_all(programs: Sequence[Program]) -> None:
+    """Stop several at once, so that the slowest sets the time."""
+    for program in programs:
+        program.ask_to_stop()
+    for program in programs:
+        program.stop()
+
+
+def _end_with_parent() -> None:
+    """Let the kernel end the child when its parent dies, even by SIGKILL."""
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with urllib.request.urlopen(url, timeout=2):  # noqa: S310 - always a loopback address
+            return True
+    except urllib.error.HTTPError as answer:
+        return answer.code < 500  # noqa: PLR2004 - a refusal is an answer
+    except OSError:
+        return False

@@ -1,0 +1,167 @@
+"""What the built-in tools take: one model for each tool's arguments and one for its configuration.
+
+The descriptions are read by language models. Arguments are read leniently (a template or a model
+may send "10" for 10, or null for "not given"), configurations strictly, because people write them.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
+from pydantic_core import core_schema
+
+MAX_SEARCH_RESULTS = 50
+MAX_FOUND_PATHS = 1000
+MAX_MATCHES = 500
+MAX_ANALYSED_CHARACTERS = 100_000
+
+Path = Annotated[
+    str,
+    Field(min_length=1, max_length=1024, description="Path in the workspace, such as src/app.py."),
+]
+Glob = Annotated[str, Field(min_length=1, max_length=512)]
+Version = Annotated[int, Field(ge=1, description="Version number, from 1.")]
+
+
+class Arguments(BaseModel):
+    """The arguments of a call: unknown names are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Configuration(BaseModel):
+    """What a definition may set for a tool: unknown names and near misses of a type are faults."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+
+class FileReadArguments(Arguments):
+    """Arguments of `file_read`."""
+
+    path: Path
+    start_line: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="First line to return, from 1. Default: the first."
+    )
+    end_line: Annotated[int, Field(ge=1)] | None = Field(
+        default=None, description="Last line to return, inclusive. Default: the last."
+    )
+
+
+class FileWriteArguments(Arguments):
+    """Arguments of `file_write`."""
+
+    path: Path
+    content: str = Field(description="The whole new text of the file.")
+
+
+class GrepArguments(Arguments):
+    """Arguments of `grep`."""
+
+    pattern: str = Field(
+        min_length=1,
+        max_length=1000,
+        description="Regular expression in RE2 syntax (no look-around, no back-references), "
+        "matched within each line.",
+    )
+    glob: Glob = Field(
+        default="**",
+        description="Only files whose path matches, such as **/*.py. Default: all files.",
+    )
+    ignore_case: bool = Field(default=False, description="Match letters of either case.")
+    max_matches: int = Field(
+        default=100, ge=1, le=MAX_MATCHES, description="Stop after this many matching lines."
+    )
+
+
+class FindArguments(Arguments):
+    """Arguments of `find`."""
+
+    glob: Glob = Field(
+        default="**",
+        description="Paths to list: * and ? within a folder, ** across folders, such as "
+        "docs/**/*.md. Default: all files.",
+    )
+    limit: int = Field(
+        default=200, ge=1, le=MAX_FOUND_PATHS, description="List at most this many paths."
+    )
+
+
+class DiffArguments(Arguments):
+    """Arguments of `diff`."""
+
+    path: Path
+    other_path: Path | None = Field(
+        default=None,
+        description="The file to compare with. Default: another version of the same file.",
+    )
+    version: Version | None = Field(
+        default=None,
+        description="Version of `path`. Default: the newest if other_path is given, "
+        "else the one before.",
+    )
+    other_version: Version | None = Field(
+        default=None,
+        description="Version of the other file. Default: the newest.",
+    )
+
+
+class DocumentAnalyzerArguments(Arguments):
+    """Arguments of `document_analyzer`."""
+
+    path: Path
+    offset: int = Field(
+        default=0,
+        ge=0,
+        description="Skip this many characters of the text, to go on after a truncated answer.",
+    )
+    max_characters: int = Field(
+        default=20_000,
+        ge=1,
+        le=MAX_ANALYSED_CHARACTERS,
+        description="Return at most this many characters of the text.",
+    )
+
+
+class WebSearchArguments(Arguments):
+    """Arguments of `web_search`."""
+
+    query: str = Field(min_length=1, max_length=500, description="What to search for.")
+    max_results: Annotated[int, Field(ge=1, le=MAX_SEARCH_RESULTS)] | None = Field(
+        default=None,
+        description="Return at most this many results. Default: what the agent allows.",
+    )
+
+
+class NoConfiguration(Configuration):
+    """The configuration of a tool that has none."""
+
+
+class WebSearchConfiguration(Configuration):
+    """The configuration of `web_search`."""
+
+    max_results: int = Field(
+        default=10, ge=1, le=MAX_SEARCH_RESULTS, description="The most results of one search."
+    )
+
+
+class _PlainSchema(GenerateJsonSchema):
+    """JSON Schema as model providers like it: no nulls for what may be left out, no titles."""
+
+    def nullable_schema(self, schema: core_schema.NullableSchema) -> JsonSchemaValue:
+        return self.generate_inner(schema["schema"])
+
+    def default_schema(self, schema: core_schema.WithDefaultSchema) -> JsonSchemaValue:
+        if schema.get("default") is None:
+            return self.generate_inner(schema["schema"])
+        return super().default_schema(schema)
+
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - Pydantic's
+        return False
+
+
+def schema_of(model: type[BaseModel]) -> dict[str, Any]:
+    """The JSON Schema of a model: an object that refuses unknown names."""
+    schema = model.model_json_schema(schema_generator=_PlainSchema)
+    return {key: value for key, value in schema.items() if key not in {"title", "description"}}

@@ -1,0 +1,112 @@
+"""The built-in tools as data."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+import pytest
+
+from shared.domain.definitions import ToolUse
+from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
+from shared.domain.tools import Effect
+
+NAMES = {
+    "file_read",
+    "file_write",
+    "grep",
+    "find",
+    "diff",
+    "document_analyzer",
+    "web_search",
+}
+
+
+def test_the_built_in_tools_are_those_that_definitions_name() -> None:
+    assert set(BUILT_IN) == NAMES
+    assert all(ToolUse.model_validate(name).name == name for name in BUILT_IN)
+
+
+def test_only_file_write_has_an_effect_and_it_may_be_repeated() -> None:
+    effects = {name: spec.effect for name, spec in BUILT_IN.items()}
+
+    assert effects.pop("file_write") is Effect.IDEMPOTENT
+    assert set(effects.values()) == {Effect.NONE}
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_schemas_are_plain_json_objects_that_refuse_unknown_names(name: str) -> None:
+    spec = BUILT_IN[name]
+
+    for schema in (spec.arguments_schema, spec.config_schema):
+        assert schema["type"] == "object"
+        assert schema["additionalProperties"] is False
+        text = json.dumps(schema)
+        assert "null" not in text
+        assert '"title"' not in text
+        assert "$ref" not in text
+
+
+@pytest.mark.parametrize("name", sorted(NAMES))
+def test_every_argument_is_described_to_the_model(name: str) -> None:
+    properties: Mapping[str, Mapping[str, Any]] = BUILT_IN[name].arguments_schema["properties"]
+
+    assert all(argument.get("description") for argument in properties.values())
+
+
+@pytest.mark.parametrize(
+    ("tool", "config", "faulty"),
+    [
+        ("web_search", {}, []),
+        ("web_search", {"max_results": 10}, []),
+        ("web_search", {"max_results": 50}, []),
+        ("web_search", {"max_results": 51}, ["max_results"]),
+        ("web_search", {"max_results": 0}, ["max_results"]),
+        ("web_search", {"max_results": "10"}, ["max_results"]),
+        ("web_search", {"max_results": True}, ["max_results"]),
+        ("web_search", {"max_result": 10, "max_results": 0}, ["max_results", "max_result"]),
+        ("document_analyzer", {}, []),
+        ("file_read", {"root": "/"}, ["root"]),
+    ],
+)
+def test_configuration_is_checked_strictly(
+    tool: str, config: dict[str, Any], faulty: list[str]
+) -> None:
+    assert [fault.path for fault in config_faults(tool, config)] == faulty
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments", "faulty"),
+    [
+        ("file_read", {"path": "a.txt"}, []),
+        ("file_read", {"path": "a.txt", "start_line": "3", "end_line": None}, []),
+        ("file_read", {"path": "", "start_line": 0}, ["path", "start_line"]),
+        ("file_read", {}, ["path"]),
+        ("file_write", {"path": "a.txt"}, ["content"]),
+        ("find", {}, []),
+        ("find", {"limit": 1001}, ["limit"]),
+        ("grep", {"pattern": "x" * 1001}, ["pattern"]),
+        ("web_search", {"query": 3}, ["query"]),
+        ("web_search", {"query": "\ud800"}, ["query"]),
+        ("diff", {"path": "a", "other": "b"}, ["other"]),
+    ],
+)
+def test_arguments_are_read_leniently_and_every_fault_is_named(
+    tool: str, arguments: dict[str, Any], faulty: list[str]
+) -> None:
+    assert [fault.path for fault in argument_faults(tool, arguments)] == faulty
+
+
+def test_an_unknown_argument_is_answered_with_the_known_ones() -> None:
+    (fault,) = argument_faults("find", {"pattern": "*"})
+
+    assert fault.path == "pattern"
+    assert fault.suggestion == "Known: glob, limit."
+
+
+def test_a_fault_can_be_sent_as_json_whatever_the_argument_was_called() -> None:
+    faults = argument_faults("find", {"\udc00": 1})
+
+    assert faults
+    assert all(f"{fault.path}{fault.reason}".encode() for fault in faults)

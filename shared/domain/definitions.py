@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
 
@@ -65,13 +65,14 @@ class ModelSpec(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _accept_text_and_old_names(cls, value: Any) -> Any:  # noqa: ANN401 - raw input
+    def _accept_text_and_old_names(cls, value: Any) -> Any:
         if isinstance(value, str):
             provider, _, model = value.partition(":")
             value = {"provider": provider, "model": model}
         if isinstance(value, dict):
-            old = value.get("provider")
-            return {**value, "provider": PROVIDER_ALIASES.get(old, old)}
+            fields = cast(dict[str, Any], value)
+            old = fields.get("provider")
+            return {**fields, "provider": PROVIDER_ALIASES.get(str(old), old)}
         return value
 
 
@@ -84,7 +85,7 @@ class ToolUse(Strict):
 
     @model_validator(mode="before")
     @classmethod
-    def _accept_text(cls, value: Any) -> Any:  # noqa: ANN401 - raw input
+    def _accept_text(cls, value: Any) -> Any:
         return {"name": value} if isinstance(value, str) else value
 
 
@@ -116,7 +117,9 @@ class Retry(Strict):
 
 
 class _Node(Strict):
-    after: tuple[NodeName, ...] = Field(default=(), description="Nodes that must end first, besides those referred to in templates.")
+    after: tuple[NodeName, ...] = Field(
+        default=(), description="Nodes that must end first, besides those referred to in templates."
+    )
     retry: Retry = Retry()
 
 
@@ -158,7 +161,10 @@ GraphNode = Annotated[AgentNode | ToolNode | MapNode | JoinNode, Field(discrimin
 
 
 class Graph(Strict):
-    """A directed acyclic graph of nodes; its output is the output of its last node, or a map of its last nodes' outputs."""
+    """A directed acyclic graph of nodes.
+
+    Its output is the output of its last node, or a map of the outputs of its last nodes.
+    """
 
     nodes: dict[NodeName, GraphNode] = Field(min_length=1, max_length=5000)
 

@@ -3,7 +3,8 @@
 DomainError
 ├── InvalidArgument          the request is malformed; carries every fault at once
 ├── FailedPrecondition       well formed, but not possible in this state
-│   └── NodeOutputTooLarge
+│   ├── NodeOutputTooLarge
+│   └── DocumentTooLarge
 ├── Unauthenticated
 ├── PermissionDenied
 ├── NotFound                 also a private thing that is not yours
@@ -91,6 +92,12 @@ class NodeOutputTooLarge(FailedPrecondition):
     """A node's output does not fit into a Firestore document."""
 
     code = "node_output_too_large"
+
+
+class DocumentTooLarge(FailedPrecondition):
+    """A document, or a commit of several, is larger than Firestore takes."""
+
+    code = "document_too_large"
 
 
 class Unauthenticated(DomainError):

@@ -62,17 +62,14 @@ class GrepArguments(Arguments):
     pattern: str = Field(
         min_length=1,
         max_length=1000,
-        description="Regular expression in RE2 syntax (no look-around, no back-references), "
-        "matched within each line.",
+        description="Regular expression in RE2 syntax (no look-around, no back-references), matched within each line.",
     )
     glob: Glob = Field(
         default="**",
         description="Only files whose path matches, such as **/*.py. Default: all files.",
     )
     ignore_case: bool = Field(default=False, description="Match letters of either case.")
-    max_matches: int = Field(
-        default=100, ge=1, le=MAX_MATCHES, description="Stop after this many matching lines."
-    )
+    max_matches: int = Field(default=100, ge=1, le=MAX_MATCHES, description="Stop after this many matching lines.")
 
 
 class FindArguments(Arguments):
@@ -83,9 +80,7 @@ class FindArguments(Arguments):
         description="Paths to list: * and ? within a folder, ** across folders, such as "
         "docs/**/*.md. Default: all files.",
     )
-    limit: int = Field(
-        default=200, ge=1, le=MAX_FOUND_PATHS, description="List at most this many paths."
-    )
+    limit: int = Field(default=200, ge=1, le=MAX_FOUND_PATHS, description="List at most this many paths.")
 
 
 class DiffArguments(Arguments):
@@ -98,8 +93,7 @@ class DiffArguments(Arguments):
     )
     version: Version | None = Field(
         default=None,
-        description="Version of `path`. Default: the newest if other_path is given, "
-        "else the one before.",
+        description="Version of `path`. Default: the newest if other_path is given, else the one before.",
     )
     other_version: Version | None = Field(
         default=None,
@@ -141,9 +135,7 @@ class NoConfiguration(Configuration):
 class WebSearchConfiguration(Configuration):
     """The configuration of `web_search`."""
 
-    max_results: int = Field(
-        default=10, ge=1, le=MAX_SEARCH_RESULTS, description="The most results of one search."
-    )
+    max_results: int = Field(default=10, ge=1, le=MAX_SEARCH_RESULTS, description="The most results of one search.")
 
 
 class _PlainSchema(GenerateJsonSchema):
@@ -157,7 +149,7 @@ class _PlainSchema(GenerateJsonSchema):
             return self.generate_inner(schema["schema"])
         return super().default_schema(schema)
 
-    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ANN401, ARG002 - Pydantic's
+    def field_title_should_be_set(self, schema: Any) -> bool:  # noqa: ARG002 - Pydantic's
         return False
 
 

@@ -100,9 +100,7 @@ def _tools() -> dict[str, tuple[ToolSpec, _Shape]]:
 
 _TOOLS = _tools()
 
-BUILT_IN: Mapping[str, ToolSpec] = MappingProxyType(
-    {name: spec for name, (spec, _) in _TOOLS.items()}
-)
+BUILT_IN: Mapping[str, ToolSpec] = MappingProxyType({name: spec for name, (spec, _) in _TOOLS.items()})
 """Every tool that a definition may name, by name."""
 
 

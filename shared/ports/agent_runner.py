@@ -1,6 +1,6 @@
 """The port through which a node runs an agent: model requests go out, text, responses and tool calls come back.
 
-The runner (Pydantic AI) knows models and messages; the engine knows journals, leases and segments. Neither knows the other.
+The runner (Pydantic AI) knows models and messages; the engine knows journals, leases and segments.
 Steps count the model responses of one node execution from 0, over all attempts.
 """
 
@@ -24,8 +24,9 @@ class AgentTurn:
         tools: the tools that the model may call.
         prompt: the user's text of this turn.
         history: messages of earlier turns, one JSON text each (the runner's own format).
-        recorded: messages of this turn that a former attempt journalled, in order: the prompt's request first, a model
-            response last. Empty on a first attempt. The runner goes on from there and asks for no recorded response again.
+        recorded: messages of this turn that a former attempt journalled, in order: the prompt's request first, a
+            model response last. Empty on a first attempt. The runner goes on from there and asks for no recorded
+            response again.
         recorded_steps: how many model responses are recorded.
         recorded_usage: what the recorded responses have cost.
         attempt: which attempt at the node this is, from 1.

@@ -27,6 +27,7 @@ class TokenVerifier(Protocol):
         """The identity that an ID token proves.
 
         Raises:
-            shared.domain.errors.Unauthenticated: malformed, expired, revoked, of another project, or of a deactivated user.
+            shared.domain.errors.Unauthenticated: malformed, expired, of another project, or of a
+                deactivated user.
         """
         ...

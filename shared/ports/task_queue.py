@@ -17,7 +17,8 @@ class NodeTask:
     Args:
         run_id: the run.
         instance: the node instance.
-        cause: why this task exists: `ready`, `retry 2`, `yield 1`, `sweep 3`, `watch`. The same cause twice is one task.
+        cause: why this task exists: `ready`, `retry 2`, `yield 1`, `sweep 3`, `watch`; the same cause twice is one
+            task.
         not_before: do not deliver before this instant (a hint: a queue may ignore it, the worker checks the document).
     """
 

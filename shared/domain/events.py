@@ -1,0 +1,69 @@
+"""Events: the durable, gapless log of a session.
+
+Shape of `content`: `{"text": …}` of a person or an agent; an agent's response that asks for tools adds
+`"calls": [{"call_id", "name", "arguments_json"}]`; a tool's answer is
+`{"result": {"call_id", "name", "content_json", "is_error"}}`.
+`metadata` of an agent's event names the instance, step and try whose segments it replaces.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from shared.domain.ids import RunId, SessionId, Uid
+from shared.domain.records import render, to_json
+from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.writes import Create
+
+Author: TypeAlias = Literal["user", "agent", "tool", "system"]
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """The document `sessions/{id}/events/{seq:012}`.
+
+    Args:
+        seq: its number in the session, from 1, without gaps.
+        partial: the content is not whole: the run was cut short.
+        turn_complete: the last event of its run.
+    """
+
+    owner_uid: Uid
+    seq: int
+    run_id: RunId
+    author: Author
+    created_at: datetime
+    content: dict[str, Any] = field(default_factory=dict[str, Any])
+    metadata: dict[str, Any] = field(default_factory=dict[str, Any])
+    actions: dict[str, Any] = field(default_factory=dict[str, Any])
+    partial: bool = False
+    turn_complete: bool = False
+    error_code: str | None = None
+    error_message: str | None = None
+
+
+def event_path(session_id: SessionId, seq: int) -> str:
+    """Where an event is stored."""
+    return f"sessions/{session_id}/events/{seq:012}"
+
+
+def append(session_id: SessionId, event: Event) -> Create:
+    """The write that appends an event; it is refused if its number is taken."""
+    return Create(event_path(session_id, event.seq), render(event))
+
+
+def call_content(call: ToolCall) -> dict[str, Any]:
+    """A tool call as event content and segment part."""
+    return {"call_id": call.call_id, "name": call.name, "arguments_json": to_json(call.arguments)}
+
+
+def result_content(call: ToolCall, result: ToolResult) -> dict[str, Any]:
+    """A tool's result as event content."""
+    return {
+        "call_id": call.call_id,
+        "name": call.name,
+        "content_json": to_json(result.content),
+        "is_error": result.is_error,
+    }

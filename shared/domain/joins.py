@@ -1,0 +1,154 @@
+"""Joins: how a vertex learns that all its predecessors have ended, without reading them.
+
+Every predecessor resolves each of its edges once, in the commit that ends it: the successor's counter grows by
+`resolved` 1 and `ok` 1 or 0. A map's edge stands for one edge until it expands into n items; then `added` grows by
+n - 1 and each item resolves its own. The counter is made by the first that writes it, so a run starts with none.
+
+More than SHARD_ABOVE edges into one vertex would make its counter a hot document, so they count in shards first; the
+edge that completes a shard adds the shard's sums to the counter, once (a marker document guards it).
+Source: https://firebase.google.com/docs/firestore/best-practices (soft limit on updates of one document)
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any
+
+from shared.domain.ids import Instance, NodeId, RunId, instance_of
+from shared.domain.plans import PlanGraph, PlanNode
+from shared.domain.writes import Create, Increment, Merge, Write
+
+SHARD_ABOVE = 50
+
+
+class Readiness(Enum):
+    """What a vertex's counter says."""
+
+    WAIT = "wait"
+    FIRE = "fire"
+    SKIP = "skip"
+
+
+@dataclass(frozen=True, slots=True)
+class JoinCount:
+    """The document `runs/{run}/joins/{instance}`; absent means all zero."""
+
+    resolved: int = 0
+    ok: int = 0
+    added: int = 0
+
+    @classmethod
+    def read(cls, fields: Mapping[str, Any] | None) -> JoinCount:
+        """The counter of a document's fields, or of a commit's sums."""
+        known = fields or {}
+        return cls(known.get("resolved", 0), known.get("ok", 0), known.get("added", 0))
+
+
+def decide(in_degree: int, count: JoinCount) -> Readiness:
+    """Whether a vertex with `in_degree` edges in the plan fires: all of them must have succeeded."""
+    total = in_degree + count.added
+    if count.resolved < total:
+        return Readiness.WAIT
+    return Readiness.FIRE if count.ok >= total else Readiness.SKIP
+
+
+@dataclass(frozen=True, slots=True)
+class Shard:
+    """A part of the edges into a vertex that counts for itself: its number, and how many edges it has."""
+
+    number: int
+    size: int
+
+
+@dataclass(frozen=True, slots=True)
+class Edge:
+    """An edge that a node instance resolves when it ends.
+
+    Args:
+        successor: the vertex that waits.
+        counter: path of the successor's counter.
+        shard: where the edge counts first; None counts at the counter itself.
+        source: the map that the edge's shard belongs to.
+    """
+
+    run_id: RunId
+    successor: PlanNode
+    instance: Instance
+    source: NodeId
+    shard: Shard | None = None
+
+    @property
+    def counter(self) -> str:
+        """Path of the successor's counter."""
+        return join_path(self.run_id, self.instance)
+
+    @property
+    def path(self) -> str:
+        """Path of the document in which this edge counts."""
+        return self.counter if self.shard is None else f"{self.counter}.{self.source}.{self.shard.number}"
+
+    def is_complete(self, count: JoinCount) -> bool:
+        """Whether `count`, read at `path`, says that every edge counted there is resolved."""
+        if self.shard is not None:
+            return count.resolved >= self.shard.size
+        return decide(len(self.successor.after), count) is not Readiness.WAIT
+
+
+def join_path(run_id: RunId, instance: Instance) -> str:
+    """Where a vertex's counter is stored."""
+    return f"runs/{run_id}/joins/{instance}"
+
+
+def shard_of(index: int, count: int) -> Shard | None:
+    """The shard in which edge `index` of `count` counts; None when there are few."""
+    if count <= SHARD_ABOVE:
+        return None
+    shards = math.isqrt(count)
+    number = index % shards
+    return Shard(number, len(range(number, count, shards)))
+
+
+def needs_counter(graph: PlanGraph, node: PlanNode) -> bool:
+    """Whether a vertex counts at all: one plain predecessor fires it directly."""
+    return len(node.after) > 1 or any(graph.is_map(before) for before in node.after)
+
+
+def edges_out(
+    graph: PlanGraph, run_id: RunId, epoch: int, node: NodeId, item: tuple[int, int] | None = None
+) -> tuple[Edge, ...]:
+    """The edges that an instance of `node` resolves; `item` is the index and the count of a map's items."""
+    edges: list[Edge] = []
+    for successor in graph.successors[node]:
+        position = item or (successor.after.index(node), len(successor.after))
+        sharded = item is not None or not graph.is_map(node)
+        edges.append(
+            Edge(
+                run_id=run_id,
+                successor=successor,
+                instance=instance_of(successor.id, epoch),
+                source=node if item else NodeId(""),
+                shard=shard_of(*position) if sharded else None,
+            )
+        )
+    return tuple(edges)
+
+
+def resolve(edge: Edge, *, ok: bool) -> Merge:
+    """The write that resolves an edge."""
+    return Merge(edge.path, {"resolved": Increment(1), "ok": Increment(int(ok)), "added": Increment(0)})
+
+
+def expand(edge: Edge, items: int) -> Merge:
+    """The write by which a map of `items` replaces its one edge by theirs; with no items it resolves it."""
+    if items == 0:
+        return resolve(edge, ok=True)
+    return Merge(edge.path, {"resolved": Increment(0), "ok": Increment(0), "added": Increment(items - 1)})
+
+
+def promote(edge: Edge, shard: JoinCount) -> list[Write]:
+    """The commit that adds a complete shard to the counter; its marker makes it happen once."""
+    sums = {"resolved": Increment(shard.resolved), "ok": Increment(shard.ok), "added": Increment(0)}
+    return [Create(f"{edge.path}.done", {"resolved": shard.resolved}), Merge(edge.counter, sums)]

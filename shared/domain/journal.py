@@ -1,0 +1,102 @@
+"""The journal of a node run: what must not happen again, recorded as it happens.
+
+A response is recorded before its tools start, each tool result by itself; a tool whose effect happens once records an
+intent first. Whoever takes the node over goes on from here.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.ids import Instance, RunId
+from shared.domain.records import from_json, parse, render, to_json
+from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.usage import Usage
+from shared.domain.writes import Create
+
+_PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
+
+
+@dataclass(frozen=True, slots=True)
+class Journal:
+    """What earlier attempts recorded.
+
+    Args:
+        messages: the turn's model messages up to the last recorded response.
+        steps: how many responses are recorded.
+        results: results of tool calls, by journal id.
+        intents: journal ids of calls that may have happened.
+    """
+
+    messages: tuple[str, ...] = ()
+    steps: int = 0
+    text: str = ""
+    usage: Usage = field(default_factory=Usage)
+    results: Mapping[str, ToolResult] = field(default_factory=dict[str, ToolResult])
+    intents: frozenset[str] = frozenset()
+
+
+def journal_path(run_id: RunId, instance: Instance) -> str:
+    """The collection of a node run's journal."""
+    return f"runs/{run_id}/nodes/{instance}/journal"
+
+
+def response_id(step: int) -> str:
+    """The id of a response's entry."""
+    return f"{step:04}"
+
+
+def result_id(call: ToolCall) -> str:
+    """The id of a tool result's entry; a call id that a document id cannot hold is hashed."""
+    plain = _PLAIN.fullmatch(call.call_id)
+    name = call.call_id if plain else hashlib.sha256(call.call_id.encode()).hexdigest()[:32]
+    return f"{call.step:04}-{name}"
+
+
+def intent_id(call: ToolCall) -> str:
+    """The id of an intent's entry."""
+    return f"{result_id(call)}!"
+
+
+def record_response(journal: str, step: int, messages: Iterable[str], text: str, usage: Usage) -> Create:
+    """The write that records a response, below the collection `journal`."""
+    fields = {"kind": "response", "step": step, "messages": list(messages), "text": text, "usage": render(usage)}
+    return Create(f"{journal}/{response_id(step)}", fields)
+
+
+def record_result(journal: str, call: ToolCall, result: ToolResult) -> Create:
+    """The write that records a tool result."""
+    fields = {"kind": "result", "content_json": to_json(result.content), "is_error": result.is_error}
+    return Create(f"{journal}/{result_id(call)}", fields)
+
+
+def record_intent(journal: str, call: ToolCall) -> Create:
+    """The write that records that a call may happen from now on."""
+    return Create(f"{journal}/{intent_id(call)}", {"kind": "intent", "name": call.name})
+
+
+def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
+    """The journal of its entries (id and fields), in the order of their ids."""
+    messages: list[str] = []
+    text = ""
+    steps = 0
+    usage = Usage()
+    results: dict[str, ToolResult] = {}
+    intents: set[str] = set()
+    for entry_id, fields in entries:
+        match fields["kind"]:
+            case "response":
+                messages.extend(fields["messages"])
+                text = fields["text"]
+                steps += 1
+                usage += parse(Usage, fields["usage"])
+            case "result":
+                results[entry_id] = ToolResult(from_json(fields["content_json"]), fields["is_error"])
+                usage += Usage(tool_calls=1)
+            case _:
+                intents.add(entry_id.removesuffix("!"))
+    return Journal(tuple(messages), steps, text, usage, results, frozenset(intents))

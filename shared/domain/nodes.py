@@ -1,0 +1,97 @@
+"""A node run: one execution of one vertex of a plan, and the lease that gives the right to write for it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any, cast
+
+from shared.domain.ids import Instance, NodeId, RunId, Token, Uid
+from shared.domain.runs import Failure
+from shared.domain.states import NodeState
+from shared.domain.usage import Usage
+
+LABEL_CHARACTERS = 120
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRun:
+    """The document `runs/{run}/nodes/{instance}`, created by the claim.
+
+    Args:
+        node: the vertex in the plan.
+        index: the item's position, for an instance of a map.
+        item: a short label of the item, for people.
+        attempt: counts deliveries that took the node, from 1.
+        token: the present attempt's mark.
+        items_json: the list that a map expanded into instances.
+        not_before: a ready node must not start before.
+    """
+
+    owner_uid: Uid
+    run_id: RunId
+    instance: Instance
+    node: NodeId
+    kind: str
+    state: NodeState
+    attempt: int
+    token: Token
+    created_at: datetime
+    index: int | None = None
+    item: str | None = None
+    output_json: str | None = None
+    items_json: str | None = None
+    error: Failure | None = None
+    usage: Usage = field(default_factory=Usage)
+    not_before: datetime | None = None
+    started_at: datetime | None = None
+    completed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """What executing a node came to.
+
+    Args:
+        state: a terminal state; or `ready`, to be tried again at `not_before`.
+        output: any JSON value.
+        items: the list that a map expands to.
+        messages: the turn's model messages (JSON texts), for the session's history.
+        text: what a person reads of it: the whole answer, or what there was when it stopped.
+    """
+
+    state: NodeState
+    output: Any = None
+    items: list[Any] | None = None
+    error: Failure | None = None
+    usage: Usage = field(default_factory=Usage)
+    messages: tuple[str, ...] = ()
+    text: str = ""
+    not_before: datetime | None = None
+
+
+def node_path(run_id: RunId, instance: Instance) -> str:
+    """Where a node run is stored."""
+    return f"runs/{run_id}/nodes/{instance}"
+
+
+def nodes_path(run_id: RunId) -> str:
+    """The collection of a run's node runs."""
+    return f"runs/{run_id}/nodes"
+
+
+def lease_path(run_id: RunId, instance: Instance, attempt: int) -> str:
+    """Where the lease of an attempt is stored."""
+    return f"leases/{run_id}~{instance}~{attempt}"
+
+
+def lease_fields(run_id: RunId, instance: Instance, token: Token) -> dict[str, Any]:
+    """A fresh lease's fields, save for its `beat`."""
+    return {"run_id": run_id, "instance": instance, "token": token, "cancel": 0}
+
+
+def item_label(item: Any) -> str:
+    """At most 120 characters that tell a person which item of a map this is."""
+    fields = cast(dict[str, Any], item) if isinstance(item, dict) else {}
+    text = str(next((fields[key] for key in ("path", "name", "id", "title") if key in fields), item))  # pyright: ignore[reportUnknownArgumentType] # any JSON
+    return text if len(text) <= LABEL_CHARACTERS else text[: LABEL_CHARACTERS - 1] + "…"

@@ -1,0 +1,76 @@
+"""A session: a conversation that holds many runs, and the slot that lets one run at a time write its log."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from shared.domain.errors import ResourceExhausted
+from shared.domain.ids import AgentId, RunId, SessionId, Uid
+
+QUEUE_LIMIT = 20
+
+
+@dataclass(frozen=True, slots=True)
+class Session:
+    """The document `sessions/{id}`.
+
+    Args:
+        version: the agent version that all its runs are pinned to.
+        readers: people besides the owner who may read it.
+    """
+
+    id: SessionId
+    owner_uid: Uid
+    agent_id: AgentId
+    version: int
+    created_at: datetime
+    updated_at: datetime
+    readers: tuple[Uid, ...] = ()
+    external_session_id: str | None = None
+    title: str | None = None
+    state_json: str = "{}"
+    configuration_json: str = "{}"
+
+
+@dataclass(frozen=True, slots=True)
+class Slot:
+    """The document `slots/{session}`.
+
+    Args:
+        run_id: the run that owns the session's log now.
+        queue: runs that wait for it, in order.
+        next_seq: number of the next event.
+        next_message: number of the next model message.
+    """
+
+    run_id: RunId | None = None
+    queue: tuple[RunId, ...] = ()
+    next_seq: int = 1
+    next_message: int = 0
+
+
+def session_path(session_id: SessionId) -> str:
+    """Where a session is stored."""
+    return f"sessions/{session_id}"
+
+
+def slot_path(session_id: SessionId) -> str:
+    """Where a session's slot is stored."""
+    return f"slots/{session_id}"
+
+
+def message_path(session_id: SessionId, number: int) -> str:
+    """Where a model message is stored."""
+    return f"sessions/{session_id}/messages/{number:012}"
+
+
+def enqueue_run(slot: Slot, run_id: RunId, *, first: bool = False) -> tuple[RunId, ...]:
+    """The slot's queue with a run added, at its head if `first`.
+
+    Raises:
+        ResourceExhausted: QUEUE_LIMIT runs wait already.
+    """
+    if len(slot.queue) >= QUEUE_LIMIT:
+        raise ResourceExhausted(f"the session has {QUEUE_LIMIT} waiting runs, which is the most", retry_after_seconds=5)
+    return (run_id, *slot.queue) if first else (*slot.queue, run_id)

@@ -1,0 +1,75 @@
+"""The states of runs and nodes, and the only transitions between them."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from typing import TypeVar
+
+from shared.domain.errors import FailedPrecondition
+
+
+class RunState(StrEnum):
+    """Where a run stands."""
+
+    QUEUED = "queued"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELLED = "cancelled"
+
+
+class NodeState(StrEnum):
+    """Where a node's execution stands; `pending` is the absence of its document."""
+
+    PENDING = "pending"
+    READY = "ready"
+    RUNNING = "running"
+    WAITING = "waiting"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    SKIPPED = "skipped"
+    CANCELLED = "cancelled"
+
+
+RUN_TRANSITIONS: dict[RunState, frozenset[RunState]] = {
+    RunState.QUEUED: frozenset({RunState.RUNNING, RunState.CANCELLED, RunState.FAILED}),
+    RunState.RUNNING: frozenset({RunState.WAITING, RunState.SUCCEEDED, RunState.FAILED, RunState.CANCELLED}),
+    RunState.WAITING: frozenset({RunState.RUNNING, RunState.FAILED, RunState.CANCELLED}),
+    RunState.SUCCEEDED: frozenset(),
+    RunState.FAILED: frozenset(),
+    RunState.CANCELLED: frozenset(),
+}
+
+_ENDS = frozenset({NodeState.SUCCEEDED, NodeState.FAILED, NodeState.SKIPPED, NodeState.CANCELLED})
+
+NODE_TRANSITIONS: dict[NodeState, frozenset[NodeState]] = {
+    NodeState.PENDING: frozenset({NodeState.READY, NodeState.RUNNING}),
+    NodeState.READY: frozenset({NodeState.RUNNING}),
+    NodeState.RUNNING: frozenset({NodeState.READY, NodeState.RUNNING, NodeState.WAITING}) | _ENDS,
+    NodeState.WAITING: frozenset({NodeState.READY, NodeState.RUNNING, NodeState.FAILED, NodeState.CANCELLED}),
+    NodeState.SUCCEEDED: frozenset(),
+    NodeState.FAILED: frozenset(),
+    NodeState.SKIPPED: frozenset(),
+    NodeState.CANCELLED: frozenset(),
+}
+
+State = TypeVar("State", RunState, NodeState)
+
+
+def is_terminal(state: RunState | NodeState) -> bool:
+    """Whether nothing comes after `state`."""
+    table = RUN_TRANSITIONS if isinstance(state, RunState) else NODE_TRANSITIONS
+    return not table[state]  # type: ignore[index] # the table is chosen by the state's own type
+
+
+def change(old: State, new: State) -> State:
+    """The state `new`, if it may follow `old`.
+
+    Raises:
+        FailedPrecondition: the transition is not in the table.
+    """
+    table = RUN_TRANSITIONS if isinstance(old, RunState) else NODE_TRANSITIONS
+    if new not in table[old]:  # type: ignore[index] # as above
+        raise FailedPrecondition(f"{old} cannot become {new}")
+    return new

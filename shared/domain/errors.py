@@ -2,18 +2,23 @@
 
 DomainError
 ├── InvalidArgument          the request is malformed; carries every fault at once
+│   ├── TooLarge
+│   └── UnsupportedMediaType
 ├── FailedPrecondition       well formed, but not possible in this state
 │   ├── NodeOutputTooLarge
 │   └── DocumentTooLarge
 ├── Unauthenticated
+│   └── InvalidCredentials
 ├── PermissionDenied
+│   └── AccountDeactivated
 ├── NotFound                 also a private thing that is not yours
 ├── AlreadyExists
 │   ├── UsernameTaken
 │   ├── EmailTaken
 │   └── IdempotencyKeyReused
 ├── Aborted                  a concurrent change won; reading again helps
-│   └── SessionBusy
+│   ├── SessionBusy
+│   └── VersionMismatch
 ├── ResourceExhausted
 ├── Cancelled
 ├── DeadlineExceeded
@@ -81,6 +86,18 @@ class InvalidArgument(DomainError):
         self.faults = faults
 
 
+class TooLarge(InvalidArgument):
+    """The input has more bytes than is allowed."""
+
+    code = "too_large"
+
+
+class UnsupportedMediaType(InvalidArgument):
+    """The body has a media type that is not understood here."""
+
+    code = "unsupported_media_type"
+
+
 class FailedPrecondition(DomainError):
     """The request is well formed but cannot be done in the present state."""
 
@@ -107,11 +124,23 @@ class Unauthenticated(DomainError):
     code = "unauthenticated"
 
 
+class InvalidCredentials(Unauthenticated):
+    """What should prove the identity does not; says neither which part is wrong nor whether the account exists."""
+
+    code = "invalid_credentials"
+
+
 class PermissionDenied(DomainError):
     """The caller is known and may not do this."""
 
     category = Category.PERMISSION_DENIED
     code = "permission_denied"
+
+
+class AccountDeactivated(PermissionDenied):
+    """An administrator has deactivated the account."""
+
+    code = "account_deactivated"
 
 
 class NotFound(DomainError):
@@ -158,6 +187,12 @@ class SessionBusy(Aborted):
     """The session has an active run."""
 
     code = "session_busy"
+
+
+class VersionMismatch(Aborted):
+    """The caller changed a version that is no longer the latest."""
+
+    code = "version_mismatch"
 
 
 class ResourceExhausted(DomainError):

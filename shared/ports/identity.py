@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Protocol
 
 from shared.domain.ids import Uid
-
-Role: TypeAlias = Literal["user", "moderator", "admin"]
+from shared.domain.users import Role
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,5 +28,18 @@ class TokenVerifier(Protocol):
         Raises:
             shared.domain.errors.Unauthenticated: malformed, expired, of another project, or of a
                 deactivated user.
+        """
+        ...
+
+
+class TaskTokenVerifier(Protocol):
+    """Verifies that a request comes from the task queue or the scheduler."""
+
+    async def verify(self, token: str) -> str:
+        """The service account's email that an OIDC token proves.
+
+        Raises:
+            shared.domain.errors.Unauthenticated: malformed, expired, for another audience, or of an
+                account that is not the queue's or the scheduler's.
         """
         ...

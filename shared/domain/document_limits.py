@@ -1,7 +1,7 @@
 """What a commit must be for Firestore to take it, checked before it is sent.
 
-The emulator does not enforce every limit of production, and the memory adapter has none of its own, so both adapters ask
-here. What only a defect of ours can cause is `Internal`; what a person's input can cause says so.
+The emulator does not enforce every limit of production, and the memory adapter has none of its own,
+so both adapters ask here. What only a defect of ours can cause is `Internal`; what a person's input can cause says so.
 
 Source: https://cloud.google.com/firestore/quotas
 Source: https://cloud.google.com/firestore/docs/storage-size
@@ -100,14 +100,6 @@ def _checked_bytes(write: Write) -> int:
 
 def _check_value(value: Any, *, in_array: bool = False) -> None:
     match value:
-        case None | bool() | float() | str() | bytes():
-            return
-        case int():
-            if not -_INT64 <= value < _INT64:
-                raise InvalidArgument(f"{value} does not fit into 64 bits")
-        case datetime():
-            if value.tzinfo is None:
-                raise Internal("an instant without a time zone")
         case list() | tuple():
             if in_array:
                 raise Internal("an array directly inside an array")
@@ -117,7 +109,16 @@ def _check_value(value: Any, *, in_array: bool = False) -> None:
             for item in cast("Mapping[str, Any]", value).values():
                 _check_value(item)
         case _:
-            raise Internal(f"a {type(value).__name__} cannot be stored")
+            _check_scalar(value)
+
+
+def _check_scalar(value: Any) -> None:
+    if not isinstance(value, bool | int | float | str | bytes | datetime | None):
+        raise Internal(f"a {type(value).__name__} cannot be stored")
+    if isinstance(value, datetime) and value.tzinfo is None:
+        raise Internal("an instant without a time zone")
+    if isinstance(value, int) and not -_INT64 <= value < _INT64:
+        raise InvalidArgument(f"{value} does not fit into 64 bits")
 
 
 def _map_bytes(fields: Mapping[str, Any]) -> int:

@@ -104,31 +104,39 @@ class Emulators:
             NotReady: One of them ended, or did not serve in time.
             ProgramMissing: Java, Node or an archive is missing.
         """
-        for name in ("auth", "firestore", "pubsub", "tasks"):
-            check_port(getattr(self.ports, name), f"FIRELOOM_{name.upper()}_PORT")
-        found = find_programs()
         try:
-            firestore = self._run("firestore", _firestore_command(found, self.ports.firestore))
-            pubsub = self._run("pubsub", _pubsub_command(found, self.ports.pubsub))
-            node = self._run("auth-and-tasks", _node_command(self.project, self.ports))
-            firestore.wait_until_serving(f"http://{HOST}:{self.ports.firestore}/")
-            pubsub.wait_until_serving(f"http://{HOST}:{self.ports.pubsub}/")
-            node.wait_until_serving(f"http://{HOST}:{self.ports.auth}/")
-            node.wait_until_serving(f"http://{HOST}:{self.ports.tasks}/queueStats")
+            self.launch()
+            self.wait_until_serving()
         except BaseException:
             self.stop()
             raise
+
+    def launch(self) -> None:
+        """Start all four, without waiting."""
+        for name in ("auth", "firestore", "pubsub", "tasks"):
+            check_port(getattr(self.ports, name), f"FIRELOOM_{name.upper()}_PORT")
+        found = find_programs()
+        self._run("firestore", _firestore_command(found, self.ports.firestore))
+        self._run("pubsub", _pubsub_command(found, self.ports.pubsub))
+        self._run("auth-and-tasks", _node_command(self.project, self.ports))
+
+    def wait_until_serving(self) -> None:
+        """Wait until all that were started serve."""
+        firestore, pubsub, node = self.programs
+        firestore.wait_until_serving(f"http://{HOST}:{self.ports.firestore}/")
+        pubsub.wait_until_serving(f"http://{HOST}:{self.ports.pubsub}/")
+        node.wait_until_serving(f"http://{HOST}:{self.ports.auth}/")
+        node.wait_until_serving(f"http://{HOST}:{self.ports.tasks}/queueStats")
 
     def stop(self) -> None:
         """Stop what was started."""
         stop_all(self.programs)
         self.programs.clear()
 
-    def _run(self, name: str, command: list[str]) -> Program:
+    def _run(self, name: str, command: list[str]) -> None:
         log = self._logs / f"emulator-{name}.log"
         program = Program(f"the {name} emulator", command, env=_java_free_environment(), log=log)
         self.programs.append(program)
-        return program
 
 
 def _firestore_command(found: Programs, port: int) -> list[str]:

@@ -1,0 +1,95 @@
+"""Stages a function as a source of its own, and makes the environment that its lock describes.
+
+A staged source is what is deployed: ``functions/NAME``, ``shared``, ``requirements.txt``, and a
+one-line ``main.py``, so a module has the same name in development, in tests and in production.
+"""
+
+import argparse
+import hashlib
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+from scripts.local.paths import BUILD, ROOT
+
+
+class NoSuchFunction(ValueError):
+    """There is no folder of that name in ``functions``."""
+
+
+def function_names() -> tuple[str, ...]:
+    """All functions, in alphabetical order."""
+    return tuple(sorted(path.parent.name for path in ROOT.glob("functions/*/main.py")))
+
+
+def render_entry(name: str) -> str:
+    """The generated ``main.py`` that functions-framework loads."""
+    return f"from functions.{name}.main import {name} as {name}\n"
+
+
+def stage(name: str, into: Path = BUILD) -> Path:
+    """Build the self-contained source of a function.
+
+    Args:
+        name: The function.
+        into: The folder in which a folder of that name is made anew.
+
+    Returns:
+        The staged folder. Equal trees give equal contents.
+
+    Raises:
+        NoSuchFunction: No function has that name.
+    """
+    if name not in function_names():
+        raise NoSuchFunction(f"no function {name!r}; there are {', '.join(function_names())}")
+    target = into / name
+    shutil.rmtree(target, ignore_errors=True)
+    (target / "functions").mkdir(parents=True)
+    unwanted = shutil.ignore_patterns("__pycache__", "requirements.txt", ".*", "README.md")
+    for package in ("shared", f"functions/{name}"):
+        shutil.copytree(ROOT / package, target / package, ignore=unwanted)
+    shutil.copyfile(ROOT / "functions" / "__init__.py", target / "functions" / "__init__.py")
+    shutil.copyfile(_lock(name), target / "requirements.txt")
+    (target / "main.py").write_text(render_entry(name))
+    return target
+
+
+def environment(name: str) -> Path:
+    """The virtual environment that holds just a function's own requirements.
+
+    It is made once per content of the lock; earlier ones of the function are removed.
+    """
+    digest = hashlib.sha256(_lock(name).read_bytes()).hexdigest()[:12]
+    folder = BUILD / "environments" / f"{name}-{digest}"
+    complete = folder / ".complete"
+    if not complete.is_file():
+        for old in folder.parent.glob(f"{name}-*"):
+            shutil.rmtree(old)
+        uv = str(Path(sys.executable).with_name("uv"))
+        python = str(folder / "bin" / "python")
+        make = [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
+        install = [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
+        subprocess.run(make, check=True)
+        subprocess.run([*install, "--python", python, str(_lock(name))], check=True)
+        complete.touch()
+    return folder
+
+
+def _lock(name: str) -> Path:
+    return ROOT / "functions" / name / "requirements.txt"
+
+
+def main() -> None:
+    """Stage the functions named on the command line, or all."""
+    parser = argparse.ArgumentParser(prog="scripts/stage", description=main.__doc__)
+    parser.add_argument("name", nargs="*", help="a folder of functions/; all if none is given")
+    for name in parser.parse_args().name or function_names():
+        try:
+            print(stage(name).relative_to(ROOT))
+        except NoSuchFunction as error:
+            parser.error(str(error))
+
+
+if __name__ == "__main__":
+    main()

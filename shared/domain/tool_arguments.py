@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
+MAX_NUMBER = 1_000_000_000
 MAX_SEARCH_RESULTS = 50
 MAX_FOUND_PATHS = 1000
 MAX_MATCHES = 500
@@ -22,7 +23,8 @@ Path = Annotated[
     Field(min_length=1, max_length=1024, description="Path in the workspace, such as src/app.py."),
 ]
 Glob = Annotated[str, Field(min_length=1, max_length=512)]
-Version = Annotated[int, Field(ge=1, description="Version number, from 1.")]
+Line = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+Version = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 
 
 class Arguments(BaseModel):
@@ -41,12 +43,8 @@ class FileReadArguments(Arguments):
     """Arguments of `file_read`."""
 
     path: Path
-    start_line: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="First line to return, from 1. Default: the first."
-    )
-    end_line: Annotated[int, Field(ge=1)] | None = Field(
-        default=None, description="Last line to return, inclusive. Default: the last."
-    )
+    start_line: Line | None = Field(default=None, description="First line to return, from 1. Default: the first.")
+    end_line: Line | None = Field(default=None, description="Last line to return, inclusive. Default: the last.")
 
 
 class FileWriteArguments(Arguments):
@@ -66,7 +64,7 @@ class GrepArguments(Arguments):
     )
     glob: Glob = Field(
         default="**",
-        description="Only files whose path matches, such as **/*.py. Default: all files.",
+        description="Only files whose path matches, such as *.py or src/**. Default: all files.",
     )
     ignore_case: bool = Field(default=False, description="Match letters of either case.")
     max_matches: int = Field(default=100, ge=1, le=MAX_MATCHES, description="Stop after this many matching lines.")
@@ -77,8 +75,8 @@ class FindArguments(Arguments):
 
     glob: Glob = Field(
         default="**",
-        description="Paths to list: * and ? within a folder, ** across folders, such as "
-        "docs/**/*.md. Default: all files.",
+        description="Paths to list: * and ? stay within a folder, ** crosses folders, {a,b} is either; a pattern "
+        "without / matches in every folder. Such as *.md or docs/**/*.md. Default: all files.",
     )
     limit: int = Field(default=200, ge=1, le=MAX_FOUND_PATHS, description="List at most this many paths.")
 
@@ -108,6 +106,7 @@ class DocumentAnalyzerArguments(Arguments):
     offset: int = Field(
         default=0,
         ge=0,
+        le=MAX_NUMBER,
         description="Skip this many characters of the text, to go on after a truncated answer.",
     )
     max_characters: int = Field(

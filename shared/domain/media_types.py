@@ -1,0 +1,94 @@
+"""What kind of content a file holds, judged by its name and its bytes, the same on every machine."""
+
+from __future__ import annotations
+
+import codecs
+import mimetypes
+
+BINARY = "application/octet-stream"
+PLAIN = "text/plain"
+
+# Only Python's own table: the system's mime.types would make the answer depend on the machine.
+_BY_NAME = mimetypes.MimeTypes(filenames=())
+for _extension, _type in {
+    ".cfg": PLAIN,
+    ".docx": "application/vnd.openxmlformats-officedocument.wordprocessingml.document",
+    ".go": "text/x-go",
+    ".ini": PLAIN,
+    ".java": "text/x-java",
+    ".jsonl": "application/jsonl",
+    ".jsx": "text/javascript",
+    ".lock": PLAIN,
+    ".log": PLAIN,
+    ".markdown": "text/markdown",
+    ".md": "text/markdown",
+    ".rs": "text/x-rust",
+    ".rules": PLAIN,
+    ".sql": "application/sql",
+    ".tf": PLAIN,
+    ".toml": "application/toml",
+    ".ts": "text/typescript",
+    ".tsx": "text/typescript",
+    ".yaml": "application/yaml",
+    ".yml": "application/yaml",
+}.items():
+    _BY_NAME.add_type(_type, _extension)
+
+_TEXTUAL = frozenset(
+    {
+        "application/javascript",
+        "application/json",
+        "application/jsonl",
+        "application/sql",
+        "application/toml",
+        "application/x-csh",
+        "application/x-latex",
+        "application/x-sh",
+        "application/x-tcl",
+        "application/x-tex",
+        "application/xml",
+        "application/yaml",
+    }
+)
+_MAGIC = (
+    (b"%PDF-", "application/pdf"),
+    (b"\x89PNG\r\n\x1a\n", "image/png"),
+    (b"\xff\xd8\xff", "image/jpeg"),
+    (b"GIF8", "image/gif"),
+    (b"PK\x03\x04", "application/zip"),
+    (b"\x1f\x8b", "application/gzip"),
+)
+
+
+def decode_text(content: bytes) -> str | None:
+    """The text of a file, or None where it is binary.
+
+    Text is UTF-8, or UTF-16 with a byte order mark, without NUL characters.
+    """
+    utf16 = content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE))
+    try:
+        text = content.decode("utf-16" if utf16 else "utf-8-sig")
+    except UnicodeDecodeError:
+        return None
+    return None if "\0" in text else text
+
+
+def detect_media_type(name: str, content: bytes) -> str:
+    """The media type: what the name says, where the bytes do not contradict it."""
+    for magic, found in _MAGIC:
+        if content.startswith(magic) and (found == "application/pdf" or not _named(name)):
+            return found
+    named = _named(name)
+    if decode_text(content) is None:
+        return BINARY if named is None or is_textual(named) else named
+    return named if named is not None and is_textual(named) else PLAIN
+
+
+def is_textual(media_type: str) -> bool:
+    """Whether content of this type is text."""
+    return media_type.startswith("text/") or media_type in _TEXTUAL or media_type.endswith(("+json", "+xml"))
+
+
+def _named(name: str) -> str | None:
+    guess, encoding = _BY_NAME.guess_type(f"file:///{name}", strict=True)
+    return "application/gzip" if encoding == "gzip" else BINARY if encoding else guess

@@ -1,0 +1,102 @@
+"""What a listener knows of a run and of a session: documents in, one picture out. `web/run_view.js` is its twin."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.stream_merge import StreamMerge
+
+_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+
+
+@dataclass(slots=True)
+class NodeView:
+    """One node of a run: its document's fields (none before it arrived) and its live output."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    stream: StreamMerge = field(default_factory=StreamMerge)
+
+    @property
+    def state(self) -> str:
+        """The node's state; `pending` while there is no document."""
+        return str(self.fields.get("state", "pending"))
+
+    def take(self, fields: Mapping[str, Any]) -> None:
+        """Take in the node's document."""
+        self.fields = fields
+        if self.state == "succeeded":
+            self.stream.end(text_of(fields.get("output_json")))
+
+    def take_segment(self, fields: Mapping[str, Any]) -> None:
+        """Take in a segment of its live output."""
+        self.stream.add(fields)
+
+
+@dataclass(slots=True)
+class RunView:
+    """A run: its document's fields, and its nodes by instance."""
+
+    fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    nodes: dict[str, NodeView] = field(default_factory=dict[str, NodeView])
+
+    @property
+    def state(self) -> str:
+        """The run's state; `queued` while there is no document."""
+        return str(self.fields.get("state", "queued"))
+
+    @property
+    def ended(self) -> bool:
+        """Whether nothing comes after this."""
+        return self.state in _ENDED
+
+    def node(self, instance: str) -> NodeView:
+        """The node of that instance."""
+        return self.nodes.setdefault(instance, NodeView())
+
+    def settle(self, event: Mapping[str, Any]) -> None:
+        """Take in a session's event: an agent's replaces the segments that its metadata names."""
+        metadata = event["metadata"]
+        if event["author"] == "agent" and "instance" in metadata and "step" in metadata:
+            stream = self.node(metadata["instance"]).stream
+            stream.settle(metadata["step"], event["content"].get("text", ""))
+
+
+@dataclass(slots=True)
+class SessionView:
+    """A session: its log by number, and the run whose turn is not complete."""
+
+    events: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
+    run_id: str | None = None
+    run: RunView = field(default_factory=RunView)
+
+    @property
+    def log(self) -> list[Mapping[str, Any]]:
+        """The events in order."""
+        return [self.events[seq] for seq in sorted(self.events)]
+
+    @property
+    def live_text(self) -> str:
+        """What the agent is saying now and no event holds yet."""
+        own = [node for instance, node in self.run.nodes.items() if instance.startswith("main~")]
+        latest = [node.stream.steps[-1] for node in own[-1:] if node.stream.steps]
+        return "".join(step.text for step in latest if not step.complete)
+
+    def take(self, event: Mapping[str, Any]) -> None:
+        """Take in an event."""
+        self.events[event["seq"]] = event
+        last = self.events[max(self.events)]
+        active = None if last["turn_complete"] else last["run_id"]
+        if active != self.run_id:
+            self.run_id, self.run = active, RunView()
+        for known in self.log:
+            if known["run_id"] == active:
+                self.run.settle(known)
+
+
+def text_of(output_json: str | None) -> str:
+    """A node's output as text: a text itself, anything else as JSON."""
+    output: Any = None if output_json is None else json.loads(output_json)
+    return output if isinstance(output, str) else (output_json or "")

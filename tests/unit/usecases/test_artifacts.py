@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import asyncio
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
-from shared.domain.artifacts import INLINE_BYTES, artifact_path, version_path
+from shared.domain.artifacts import COMMIT_BYTES, INLINE_BYTES, artifact_path, version_path
 from shared.domain.errors import Aborted, Internal, InvalidArgument, Unavailable
 from shared.domain.ids import SessionId, Uid
 from shared.domain.writes import Update
@@ -124,3 +126,18 @@ async def test_the_head_holds_no_content_so_that_lists_stay_cheap(
     head = (await documents.get(artifact_path(SESSION, "a.txt"))).fields
     assert head is not None
     assert set(head) == {"owner_uid", "name", "head", "mime_type", "size_bytes", "digest", "updated_at"}
+
+
+async def test_writers_of_files_that_need_several_commits_do_not_mix_their_chunks(clock: MemoryClock) -> None:
+    documents = MemoryDocuments()
+    contents = [letter * (COMMIT_BYTES + 1) for letter in (b"a", b"b")]
+
+    stored = await asyncio.gather(
+        *(
+            put_artifact(documents, clock, NewArtifact(SESSION, Uid("ada"), "big", content, "ada"))
+            for content in contents
+        )
+    )
+
+    found = [(await get_artifact(documents, SESSION, "big", one.head.head)).content for one in stored]
+    assert found == contents

@@ -1,0 +1,1 @@
+"""Identity Platform: accounts, ID tokens and the tokens of blocking hooks."""

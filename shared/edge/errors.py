@@ -17,6 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from shared.domain.errors import Category, DomainError, Fault, InvalidArgument
+from shared.domain.suggestions import plain
 from shared.edge.logs import current_request, logger
 
 PROBLEM_MEDIA_TYPE = "application/problem+json"
@@ -138,7 +139,7 @@ def _fault_of(found: Mapping[str, Any]) -> Fault:
         return Fault(path="", reason=f"not valid JSON: {found['ctx']['error']} at character {parts[-1]}")
     if parts and parts[0] == "body":
         parts = parts[1:]
-    return Fault(path=".".join(parts), reason=str(found["msg"]).removeprefix("Value error, "))
+    return Fault(path=".".join(parts), reason=plain(str(found["msg"])))
 
 
 def _render_fault(fault: Fault) -> dict[str, str | None]:

@@ -144,7 +144,7 @@ async def test_all_faults_of_a_request_come_at_once(client: httpx.AsyncClient) -
     assert answer.status_code == 400
     faults = {fault["path"]: fault["reason"] for fault in answer.json()["faults"]}
     assert set(faults) == {"query.limit", "name", "size"}
-    assert faults["name"] == "Field required"
+    assert faults["name"] == "is missing"
 
 
 async def test_broken_json_is_a_fault_that_says_where(client: httpx.AsyncClient) -> None:

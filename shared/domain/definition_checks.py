@@ -1,0 +1,230 @@
+"""Whether what a definition refers to exists: tools and their configuration, nodes, templates.
+
+The checks read the author's own text as far as it has the right form, so that they find what is
+wrong besides faults of form.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from typing import Any, TypeVar, cast
+
+from pydantic import TypeAdapter, ValidationError
+
+from shared.domain.definitions import (
+    AgentNode,
+    GraphNode,
+    JoinNode,
+    MapNode,
+    ModelSpec,
+    ToolNode,
+    ToolUse,
+)
+from shared.domain.errors import Fault
+from shared.domain.plans import predecessors
+from shared.domain.suggestions import closest, plain
+from shared.domain.templates import malformed, references
+from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
+
+T = TypeVar("T")
+_NODE: TypeAdapter[GraphNode] = TypeAdapter(GraphNode)
+_LOCAL_MODELS = ("extractive", "scripted")
+_RESERVED = ("input", "item", "index")
+MAX_TAGS = 20
+
+
+def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Everything in a definition that refers to nothing, or does not fit what it refers to."""
+    if raw.get("type") == "graph" and raw.get("graph") is None:
+        yield Fault("graph", "is missing: a definition of type 'graph' has one")
+    if raw.get("type") != "graph" and raw.get("graph") is not None:
+        yield Fault("type", "must be graph, since there is a 'graph'", "graph")
+    yield from _model_faults("model", raw.get("model"))
+    yield from _tool_list_faults("tools", raw.get("tools"))
+    graph = _fields(_fields(raw).get("graph"))
+    yield from _graph_faults(_fields(graph.get("nodes")))
+    for name, workflow in _fields(raw.get("workflows")).items():
+        yield from _workflow_faults(f"workflows.{name}", workflow)
+    yield from _metadata_faults(_fields(raw.get("metadata")))
+
+
+def _graph_faults(raw_nodes: Mapping[str, Any]) -> Iterator[Fault]:
+    nodes: dict[str, GraphNode] = {}
+    for name, raw in raw_nodes.items():
+        node = _parsed(_NODE, raw)
+        if node is not None:
+            nodes[name] = node
+    for name, raw in raw_nodes.items():
+        path = f"graph.nodes.{name}"
+        if name in _RESERVED:
+            yield Fault(path, f"'{name}' means something else in templates; choose another name")
+        fields = _fields(raw)
+        for place, agent in ((path, fields), (f"{path}.body", _fields(fields.get("body")))):
+            yield from _model_faults(f"{place}.model", agent.get("model"))
+            yield from _tool_list_faults(f"{place}.tools", agent.get("tools"))
+        if name in nodes:
+            yield from _node_faults(path, name, nodes[name], raw_nodes)
+    yield from _cycle_faults(nodes)
+
+
+def _node_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _after_faults(f"{path}.after", name, node, names)
+    match node:
+        case JoinNode():
+            if not node.after:
+                yield Fault(f"{path}.after", "a join must name the nodes that it waits for")
+        case AgentNode():
+            yield from _template_faults(f"{path}.prompt", name, node.prompt, names)
+        case ToolNode():
+            yield from _tool_node_faults(path, name, node, names)
+        case MapNode():
+            yield from _map_faults(path, name, node, names)
+
+
+def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]) -> Iterator[Fault]:
+    for position, before in enumerate(node.after):
+        if before == name:
+            yield Fault(f"{path}.{position}", "a node cannot wait for itself")
+        elif before not in names:
+            yield Fault(f"{path}.{position}", f"there is no node '{before}'", closest(before, names))
+
+
+def _map_faults(path: str, name: str, node: MapNode, names: Mapping[str, Any]) -> Iterator[Fault]:
+    over = node.over.strip()
+    if not (over.startswith("{{") and over.endswith("}}") and over.count("{{") == 1):
+        example = next(iter(references(node.over)), "list_files")
+        suggestion = f"{{{{ {example}.output }}}}"
+        yield Fault(f"{path}.over", "must be one placeholder, which yields a list", suggestion)
+    else:
+        yield from _template_faults(f"{path}.over", name, node.over, names)
+    inside = {**names, "item": None, "index": None}
+    body = node.body
+    if body.after:
+        yield Fault(f"{path}.body.after", "belongs to the map, not to its body", f"{path}.after")
+    if isinstance(body, AgentNode):
+        yield from _template_faults(f"{path}.body.prompt", name, body.prompt, inside)
+    else:
+        yield from _tool_node_faults(f"{path}.body", name, body, inside)
+
+
+def _tool_node_faults(path: str, name: str, node: ToolNode, names: Mapping[str, Any]) -> Iterator[Fault]:
+    yield from _template_faults(f"{path}.arguments", name, node.arguments, names)
+    yield from _tool_faults(f"{path}.tool", f"{path}.config", node.tool, node.config)
+    spec = BUILT_IN.get(node.tool)
+    if spec is None:
+        return
+    fixed = {key: value for key, value in node.arguments.items() if not references(value)}
+    properties: Mapping[str, Any] = spec.arguments_schema.get("properties", {})
+    for fault in argument_faults(node.tool, fixed):
+        first = fault.path.partition(".")[0]
+        if first in node.arguments and first not in fixed:
+            continue  # its value is known only in the run
+        known = closest(first, properties) if first not in properties else None
+        yield Fault(f"{path}.arguments.{fault.path}", plain(fault.reason), known)
+    for key in node.arguments.keys() - fixed.keys() - properties.keys():
+        yield Fault(f"{path}.arguments.{key}", "is not an argument", closest(key, properties))
+
+
+def _template_faults(path: str, name: str, template: Any, names: Mapping[str, Any]) -> Iterator[Fault]:
+    for placeholder in malformed(template):
+        yield Fault(path, f"{placeholder} is not a path", "{{ node.output }}")
+    for root in references(template):
+        if root == name:
+            yield Fault(path, f"{{{{ {root} }}}} refers to the node itself")
+        elif root in _RESERVED and root not in names:
+            if root != "input":
+                yield Fault(path, f"{{{{ {root} }}}} is defined only in the body of a map")
+        elif root not in names:
+            known = (*names, "input")
+            reason = f"{{{{ {root} }}}} refers to no node and not to the input"
+            yield Fault(path, reason, closest(root, known))
+
+
+def _cycle_faults(nodes: Mapping[str, GraphNode]) -> Iterator[Fault]:
+    waits = {
+        name: [before for before in predecessors(name, node, dict(nodes)) if before != name]
+        for name, node in nodes.items()
+    }
+    try:
+        TopologicalSorter(waits).prepare()
+    except CycleError as error:
+        cycle = " → ".join(reversed(cast("list[str]", error.args[1])))
+        yield Fault("graph.nodes", f"the nodes wait for each other: {cycle}")
+
+
+def _tool_list_faults(path: str, raw: Any) -> Iterator[Fault]:
+    seen: set[str] = set()
+    for position, item in enumerate(_items(raw)):
+        use = _parsed(_USE, item)
+        if use is None:
+            continue
+        place = f"{path}.{position}"
+        short = isinstance(item, str)
+        yield from _tool_faults(place if short else f"{place}.name", f"{place}.config", use.name, use.config)
+        if use.name in seen:
+            yield Fault(place, f"the tool '{use.name}' is listed twice")
+        seen.add(use.name)
+
+
+def _tool_faults(path: str, config_path: str, name: str, config: Mapping[str, Any]) -> Iterator[Fault]:
+    spec = BUILT_IN.get(name)
+    if spec is None:
+        yield Fault(path, f"there is no tool '{name}'", closest(name, BUILT_IN))
+        return
+    properties: Mapping[str, Any] = spec.config_schema.get("properties", {})
+    for fault in config_faults(name, config):
+        first = fault.path.partition(".")[0]
+        known = closest(first, properties) if first not in properties else None
+        yield Fault(f"{config_path}.{fault.path}", plain(fault.reason), known)
+
+
+def _model_faults(path: str, raw: Any) -> Iterator[Fault]:
+    model = _parsed(_MODEL, raw)
+    if model is None:
+        return
+    place = path if isinstance(raw, str) else f"{path}.model"
+    if model.provider == "local" and model.model not in _LOCAL_MODELS:
+        prefix = "local:" if isinstance(raw, str) else ""
+        found = closest(model.model, _LOCAL_MODELS) or "extractive"
+        yield Fault(place, f"there is no local model '{model.model}'", f"{prefix}{found}")
+    if model.script and (model.provider, model.model) != ("local", "scripted"):
+        yield Fault(f"{path}.script", "only local:scripted plays a script")
+
+
+def _workflow_faults(path: str, raw: Any) -> Iterator[Fault]:
+    for position, step in enumerate(_items(_fields(raw).get("steps"))):
+        tool = _fields(step).get("tool")
+        if isinstance(tool, str) and tool not in BUILT_IN:
+            where = f"{path}.steps.{position}.tool"
+            yield Fault(where, f"there is no tool '{tool}'", closest(tool, BUILT_IN))
+
+
+def _metadata_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    tags = raw.get("tags", [])
+    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in _items(tags)):
+        yield Fault("metadata.tags", "must be a list of texts")
+    elif len(_items(tags)) > MAX_TAGS:
+        yield Fault("metadata.tags", f"must be {MAX_TAGS} at most")
+    if not isinstance(raw.get("category", ""), str):
+        yield Fault("metadata.category", "must be text")
+
+
+_USE = TypeAdapter(ToolUse)
+_MODEL = TypeAdapter(ModelSpec)
+
+
+def _parsed(kind: TypeAdapter[T], raw: Any) -> T | None:
+    """The value of the right form, or None: what is wrong with the form is told elsewhere."""
+    try:
+        return kind.validate_python(raw)
+    except ValidationError:
+        return None
+
+
+def _fields(raw: Any) -> Mapping[str, Any]:
+    return cast("Mapping[str, Any]", raw) if isinstance(raw, dict) else {}
+
+
+def _items(raw: Any) -> list[Any]:
+    return cast("list[Any]", raw) if isinstance(raw, list) else []

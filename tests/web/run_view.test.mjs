@@ -1,0 +1,55 @@
+// What the web client makes of a run's and a session's documents.
+import assert from "node:assert/strict";
+import { test } from "node:test";
+
+import { RunView, SessionView } from "../../web/run_view.js";
+
+const event = (seq, author, text, more = {}) => ({
+  seq, run_id: "r1", author, content: { text }, metadata: {}, partial: false, turn_complete: false, ...more,
+});
+const segment = (step, text) => ({ step, try: 0, n: 0, rev: 0, start: 0, text, parts: [], final: false });
+
+test("a run ends when the server says so, not when the cache does", () => {
+  const view = new RunView();
+  view.take({ owner_uid: "ann", session_id: "s", state: "succeeded" }, true);
+  assert.deepEqual([view.state, view.ended], ["succeeded", false]);
+  view.take({ owner_uid: "ann", session_id: "s", state: "succeeded" }, false);
+  assert.equal(view.ended, true);
+});
+
+test("a node of which only segments are known is pending", () => {
+  const view = new RunView();
+  view.node("review[3]~0").stream.add(segment(0, "Hel"));
+  assert.deepEqual([view.node("review[3]~0").state, view.node("review[3]~0").stream.text], ["pending", "Hel"]);
+});
+
+test("a node's output is shown as text, or as JSON where it is none", () => {
+  const view = new RunView();
+  view.node("a~0").take({ node: "a", state: "succeeded", attempt: 1, output_json: '"fine"' }, false);
+  view.node("b~0").take({ node: "b", state: "succeeded", attempt: 1, output_json: '["x"]' }, false);
+  assert.deepEqual([view.node("a~0").stream.text, view.node("b~0").stream.text], ["fine", '["x"]']);
+});
+
+test("a session shows the live text until the event that holds it arrives", () => {
+  const view = new SessionView();
+  view.take(event(1, "user", "Hello?"), false);
+  assert.equal(view.runId, "r1");
+  view.run.node("main~0").stream.add(segment(0, "Hi th"));
+  assert.equal(view.liveText, "Hi th");
+  view.take(event(2, "agent", "Hi there", { metadata: { instance: "main~0", step: 0 } }), false);
+  assert.equal(view.liveText, "");
+  view.run.node("main~0").stream.add(segment(1, "And"));
+  assert.equal(view.liveText, "And");
+  view.take(event(3, "agent", "And bye", { turn_complete: true, metadata: { instance: "main~0", step: 1 } }), false);
+  assert.deepEqual([view.liveText, view.runId], ["", null]);
+  assert.deepEqual(view.events.map(({ content }) => content.text), ["Hello?", "Hi there", "And bye"]);
+});
+
+test("the next turn starts with an empty preview", () => {
+  const view = new SessionView();
+  view.take(event(1, "user", "One"), false);
+  view.run.node("main~0").stream.add(segment(0, "first"));
+  view.take(event(2, "agent", "first!", { turn_complete: true }), false);
+  view.take(event(3, "user", "Two", { run_id: "r2" }), false);
+  assert.deepEqual([view.runId, view.liveText], ["r2", ""]);
+});

@@ -1,0 +1,145 @@
+// What a page knows of a run and of a session: documents in, one picture out. Knows nothing of Firestore.
+import { StreamMerge } from "./stream_merge.js";
+
+/** @typedef {import("./stream_merge.js").Segment} Segment */
+/** @typedef {import("./stream_merge.js").StepView} StepView */
+/** @typedef {"queued" | "running" | "waiting" | "succeeded" | "failed" | "cancelled"} RunState */
+/** @typedef {"pending" | "ready" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled"} NodeState */
+
+/**
+ * The fields of `runs/{id}` that a page may want; there are more (shared/domain/runs.py).
+ * @typedef {{owner_uid: string, session_id: string, state: RunState, output_json?: string | null}} RunFields
+ */
+/**
+ * The fields of `runs/{id}/nodes/{instance}` that a page may want (shared/domain/nodes.py).
+ * @typedef {{node: string, state: NodeState, attempt: number, output_json?: string | null}} NodeFields
+ */
+/**
+ * The document `sessions/{id}/events/{seq}` (shared/domain/events.py).
+ * @typedef {object} SessionEvent
+ * @property {number} seq
+ * @property {string} run_id
+ * @property {"user" | "agent" | "tool" | "system"} author
+ * @property {{text?: string} & Record<string, unknown>} content
+ * @property {{instance?: string, step?: number} & Record<string, unknown>} metadata
+ * @property {boolean} partial
+ * @property {boolean} turn_complete
+ * @property {string | null} [error_code]
+ * @property {string | null} [error_message]
+ */
+
+const ENDED = new Set(["succeeded", "failed", "cancelled"]);
+
+/**
+ * A node's output as text: a text itself, anything else as JSON.
+ * @param {string | null | undefined} json
+ */
+const textOf = (json) => {
+  if (json === null || json === undefined) return "";
+  const output = JSON.parse(json);
+  return typeof output === "string" ? output : json;
+};
+
+/** One node of a run: its document's fields, once it arrived, and its live output. */
+export class NodeView {
+  /** @type {NodeFields | null} */
+  fields = null;
+  stream = new StreamMerge();
+
+  /** @returns {NodeState} `pending` while there is no document. */
+  get state() {
+    return this.fields?.state ?? "pending";
+  }
+
+  /**
+   * @param {NodeFields} fields
+   * @param {boolean} cached
+   */
+  take(fields, cached) {
+    this.fields = fields;
+    if (fields.state === "succeeded") this.stream.end(textOf(fields.output_json), cached);
+  }
+}
+
+/** A run: its document's fields, once it arrived, and its nodes by instance. */
+export class RunView {
+  /** @type {RunFields | null} */
+  fields = null;
+  /** @type {Map<string, NodeView>} */
+  nodes = new Map();
+  #confirmed = false;
+
+  /** @returns {RunState} `queued` while there is no document. */
+  get state() {
+    return this.fields?.state ?? "queued";
+  }
+
+  /** Whether nothing comes after this; what only the cache says does not count. */
+  get ended() {
+    return this.#confirmed && ENDED.has(this.state);
+  }
+
+  /**
+   * @param {RunFields} fields
+   * @param {boolean} cached
+   */
+  take(fields, cached) {
+    this.fields = fields;
+    this.#confirmed = !cached;
+  }
+
+  /** @param {string} instance */
+  node(instance) {
+    const known = this.nodes.get(instance) ?? new NodeView();
+    this.nodes.set(instance, known);
+    return known;
+  }
+
+  /**
+   * Takes in a session's event: an agent's replaces the segments that its metadata names.
+   * @param {SessionEvent} event
+   * @param {boolean} cached
+   */
+  settle({ author, metadata: { instance, step }, content }, cached) {
+    if (author !== "agent" || instance === undefined || step === undefined) return;
+    this.node(instance).stream.settle(step, content.text ?? "", cached);
+  }
+}
+
+/** A session: its log, and the run whose turn is not complete. */
+export class SessionView {
+  /** @type {Map<number, {event: SessionEvent, cached: boolean}>} */
+  #events = new Map();
+  /** @type {string | null} The run whose turn is not complete. */
+  runId = null;
+  run = new RunView();
+
+  /** @returns {SessionEvent[]} The log, in order. */
+  get events() {
+    return [...this.#events.values()].map(({ event }) => event).sort((a, b) => a.seq - b.seq);
+  }
+
+  /** What the agent is saying now and no event holds yet. */
+  get liveText() {
+    const own = [...this.run.nodes].filter(([instance]) => instance.startsWith("main~"));
+    const latest = own.at(-1)?.[1].stream.steps.at(-1);
+    return latest && !latest.complete ? latest.text : "";
+  }
+
+  /**
+   * @param {SessionEvent} event
+   * @param {boolean} cached
+   */
+  take(event, cached) {
+    this.#events.set(event.seq, { event, cached });
+    const last = this.#events.get(Math.max(...this.#events.keys()));
+    const active = last && !last.event.turn_complete ? last.event.run_id : null;
+    if (active !== this.runId) {
+      this.runId = active;
+      this.run = new RunView();
+    }
+    for (const known of this.#events.values()) {
+      if (known.event.run_id === active) this.run.settle(known.event, known.cached);
+    }
+  }
+}

@@ -15,7 +15,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.domain.errors import DocumentTooLarge, Internal, InvalidArgument
-from shared.domain.writes import Delete, Fields, Increment, ServerTime, Update, Write
+from shared.domain.writes import Create, Delete, Fields, Increment, Merge, ServerTime, Update, Write
 
 MAX_WRITES = 500
 MAX_DOCUMENT_BYTES = 1_048_576
@@ -41,10 +41,12 @@ def check_commit(writes: Sequence[Write]) -> None:
     Raises:
         DocumentTooLarge: a document exceeds 1 MiB, or the commit 10 MiB.
         InvalidArgument: a document's id or a text cannot be stored.
-        Internal: too many writes, an array in an array, a type that is none of `Fields`.
+        Internal: too many writes, writes that contradict each other, an array in an array, a type that is none of
+            `Fields`.
     """
     if len(writes) > MAX_WRITES:
         raise Internal(f"a commit of {len(writes)} writes; {MAX_WRITES} are the most")
+    _check_consistency(writes)
     total = sum(_checked_bytes(write) for write in writes)
     if total > MAX_COMMIT_BYTES:
         raise DocumentTooLarge(f"{total:,} bytes in one commit; {MAX_COMMIT_BYTES:,} are the most")
@@ -84,6 +86,28 @@ def check_path(path: str) -> None:
             raise InvalidArgument(f"{part!r} cannot be an id")
 
 
+def _check_consistency(writes: Sequence[Write]) -> None:
+    """Firestore refuses a commit whose writes to one document cannot all hold, whatever is stored."""
+    exists: dict[str, bool] = {}
+    seen: dict[str, datetime | None] = {}
+    for write in writes:
+        known, condition = exists.get(write.path), _seen(write)
+        if known is not None:
+            contradicts = isinstance(write, Create) if known else _needs_document(write)
+            if contradicts or (condition is not None and condition != seen[write.path]):
+                raise Internal(f"writes to {write.path!r} contradict each other")
+        exists[write.path] = not isinstance(write, Delete)
+        seen.setdefault(write.path, condition)
+
+
+def _seen(write: Write) -> datetime | None:
+    return write.seen if isinstance(write, Update | Delete) else None
+
+
+def _needs_document(write: Write) -> bool:
+    return isinstance(write, Update) or (isinstance(write, Delete) and (write.must_exist or write.seen is not None))
+
+
 def _checked_bytes(write: Write) -> int:
     check_path(write.path)
     if isinstance(write, Delete):
@@ -93,8 +117,8 @@ def _checked_bytes(write: Write) -> int:
             raise Internal(f"{name!r} cannot be the name of a field")
         if not isinstance(value, ServerTime | Increment):
             _check_value(value)
-    if isinstance(write, Update) and not write.fields:
-        raise Internal(f"an update of {write.path!r} that names no field")
+    if isinstance(write, Update | Merge) and not write.fields:
+        raise Internal(f"a change of {write.path!r} that names no field")
     return check_size(write.path, write.fields)
 
 

@@ -105,8 +105,9 @@ class MemoryDocuments:
                 self._documents[path] = document
 
     def _apply(self, write: Write, staged: dict[str, _Document | None], instant: datetime) -> dict[str, int]:
-        present = staged[write.path] if write.path in staged else self._documents.get(write.path)
-        _check_condition(write, present)
+        original = self._documents.get(write.path)
+        present = staged.get(write.path, original)
+        _check_condition(write, present, original)
         if isinstance(write, Delete):
             staged[write.path] = None
             return {}
@@ -117,18 +118,20 @@ class MemoryDocuments:
         return sums
 
 
-def _check_condition(write: Write, present: _Document | None) -> None:
+def _check_condition(write: Write, present: _Document | None, original: _Document | None) -> None:
+    holds, seen = True, None
     match write:
         case Create():
             holds = present is None
-        case Put() | Merge():
-            holds = True
         case Update():
-            holds = present is not None and write.seen in {None, present.update_time}
+            holds, seen = present is not None, write.seen
         case Delete():
-            holds = not (write.must_exist or write.seen) or present is not None
-            holds = holds and (present is None or write.seen in {None, present.update_time})
-    if not holds:
+            holds, seen = present is not None or not write.must_exist, write.seen
+        case Put() | Merge():
+            pass
+    # What the writer saw is what was there before this commit, also for its second write to the document.
+    unchanged = seen is None or (original is not None and original.update_time == seen)
+    if not (holds and unchanged):
         raise CommitRefused(f"{type(write).__name__} {write.path}")
 
 

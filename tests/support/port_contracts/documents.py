@@ -189,12 +189,45 @@ class CommitContract:
         await documents.commit([Delete(path), Create(path, {"n": 0})])
         assert await fields_of(documents, path) == {"n": 0}
 
-    async def test_a_commit_sees_its_own_earlier_writes_in_its_conditions(self, documents: Documents, at: str) -> None:
+    @pytest.mark.parametrize(
+        ("first", "second"),
+        [
+            (Create("a", {}), Create("a", {})),
+            (Put("a", {}), Create("a", {})),
+            (Delete("a"), Update("a", {"n": 1})),
+            (Delete("a"), Delete("a", must_exist=True)),
+            (Put("a", {}), Update("a", {"n": 1}, seen=LONG_AGO)),
+            (Update("a", {"n": 1}), Delete("a", seen=LONG_AGO)),
+        ],
+    )
+    @pytest.mark.parametrize("stored", [[], [Create("a", {"n": 0})]], ids=["missing", "present"])
+    async def test_writes_that_contradict_each_other_are_a_defect(
+        self, documents: Documents, at: str, first: Write, second: Write, stored: list[Write]
+    ) -> None:
+        await documents.commit([replace(write, path=f"{at}/a") for write in stored])
+        with pytest.raises(Internal):
+            await documents.commit([replace(write, path=f"{at}/a") for write in (first, second)])
+        assert await fields_of(documents, f"{at}/a") == ({"n": 0} if stored else None)
+
+    async def test_two_writes_may_both_name_what_was_seen(self, documents: Documents, at: str) -> None:
+        await documents.commit([Create(f"{at}/a", {"n": 1})])
+        seen = (await documents.get(f"{at}/a")).update_time
+        both: list[Write] = [Update(f"{at}/a", {name: 1}, seen=seen) for name in ("x", "y")]
+        await documents.commit(both)
         with pytest.raises(CommitRefused):
-            await documents.commit([Create(f"{at}/a", {}), Create(f"{at}/a", {})])
-        with pytest.raises(CommitRefused):
-            await documents.commit([Put(f"{at}/a", {}), Delete(f"{at}/a"), Update(f"{at}/a", {"n": 1})])
-        assert not (await documents.get(f"{at}/a")).exists
+            await documents.commit(both)
+        assert await fields_of(documents, f"{at}/a") == {"n": 1, "x": 1, "y": 1}
+
+    async def test_a_map_can_be_emptied(self, documents: Documents, at: str) -> None:
+        await documents.commit([Create(f"{at}/{name}", {"map": {"n": 1}, "kept": 1}) for name in "mu"])
+        await documents.commit([Merge(f"{at}/m", {"map": {}}), Update(f"{at}/u", {"map": {}})])
+        snapshots = await documents.get_many([f"{at}/m", f"{at}/u"])
+        assert [snapshot.fields for snapshot in snapshots] == [{"map": {}, "kept": 1}] * 2
+
+    @pytest.mark.parametrize("write", [Merge("a", {}), Update("a", {})])
+    async def test_a_change_names_at_least_one_field(self, documents: Documents, at: str, write: Write) -> None:
+        with pytest.raises(Internal):
+            await documents.commit([replace(write, path=f"{at}/a")])
 
     async def test_update_times_grow_and_are_one_for_a_commit(self, documents: Documents, at: str) -> None:
         await documents.commit([Create(f"{at}/a", {"n": 1}), Create(f"{at}/b", {"n": 1})])

@@ -42,9 +42,7 @@ def check_port(port: int, setting: str) -> None:
         try:
             probe.bind((HOST, port))
         except OSError as error:
-            raise PortTaken(
-                f"port {port} is taken by another program: stop it, or set {setting}"
-            ) from error
+            raise PortTaken(f"port {port} is taken by another program: stop it, or set {setting}") from error
 
 
 def free_port() -> int:
@@ -57,9 +55,7 @@ def free_port() -> int:
 class Program:
     """One running program, in a process group of its own, with one log file."""
 
-    def __init__(
-        self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path
-    ) -> None:
+    def __init__(self, name: str, command: Sequence[str], *, env: Mapping[str, str], log: Path) -> None:
         """Start it.
 
         Args:

@@ -2,6 +2,7 @@
 
 import json
 import sys
+from collections.abc import Iterable
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -110,11 +111,18 @@ class Stack:
         """
         self.functions[name].wait_until_serving(f"{self.settings.ports.addresses[name]}/health")
 
-    def restart_function(self, name: str) -> None:
-        """Replace a function's process by one with the code as it is now."""
-        self.functions[name].stop()
-        self.start_function(name)
-        self.wait_for_function(name)
+    def restart_functions(self, names: Iterable[str]) -> None:
+        """Replace functions' processes by ones with the code as it is now.
+
+        Raises:
+            NotReady: One ended, or did not serve in time; all were started.
+        """
+        names = tuple(names)
+        stop_all([self.functions[name] for name in names])
+        for name in names:
+            self.start_function(name)
+        for name in names:
+            self.wait_for_function(name)
 
     def _source(self, name: str) -> tuple[Path, str]:
         if self.settings.staged:

@@ -1,0 +1,34 @@
+"""What tests of every kind may ask for."""
+
+import os
+import secrets
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from scripts.local.emulators import EmulatorPorts
+from tests.support.stack import running_emulators
+
+
+@pytest.fixture(scope="session")
+def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorPorts]:
+    """The four emulators: those that the environment names, or else our own on free ports.
+
+    They serve any ``demo-`` project, but a client's API key always means ``demo-fireloom``.
+    """
+    logs: Path = tmp_path_factory.mktemp("emulators")
+    with running_emulators(os.environ, logs) as ports:
+        yield ports
+
+
+@pytest.fixture
+def project_id() -> str:
+    """A project of this test's own, so nothing of another test is in it."""
+    return f"demo-{secrets.token_hex(6)}"
+
+
+@pytest.fixture(scope="module")
+def module_project_id() -> str:
+    """A project of this module's own."""
+    return f"demo-{secrets.token_hex(6)}"

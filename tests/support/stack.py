@@ -1,0 +1,41 @@
+"""The emulators and the whole stack, for the tests that need them."""
+
+from collections.abc import Generator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from scripts.local.emulators import EmulatorPorts, Emulators
+from scripts.local.environment import PROJECT, Ports, StackSettings
+from scripts.local.stack import Stack
+
+EMULATOR_VARIABLES = tuple(EmulatorPorts().environment)
+
+
+@contextmanager
+def running_emulators(environ: Mapping[str, str], logs: Path) -> Generator[EmulatorPorts, None, None]:
+    """The emulators that the environment names, or else our own on free ports."""
+    if all(name in environ for name in EMULATOR_VARIABLES):
+        auth, firestore, pubsub, tasks = (int(environ[name].rsplit(":", 1)[1]) for name in EMULATOR_VARIABLES)
+        yield EmulatorPorts(auth, firestore, pubsub, tasks)
+        return
+    with Emulators(PROJECT, EmulatorPorts.free(), logs) as emulators:
+        yield emulators.ports
+
+
+@contextmanager
+def emulator_environment(ports: EmulatorPorts) -> Generator[None, None, None]:
+    """Let every client that is made meanwhile find the emulators."""
+    with pytest.MonkeyPatch.context() as patch:
+        for name, value in ports.environment.items():
+            patch.setenv(name, value)
+        yield
+
+
+@contextmanager
+def running_stack(logs: Path, **extra: str) -> Generator[Stack, None, None]:
+    """The whole stack from staged sources on free ports; ``extra`` are the functions' variables."""
+    settings = StackSettings(Ports.free(), logs=logs, staged=True, extra=extra)
+    with emulator_environment(settings.ports.emulators), Stack(settings) as stack:
+        yield stack

@@ -1,0 +1,79 @@
+"""The arguments of a tool call against the tool's JSON Schema."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, cast
+
+if TYPE_CHECKING:
+    from jsonschema.protocols import Validator
+
+_MOST_FAULTS = 20
+_LONGEST_FAULT = 500
+
+
+class ArgumentFaults(Exception):
+    """What is wrong with the arguments of a call, one line each."""
+
+    def __init__(self, faults: tuple[str, ...]) -> None:
+        """Keep the lines."""
+        super().__init__("\n".join(faults))
+        self.faults = faults
+
+
+class ArgumentSchema:
+    """The schema of a tool's arguments."""
+
+    def __init__(self, schema: Mapping[str, Any]) -> None:
+        """Read nothing yet: most schemas of an agent are never needed."""
+        self._schema = schema
+        self._made: Validator | None = None
+
+    def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        """The arguments as the tool may have them.
+
+        Models like to send null for "not given" and "10" for 10. Where the schema refuses that and what is meant
+        would fit, it is taken as meant.
+
+        Raises:
+            ArgumentFaults: they do not fit.
+        """
+        faults = self._faults(arguments)
+        if not faults:
+            return arguments
+        meant = self._as_meant(arguments)
+        if meant != arguments and not self._faults(meant):
+            return meant
+        raise ArgumentFaults(faults)
+
+    def _faults(self, arguments: dict[str, Any]) -> tuple[str, ...]:
+        found = sorted(self._validator().iter_errors(arguments), key=lambda fault: fault.json_path)
+        return tuple(f"{fault.json_path}: {fault.message[:_LONGEST_FAULT]}" for fault in found[:_MOST_FAULTS])
+
+    def _as_meant(self, arguments: dict[str, Any]) -> dict[str, Any]:
+        properties = self._schema.get("properties", {})
+        required = self._schema.get("required", ())
+        return {
+            name: _number_meant(value, properties.get(name))
+            for name, value in arguments.items()
+            if value is not None or name in required
+        }
+
+    def _validator(self) -> Validator:
+        if self._made is None:
+            from jsonschema import Draft202012Validator
+            from referencing import Registry
+
+            # An empty registry: left to itself, the library fetches a "$ref" from wherever it points.
+            self._made = Draft202012Validator(dict(self._schema), registry=Registry())
+        return self._made
+
+
+def _number_meant(value: object, schema: object) -> object:
+    kind = cast("Mapping[str, Any]", schema).get("type") if isinstance(schema, Mapping) else None
+    if not isinstance(value, str) or kind not in ("integer", "number"):
+        return value
+    try:
+        return int(value) if kind == "integer" else float(value)
+    except ValueError:
+        return value

@@ -1,0 +1,142 @@
+"""`local:extractive`: reads the files that its input names and quotes what matters. A program, not an AI model.
+
+Deterministic, with no network: for demos and development without a key, and for tests that need a real answer.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncGenerator, Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, cast
+
+from pydantic_ai.messages import (
+    ModelMessage,
+    ModelRequest,
+    ModelResponse,
+    TextPart,
+    ToolCallPart,
+    ToolReturnPart,
+    UserPromptPart,
+)
+
+from shared.adapters.pydantic_ai.local_model import (
+    LocalModel,
+    Piece,
+    next_call_id,
+    prompt_text,
+)
+from shared.adapters.pydantic_ai.local_reviews import Read, answer, review
+from shared.adapters.pydantic_ai.paths_named import paths_named
+
+FILE_READ = "file_read"
+MOST_FILES = 20
+"""Files read in one turn."""
+
+_WORDS = re.compile(r"\s*\S+|\s+$")
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """The turn that is being answered, and what came before it."""
+
+    prompt: str
+    messages: list[ModelMessage]
+    earlier: list[ModelMessage]
+
+
+class ExtractiveModel(LocalModel):
+    """Calls `file_read` for each path named in the prompt, then answers with passages of what it has read."""
+
+    def __init__(self) -> None:
+        """Go by `local:extractive`."""
+        super().__init__("extractive")
+
+    async def pieces(self, messages: list[ModelMessage], tools: frozenset[str]) -> AsyncGenerator[Piece]:
+        """Calls first; once they are answered, the text, word by word."""
+        turn = _last_turn(messages)
+        asked = [part for part in _calls(turn.messages) if part.tool_name == FILE_READ]
+        paths = paths_named(turn.prompt)[:MOST_FILES] if FILE_READ in tools else []
+        if paths and not asked:
+            for number, path in enumerate(paths):
+                yield ToolCallPart(FILE_READ, {"path": path}, tool_call_id=next_call_id(messages, number))
+            return
+        for word in _WORDS.findall(_answer(turn)):
+            yield word
+
+
+def _answer(turn: _Turn) -> str:
+    files = list(_files(turn.messages))
+    if any(not file.failed for file in files):
+        return review(turn.prompt, files)
+    said = [*_said(turn.earlier), *_results(turn.messages)]
+    found = answer(turn.prompt, [*_files(turn.earlier), *said])
+    return "\n\n".join([*([review(turn.prompt, files)] if files else []), found])
+
+
+def _last_turn(messages: list[ModelMessage]) -> _Turn:
+    """From the last message that a person wrote."""
+    for place in range(len(messages) - 1, -1, -1):
+        message = messages[place]
+        if isinstance(message, ModelRequest):
+            texts = [prompt_text(part) for part in message.parts if isinstance(part, UserPromptPart)]
+            if texts:
+                return _Turn("\n".join(texts), messages[place:], messages[:place])
+    return _Turn("", messages, [])
+
+
+def _calls(messages: list[ModelMessage]) -> Iterator[ToolCallPart]:
+    for message in messages:
+        if isinstance(message, ModelResponse):
+            yield from message.tool_calls
+
+
+def _returns(messages: list[ModelMessage]) -> Iterator[ToolReturnPart]:
+    for message in messages:
+        if isinstance(message, ModelRequest):
+            yield from (part for part in message.parts if isinstance(part, ToolReturnPart))
+
+
+def _files(messages: list[ModelMessage]) -> Iterator[Read]:
+    """What `file_read` gave, in the order of the calls."""
+    returns = {part.tool_call_id: part for part in _returns(messages)}
+    for call in _calls(messages):
+        result = returns.get(call.tool_call_id)
+        if call.tool_name == FILE_READ and result is not None:
+            path = str(call.args_as_dict().get("path", "?"))
+            yield Read(path, _text_of(result), failed=result.outcome != "success")
+
+
+def _results(messages: list[ModelMessage]) -> Iterator[Read]:
+    """What other tools gave."""
+    for part in _returns(messages):
+        if part.tool_name != FILE_READ and part.outcome == "success":
+            yield Read(f"result of {part.tool_name}", _text_of(part))
+
+
+def _said(messages: list[ModelMessage]) -> Iterator[Read]:
+    """What was said in earlier turns."""
+    turn = 0
+    for message in messages:
+        for part in message.parts:
+            match part:
+                case UserPromptPart():
+                    turn += 1
+                    yield Read(f"you, turn {turn}", prompt_text(part))
+                case TextPart():
+                    yield Read(f"answer, turn {turn}", part.content)
+                case _:
+                    pass
+
+
+def _text_of(part: ToolReturnPart) -> str:
+    """The text of a result: the value's own text where it is an object with one."""
+    if part.outcome != "success":
+        return str(part.content)
+    content: object = part.content
+    if isinstance(content, Mapping):
+        fields = cast("Mapping[str, Any]", content)
+        for key in ("text", "content"):
+            if isinstance(value := fields.get(key), str):
+                return value
+    return part.model_response_str()

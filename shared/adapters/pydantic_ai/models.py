@@ -1,0 +1,93 @@
+"""From the model in a definition to Pydantic AI's, each provider opened once per process."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable
+
+from pydantic_ai.models import Model
+from pydantic_ai.settings import ModelSettings
+
+from shared.adapters.pydantic_ai.failures import domain_error
+from shared.adapters.pydantic_ai.providers import ProviderSettings, open_provider
+from shared.domain.definitions import ModelSpec
+from shared.domain.errors import FailedPrecondition
+
+
+class Models:
+    """The models of this process."""
+
+    def __init__(
+        self,
+        settings: ProviderSettings,
+        sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+    ) -> None:
+        """Ask the providers of `settings`; scripts pause with `sleep`."""
+        self._settings = settings
+        self._sleep = sleep
+        self._providers: dict[str, Callable[[str], Model]] = {}
+        self._models: dict[tuple[str, str], Model] = {}
+        self._opening = threading.Lock()
+
+    async def get(self, spec: ModelSpec, attempt: int) -> Model:
+        """The model that `spec` names, for the node's attempt number `attempt`.
+
+        Raises:
+            FailedPrecondition: its provider is not configured, or there is no such local model.
+        """
+        if spec.provider == "local":
+            return self._local(spec, attempt)
+        found = self._models.get((spec.provider, spec.model))
+        if found is None:
+            # Importing an SDK takes up to a second, in which heartbeats must go on.
+            found = await asyncio.to_thread(self._open, spec)
+        return found
+
+    def _local(self, spec: ModelSpec, attempt: int) -> Model:
+        match spec.model:
+            case "extractive":
+                from shared.adapters.pydantic_ai.local_extractive import ExtractiveModel
+
+                return ExtractiveModel()
+            case "scripted":
+                from shared.adapters.pydantic_ai.local_scripted import ScriptedModel
+
+                return ScriptedModel(spec.script, attempt, self._sleep)
+            case _:
+                raise FailedPrecondition(
+                    f"local:{spec.model}: no such model; there are local:extractive and local:scripted."
+                )
+
+    def _open(self, spec: ModelSpec) -> Model:
+        with self._opening:
+            if (found := self._models.get((spec.provider, spec.model))) is not None:
+                return found
+            try:
+                make = self._providers.get(spec.provider)
+                if make is None:
+                    make = self._providers[spec.provider] = open_provider(spec.provider, self._settings)
+                model = make(spec.model)
+            except Exception as error:
+                known = domain_error(error, f"{spec.provider}:{spec.model}")
+                raise known or error from error
+            self._models[spec.provider, spec.model] = model
+            return model
+
+
+def request_settings(spec: ModelSpec) -> ModelSettings | None:
+    """How the model is asked. No SDK retries: the engine does, and counts them."""
+    if spec.provider == "local":
+        return None
+    settings = ModelSettings(request_timeout=spec.request_timeout_seconds, max_retries=0)
+    if spec.temperature is not None:
+        settings["temperature"] = spec.temperature
+    if spec.top_p is not None:
+        settings["top_p"] = spec.top_p
+    if spec.max_tokens is not None:
+        settings["max_tokens"] = spec.max_tokens
+    if spec.seed is not None:
+        settings["seed"] = spec.seed
+    if spec.stop_sequences is not None:
+        settings["stop_sequences"] = list(spec.stop_sequences)
+    return settings

@@ -1,0 +1,129 @@
+"""The four providers, each imported only when a definition names it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Self
+
+from pydantic_ai.models import Model
+
+from shared.domain.errors import FailedPrecondition
+
+
+@dataclass(frozen=True, slots=True)
+class ProviderSettings:
+    """Where the providers are and what they are asked with.
+
+    Args:
+        google_api_key: key of the Gemini API.
+        google_base_url: another address of the Gemini API, such as a proxy's.
+        anthropic_api_key: key of the Anthropic API.
+        anthropic_base_url: another address of the Anthropic API.
+        vertex_project: the Google Cloud project that pays for Vertex AI; None takes the credentials' own.
+        vertex_location: where Gemini on Vertex AI is asked.
+        vertex_base_url: another address of Vertex AI for Gemini.
+        claude_region: where Claude on Vertex AI is asked.
+        claude_base_url: another address of Vertex AI for Claude.
+        credentials: Google credentials; None takes the application default credentials.
+    """
+
+    google_api_key: str | None = field(default=None, repr=False)
+    google_base_url: str | None = None
+    anthropic_api_key: str | None = field(default=None, repr=False)
+    anthropic_base_url: str | None = None
+    vertex_project: str | None = None
+    vertex_location: str = "us-central1"
+    vertex_base_url: str | None = None
+    claude_region: str = "global"
+    claude_base_url: str | None = None
+    credentials: Any = field(default=None, repr=False)
+
+    @classmethod
+    def from_environ(cls, environ: Mapping[str, str]) -> Self:
+        """The settings, under the names that the providers' own SDKs use."""
+        return cls(
+            google_api_key=environ.get("GOOGLE_API_KEY") or environ.get("GEMINI_API_KEY") or None,
+            google_base_url=environ.get("GOOGLE_GEMINI_BASE_URL") or None,
+            anthropic_api_key=environ.get("ANTHROPIC_API_KEY") or None,
+            anthropic_base_url=environ.get("ANTHROPIC_BASE_URL") or None,
+            vertex_project=environ.get("GOOGLE_CLOUD_PROJECT") or None,
+            vertex_location=environ.get("GOOGLE_CLOUD_LOCATION") or "us-central1",
+            vertex_base_url=environ.get("GOOGLE_VERTEX_BASE_URL") or None,
+            claude_region=environ.get("CLOUD_ML_REGION") or "global",
+            claude_base_url=environ.get("ANTHROPIC_VERTEX_BASE_URL") or None,
+        )
+
+
+def _google(settings: ProviderSettings) -> Callable[[str], Model]:
+    if settings.google_api_key is None:
+        raise FailedPrecondition("google: no key is configured; set GOOGLE_API_KEY.")
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google import GoogleProvider
+
+    provider = GoogleProvider(api_key=settings.google_api_key, base_url=settings.google_base_url)
+    return lambda name: GoogleModel(name, provider=provider)
+
+
+def _google_cloud(settings: ProviderSettings) -> Callable[[str], Model]:
+    from pydantic_ai.models.google import GoogleModel
+    from pydantic_ai.providers.google_cloud import GoogleCloudProvider
+
+    provider = GoogleCloudProvider(
+        credentials=settings.credentials,
+        project=settings.vertex_project,
+        location=settings.vertex_location,
+        base_url=settings.vertex_base_url,
+    )
+    return lambda name: GoogleModel(name, provider=provider)
+
+
+def _anthropic(settings: ProviderSettings) -> Callable[[str], Model]:
+    if settings.anthropic_api_key is None:
+        raise FailedPrecondition("anthropic: no key is configured; set ANTHROPIC_API_KEY.")
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    provider = AnthropicProvider(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
+    return lambda name: AnthropicModel(name, provider=provider)
+
+
+def _anthropic_vertex(settings: ProviderSettings) -> Callable[[str], Model]:
+    from anthropic.lib.vertex import AsyncAnthropicVertex
+    from pydantic_ai.models.anthropic import AnthropicModel
+    from pydantic_ai.providers.anthropic import AnthropicProvider
+
+    given: dict[str, Any] = {}
+    if settings.vertex_project is not None:
+        given["project_id"] = settings.vertex_project
+    client = AsyncAnthropicVertex(
+        region=settings.claude_region,
+        credentials=settings.credentials,
+        base_url=settings.claude_base_url,
+        max_retries=0,
+        **given,
+    )
+    provider = AnthropicProvider(anthropic_client=client)
+    return lambda name: AnthropicModel(name, provider=provider)
+
+
+_MAKERS: Mapping[str, Callable[[ProviderSettings], Callable[[str], Model]]] = {
+    "google": _google,
+    "google-cloud": _google_cloud,
+    "anthropic": _anthropic,
+    "anthropic-vertex": _anthropic_vertex,
+}
+
+
+def open_provider(name: str, settings: ProviderSettings) -> Callable[[str], Model]:
+    """A maker of the provider's models, which share one HTTP client.
+
+    Imports the provider's SDK, which takes up to a second, and may ask Google's metadata server: not for an event loop.
+
+    Raises:
+        FailedPrecondition: its package or its key is missing.
+    """
+    try:
+        return _MAKERS[name](settings)
+    except ImportError as error:
+        raise FailedPrecondition(f"{name}: the provider's package is not installed in this deployment.") from error

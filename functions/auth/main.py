@@ -1,5 +1,7 @@
-"""The `auth` function."""
+"""The `auth` function: people, their tokens, and the hooks that Identity Platform calls."""
 
+import os
+from collections.abc import Mapping
 from typing import cast
 
 import functions_framework.aio
@@ -7,13 +9,50 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI(title="Fireloom auth")
+from functions.auth.hooks import hook_routes
+from functions.auth.routes import People, administration_routes, credential_routes, profile_routes
+from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.adapters.identity_platform.accounts import IdentityPlatformAccounts
+from shared.adapters.identity_platform.admin import AdminSdk
+from shared.adapters.identity_platform.hook_tokens import EmulatorHookTokens, HookTokenVerifier
+from shared.adapters.identity_platform.id_tokens import IdTokenVerifier
+from shared.adapters.identity_platform.rest import RestClient
+from shared.adapters.system.clock import SystemClock
+from shared.adapters.system.ids import SystemIds
+from shared.edge.app import create_app
+from shared.edge.logs import write_logs
+from shared.settings import Settings, load_settings
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the function serves."""
-    return {"status": "ok", "function": "auth"}
+def compose(environ: Mapping[str, str]) -> FastAPI:
+    """Connect the application to Firestore and Identity Platform, or to their emulators where `environ` names them."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    documents = FirestoreDocuments(settings.project)
+    admin = AdminSdk(settings.project)
+    accounts = IdentityPlatformAccounts(RestClient(settings.api_key, settings.auth_emulator_host), admin)
+    people = People(documents, accounts, SystemIds())
+    app = create_app(
+        "auth",
+        verifier=IdTokenVerifier(admin, documents, SystemClock()),
+        cors_origin_regex=settings.cors_origin_regex,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    for routes in (credential_routes, profile_routes, administration_routes):
+        app.include_router(routes(people))
+    app.include_router(hook_routes(documents, accounts, hook_tokens(settings), settings.admin_emails))
+    return app
+
+
+def hook_tokens(settings: Settings) -> HookTokenVerifier | EmulatorHookTokens:
+    """The verifier of hook tokens: Google's signature, except that the Authentication emulator has none."""
+    if settings.auth_emulator_host:
+        return EmulatorHookTokens(settings.project)
+    hooks = ("before_create", "before_sign_in")
+    return HookTokenVerifier(settings.project, [f"{settings.hook_base_url}/hooks/{name}" for name in hooks])
+
+
+app = compose(os.environ)
 
 
 @functions_framework.aio.http

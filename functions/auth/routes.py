@@ -84,9 +84,7 @@ def credential_routes(people: People) -> APIRouter:
         return Response(status_code=204)
 
     @router.post("/email-verification", status_code=202)
-    async def ask_for_email_verification(
-        _caller: Caller, request: Request
-    ) -> AcceptedShape:
+    async def ask_for_email_verification(_caller: Caller, request: Request) -> AcceptedShape:
         """Send a code to one's own address that proves it."""
         id_token = request.headers["Authorization"].partition(" ")[2]
         await request_email_verification(accounts, id_token)

@@ -51,7 +51,7 @@ Username = Annotated[
     str,
     _free_of(username_fault),
     Field(
-        description="Unique regardless of case: 3 to 30 letters, digits, '.', '_' or '-', a letter or digit at each end.",
+        description="Unique in any case: 3 to 30 letters, digits, '.', '_' or '-'; a letter or digit at each end.",
         examples=["ada"],
     ),
 ]

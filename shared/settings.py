@@ -1,0 +1,107 @@
+"""What a deployable is told by its environment, read once, by entry points only."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+_REGION = "us-central1"
+_QUEUE = "nodes"
+_LEASE_SECONDS = 30.0
+_BODY_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """The settings of one process; each is the variable `FIRELOOM_<NAME>` unless it says otherwise.
+
+    Args:
+        project: the Google Cloud project; GOOGLE_CLOUD_PROJECT where it is not set.
+        region: where functions and queue run.
+        queue: the Cloud Tasks queue of the nodes.
+        worker_url: the worker's address, without a path.
+        lease_seconds: how long an attempt at a node may be silent before another takes over.
+        cors_origin_regex: browsers' origins that may call, matched as a whole; None admits no other origin.
+        api_key: Firebase's web API key, which is no secret; any text on the emulator.
+        admin_emails: addresses, in lower case, whose owners become administrators once they have proved them.
+        hook_base_url: the address of the `auth` function under which its hooks are registered.
+        oidc_audience: what OIDC tokens for this function must be meant for; its own address.
+        oidc_service_accounts: whose OIDC tokens it accepts.
+        local_oidc_key: signs and verifies tasks beside emulators; None, whatever is set, where there are none.
+        max_body_bytes: the largest request body of ordinary routes.
+        firestore_emulator_host: `host:port` from FIRESTORE_EMULATOR_HOST, or None in production; the others alike.
+        auth_emulator_host: from FIREBASE_AUTH_EMULATOR_HOST.
+        tasks_emulator_host: from CLOUD_TASKS_EMULATOR_HOST.
+        pubsub_emulator_host: from PUBSUB_EMULATOR_HOST.
+    """
+
+    project: str
+    region: str = _REGION
+    queue: str = _QUEUE
+    worker_url: str = ""
+    lease_seconds: float = _LEASE_SECONDS
+    cors_origin_regex: str | None = None
+    api_key: str = ""
+    admin_emails: frozenset[str] = frozenset()
+    hook_base_url: str = ""
+    oidc_audience: str = ""
+    oidc_service_accounts: tuple[str, ...] = ()
+    local_oidc_key: str | None = None
+    max_body_bytes: int = _BODY_BYTES
+    firestore_emulator_host: str | None = None
+    auth_emulator_host: str | None = None
+    tasks_emulator_host: str | None = None
+    pubsub_emulator_host: str | None = None
+
+
+def load_settings(environ: Mapping[str, str]) -> Settings:
+    """Read the settings.
+
+    Raises:
+        ValueError: a variable is missing or has the wrong form; the message names it.
+    """
+
+    def text(name: str, default: str = "") -> str:
+        return environ.get(f"FIRELOOM_{name}", "").strip() or default
+
+    project = text("PROJECT", environ.get("GOOGLE_CLOUD_PROJECT", ""))
+    if not project:
+        raise ValueError("set FIRELOOM_PROJECT or GOOGLE_CLOUD_PROJECT")
+    region = text("REGION", _REGION)
+    emulators = {
+        "firestore_emulator_host": environ.get("FIRESTORE_EMULATOR_HOST") or None,
+        "auth_emulator_host": environ.get("FIREBASE_AUTH_EMULATOR_HOST") or None,
+        "tasks_emulator_host": environ.get("CLOUD_TASKS_EMULATOR_HOST") or None,
+        "pubsub_emulator_host": environ.get("PUBSUB_EMULATOR_HOST") or None,
+    }
+    return Settings(
+        project=project,
+        region=region,
+        queue=text("QUEUE", _QUEUE),
+        worker_url=text("WORKER_URL").rstrip("/"),
+        lease_seconds=_number("LEASE_SECONDS", text("LEASE_SECONDS", str(_LEASE_SECONDS))),
+        cors_origin_regex=text("CORS_ORIGIN_REGEX") or None,
+        api_key=text("API_KEY"),
+        admin_emails=frozenset(email.lower() for email in _listed(text("ADMIN_EMAILS"))),
+        hook_base_url=text("HOOK_BASE_URL", f"https://{region}-{project}.cloudfunctions.net/auth").rstrip("/"),
+        oidc_audience=text("OIDC_AUDIENCE"),
+        oidc_service_accounts=_listed(text("OIDC_SERVICE_ACCOUNTS")),
+        local_oidc_key=(text("LOCAL_OIDC_KEY") or None) if any(emulators.values()) else None,
+        max_body_bytes=int(_number("MAX_BODY_BYTES", text("MAX_BODY_BYTES", str(_BODY_BYTES)))),
+        **emulators,
+    )
+
+
+def _listed(text: str) -> tuple[str, ...]:
+    """The parts of a comma list."""
+    return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _number(name: str, text: str) -> float:
+    try:
+        number = float(text)
+    except ValueError:
+        number = 0.0
+    if not 0 < number < float("inf"):
+        raise ValueError(f"FIRELOOM_{name} is a positive number, not {text!r}")
+    return number

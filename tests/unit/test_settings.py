@@ -1,0 +1,50 @@
+"""What the environment means."""
+
+from __future__ import annotations
+
+import pytest
+
+from shared.settings import load_settings
+
+HERE = {"FIRELOOM_PROJECT": "demo-x"}
+
+
+def test_little_needs_to_be_set() -> None:
+    settings = load_settings({"GOOGLE_CLOUD_PROJECT": "demo-x"})
+    assert (settings.project, settings.region, settings.queue) == ("demo-x", "us-central1", "nodes")
+    assert settings.hook_base_url == "https://us-central1-demo-x.cloudfunctions.net/auth"
+    assert (settings.lease_seconds, settings.max_body_bytes) == (30, 1_048_576)
+    assert (settings.admin_emails, settings.cors_origin_regex, settings.auth_emulator_host) == (frozenset(), None, None)
+
+
+def test_lists_are_split_and_addresses_lowered() -> None:
+    settings = load_settings(
+        {**HERE, "FIRELOOM_ADMIN_EMAILS": " Ada@X.org ,, bob@x.org", "FIRELOOM_OIDC_SERVICE_ACCOUNTS": "a,b"}
+    )
+    assert settings.admin_emails == {"ada@x.org", "bob@x.org"}
+    assert settings.oidc_service_accounts == ("a", "b")
+
+
+@pytest.mark.parametrize(
+    "variable",
+    ["FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST", "CLOUD_TASKS_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"],
+)
+def test_the_local_key_counts_only_beside_an_emulator(variable: str) -> None:
+    key = {**HERE, "FIRELOOM_LOCAL_OIDC_KEY": "k"}
+    assert load_settings(key).local_oidc_key is None
+    assert load_settings({**key, variable: ""}).local_oidc_key is None
+    assert load_settings({**key, variable: "127.0.0.1:1"}).local_oidc_key == "k"
+
+
+@pytest.mark.parametrize(
+    ("environ", "named"),
+    [
+        ({}, "FIRELOOM_PROJECT"),
+        ({**HERE, "FIRELOOM_LEASE_SECONDS": "soon"}, "FIRELOOM_LEASE_SECONDS"),
+        ({**HERE, "FIRELOOM_LEASE_SECONDS": "0"}, "FIRELOOM_LEASE_SECONDS"),
+        ({**HERE, "FIRELOOM_MAX_BODY_BYTES": "-1"}, "FIRELOOM_MAX_BODY_BYTES"),
+    ],
+)
+def test_a_wrong_setting_is_named(environ: dict[str, str], named: str) -> None:
+    with pytest.raises(ValueError, match=named):
+        load_settings(environ)

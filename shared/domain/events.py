@@ -14,6 +14,7 @@ from typing import Any, Literal, TypeAlias
 
 from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import render, to_json
+from shared.domain.runs import Run
 from shared.domain.tools import ToolCall, ToolResult
 from shared.domain.writes import Create
 
@@ -47,6 +48,18 @@ class Event:
 def event_path(session_id: SessionId, seq: int) -> str:
     """Where an event is stored."""
     return f"sessions/{session_id}/events/{seq:012}"
+
+
+def start_event(run: Run, seq: int, at: datetime) -> Event:
+    """The event with which a run enters its session's log: what the person said."""
+    return Event(
+        owner_uid=run.owner_uid,
+        seq=seq,
+        run_id=run.id,
+        author="user",
+        created_at=at,
+        content={"text": run.input_text},
+    )
 
 
 def append(session_id: SessionId, event: Event) -> Create:

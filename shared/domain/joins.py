@@ -94,6 +94,10 @@ class Edge:
         """Whether `count`, read at `path`, says that every edge counted there is resolved."""
         if self.shard is not None:
             return count.resolved >= self.shard.size
+        return self.total_is_complete(count)
+
+    def total_is_complete(self, count: JoinCount) -> bool:
+        """Whether the successor's counter says that all its edges are resolved."""
         return decide(len(self.successor.after), count) is not Readiness.WAIT
 
 

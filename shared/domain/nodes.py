@@ -25,6 +25,7 @@ class NodeRun:
         attempt: counts deliveries that took the node, from 1.
         token: the present attempt's mark.
         items_json: the list that a map expanded into instances.
+        failures: how many attempts ended in a retryable error.
         not_before: a ready node must not start before.
     """
 
@@ -43,6 +44,7 @@ class NodeRun:
     items_json: str | None = None
     error: Failure | None = None
     usage: Usage = field(default_factory=Usage)
+    failures: int = 0
     not_before: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -58,6 +60,8 @@ class Outcome:
         items: the list that a map expands to.
         messages: the turn's model messages (JSON texts), for the session's history.
         text: what a person reads of it: the whole answer, or what there was when it stopped.
+        position: step and try of the live text that this replaces.
+        cause: why a ready node is to be tried again: `retry` or `yield`.
     """
 
     state: NodeState
@@ -68,6 +72,8 @@ class Outcome:
     messages: tuple[str, ...] = ()
     text: str = ""
     not_before: datetime | None = None
+    position: dict[str, Any] = field(default_factory=dict[str, Any])
+    cause: str = "retry"
 
 
 def node_path(run_id: RunId, instance: Instance) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
@@ -12,6 +12,8 @@ from shared.domain.states import RunState
 from shared.domain.usage import Usage
 
 Shape: TypeAlias = Literal["single", "graph"]
+SWEEP_AFTER = timedelta(seconds=60)
+"""How long a run is left alone before the sweeper looks for lost wake-ups."""
 
 
 @dataclass(frozen=True, slots=True)

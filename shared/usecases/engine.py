@@ -1,0 +1,68 @@
+"""What the engine's use cases work with."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from shared.domain.events import Event
+from shared.domain.ids import RunId
+from shared.domain.plans import PlanGraph
+from shared.domain.runs import Run
+from shared.ports.agent_runner import AgentRunner
+from shared.ports.clock import Clock
+from shared.ports.documents import Documents
+from shared.ports.id_source import Ids
+from shared.ports.task_queue import TaskQueue
+from shared.ports.tools import Toolbox
+
+
+@dataclass(frozen=True, slots=True)
+class Core:
+    """The ports that every use case of runs needs; light enough for every function."""
+
+    documents: Documents
+    queue: TaskQueue
+    clock: Clock
+    ids: Ids
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedRun:
+    """The immutable part of a run: its plan, and the document as it was when it was loaded."""
+
+    run: Run
+    graph: PlanGraph
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """The ports and limits with which nodes are executed.
+
+    Args:
+        lease_seconds: how long an attempt may be silent before another takes its node over.
+        max_attempts: after so many attempts a node fails, whatever its own retry policy says.
+        report_defect: told of every exception that is not a DomainError.
+        loaded: plans by run, kept because they never change.
+    """
+
+    core: Core
+    runner: AgentRunner
+    toolbox: Toolbox
+    report_defect: Callable[[BaseException], None]
+    lease_seconds: float = 30.0
+    max_attempts: int = 20
+    loaded: dict[RunId, LoadedRun] = field(default_factory=dict[RunId, LoadedRun])
+
+
+class Viewer(Protocol):
+    """Somebody in this process who watches a run live; what it is told must not block."""
+
+    def text(self, step: int, try_: int, delta: str) -> None:
+        """More visible text of a step; a higher try voids the lower ones' text."""
+        ...
+
+    def event(self, event: Event) -> None:
+        """An event was committed to the session's log."""
+        ...

@@ -1,0 +1,35 @@
+"""Append to a session's log, as the only writer it has at a time."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from shared.domain.events import Event, append, event_path
+from shared.domain.ids import SessionId
+from shared.domain.sessions import slot_path
+from shared.domain.writes import Update, Write
+
+
+class SessionLog:
+    """The log of the session whose slot the present run owns; the next number is read after claiming."""
+
+    def __init__(self, session_id: SessionId, next_seq: int) -> None:
+        """Go on at `next_seq`."""
+        self.session_id = session_id
+        self.next_seq = next_seq
+
+    def writes(self, event: Event) -> list[Write]:
+        """The writes that append `event` under the next number and count it."""
+        numbered = replace(event, seq=self.next_seq)
+        return [append(self.session_id, numbered), Update(slot_path(self.session_id), {"next_seq": self.next_seq + 1})]
+
+    def appended(self, event: Event) -> Event:
+        """Note that the event was committed: it, with its number."""
+        numbered = replace(event, seq=self.next_seq)
+        self.next_seq += 1
+        return numbered
+
+    @property
+    def next_path(self) -> str:
+        """Where the next event will be stored."""
+        return event_path(self.session_id, self.next_seq)

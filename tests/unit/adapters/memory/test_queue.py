@@ -5,7 +5,35 @@ import pytest
 from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId
-from shared.ports.task_queue import NodeTask
+from shared.ports.task_queue import NodeTask, TaskQueue
+from tests.support.port_contracts.task_queue import Accepted, TaskQueueContract
+
+
+@pytest.fixture
+def memory() -> MemoryTaskQueue:
+    return MemoryTaskQueue()
+
+
+class TestQueue(TaskQueueContract):
+    """In memory."""
+
+    @pytest.fixture
+    def queue(self, memory: MemoryTaskQueue) -> TaskQueue:
+        return memory
+
+    @pytest.fixture
+    def accepted(self, memory: MemoryTaskQueue) -> Accepted:
+        async def tasks(_count: int) -> list[tuple[str, str]]:
+            return [(task.run_id, task.instance) for task in memory.accepted]
+
+        return tasks
+
+    @pytest.fixture
+    def silent_queue(self) -> TaskQueue:
+        queue = MemoryTaskQueue()
+        queue.fail_next()
+        return queue
+
 
 FIRST = NodeTask(RunId("r"), Instance("main~0"), "ready")
 SECOND = NodeTask(RunId("r"), Instance("main~0"), "retry 1")

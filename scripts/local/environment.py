@@ -19,7 +19,7 @@ _FIRST_FUNCTION_PORT = 8788
 _LOCALHOST = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 # What a function may inherit: how to run at all, and the model providers' own variables.
-_INHERITED = ("HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
+_INHERITED = ("FIRELOOM_LOCAL_FOLDER", "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 _PROVIDERS = ("ANTHROPIC_", "CLOUD_ML_REGION", "GEMINI_", "GOOGLE_")
 
 

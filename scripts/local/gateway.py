@@ -10,7 +10,6 @@ import json
 import sys
 from collections.abc import AsyncGenerator, AsyncIterator, Iterable, Mapping
 from contextlib import asynccontextmanager
-from typing import Any
 
 import httpx
 import uvicorn
@@ -51,17 +50,18 @@ _Headers = list[tuple[bytes, bytes]]
 class Gateway:
     """Forwards each request to its function, as an ASGI application."""
 
-    def __init__(self, functions: Mapping[str, str]) -> None:
+    def __init__(self, functions: Mapping[str, str], connect_retries: int) -> None:
         """Know where the functions are.
 
         Args:
             functions: The base address of each function, by its name.
+            connect_retries: How often to try again, with growing pauses, where nobody listens.
         """
         self._functions = functions
         self._client = httpx.AsyncClient(
             # A fresh connection each: none to a function that has just been replaced.
             limits=httpx.Limits(max_keepalive_connections=0),
-            transport=httpx.AsyncHTTPTransport(retries=_CONNECT_RETRIES),
+            transport=httpx.AsyncHTTPTransport(retries=connect_retries),
             timeout=httpx.Timeout(None, connect=10),
             trust_env=False,
         )
@@ -79,10 +79,12 @@ class Gateway:
     async def document(self, _request: Request) -> Response:
         """The merged API document, made from what each function says now."""
         public = [name for name in self._functions if name not in UNROUTED]
-        answers = await asyncio.gather(*(self._client.get(f"{self._functions[name]}/openapi.json") for name in public))
-        documents: dict[str, dict[str, Any]] = {
-            name: answer.json() for name, answer in zip(public, answers, strict=True)
-        }
+        asked = (self._client.get(f"{self._functions[name]}/openapi.json") for name in public)
+        try:
+            answers = await asyncio.gather(*asked)
+        except httpx.TransportError:
+            return _unavailable()
+        documents = {name: answer.json() for name, answer in zip(public, answers, strict=True)}
         return JSONResponse(merge_documents(documents))
 
     async def health(self, _request: Request) -> Response:
@@ -126,8 +128,7 @@ class Gateway:
         try:
             answer = await self._client.send(forwarded, stream=True)
         except httpx.TransportError:
-            refusal = _problem(503, "unavailable", "the function does not answer; see its log")
-            return await refusal(request.scope, request.receive, send)
+            return await _unavailable()(request.scope, request.receive, send)
         try:
             headers = _end_to_end(answer.headers.raw)
             status = answer.status_code
@@ -164,6 +165,10 @@ def _forwarding(request: Request) -> _Headers:
     return [(b"x-forwarded-host", host.encode()), (b"x-forwarded-for", client.encode())]
 
 
+def _unavailable() -> Response:
+    return _problem(503, "unavailable", "the function does not answer; see its log")
+
+
 def _problem(status: int, code: str, detail: str) -> Response:
     content = {
         "type": "about:blank",
@@ -179,13 +184,14 @@ async def _page(_request: Request) -> Response:
     return HTMLResponse(_PAGE)
 
 
-def create_app(functions: Mapping[str, str]) -> Starlette:
+def create_app(functions: Mapping[str, str], *, connect_retries: int = _CONNECT_RETRIES) -> Starlette:
     """The gateway with its own pages.
 
     Args:
         functions: The base address of each function, by its name.
+        connect_retries: How often to try again, with growing pauses, where nobody listens.
     """
-    gateway = Gateway(functions)
+    gateway = Gateway(functions, connect_retries)
 
     @asynccontextmanager
     async def lifespan(_app: Starlette) -> AsyncGenerator[None, None]:

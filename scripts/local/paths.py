@@ -1,10 +1,11 @@
 """Where things are in the tree."""
 
+import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 """The repository."""
-LOCAL = ROOT / ".local"
-"""What a machine remembers between commands: logs, process ids, addresses. Never committed."""
+LOCAL = Path(os.environ.get("FIRELOOM_LOCAL_FOLDER", ROOT / ".local"))
+"""What is remembered between commands: logs, process ids, addresses. Never committed."""
 BUILD = ROOT / "build"
 """Staged functions and their environments. Never committed."""

@@ -80,7 +80,7 @@ def _print_addresses(outcome: dict[str, Any]) -> None:
             )
         ),
         *((f"person {name}", f"{email}  {password}") for name, email, password in outcome["people"]),
-        ("logs", ".local/logs/"),
+        ("logs", str(LOCAL / "logs")),
     ]
     for name, value in rows:
         print(f"{name:<20} {value}")

@@ -1,0 +1,38 @@
+from pathlib import Path
+
+import pytest
+
+from scripts.local.staging import NoSuchFunction, function_names, stage
+
+
+def contents(folder: Path) -> dict[str, bytes]:
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize("name", function_names())
+def test_a_stage_holds_one_function_what_it_shares_and_its_lock(name: str, tmp_path: Path) -> None:
+    staged = contents(stage(name, tmp_path))
+
+    assert {path.split("/")[1] for path in staged if path.startswith("functions/")} == {name, "__init__.py"}
+    assert {path.split("/")[0] for path in staged} == {"functions", "shared", "main.py", "requirements.txt"}
+    assert staged["main.py"].decode() == f"from functions.{name}.main import {name} as {name}\n"
+
+
+def test_staging_twice_gives_the_same(tmp_path: Path) -> None:
+    first = contents(stage("worker", tmp_path / "first"))
+    second = contents(stage("worker", tmp_path / "second"))
+
+    assert first == second
+    assert not [path for path in first if "__pycache__" in path]
+
+
+def test_staging_leaves_nothing_of_an_earlier_stage(tmp_path: Path) -> None:
+    (tmp_path / "auth").mkdir()
+    (tmp_path / "auth" / "stale.py").touch()
+
+    assert not (stage("auth", tmp_path) / "stale.py").exists()
+
+
+def test_an_unknown_function_is_refused_with_those_that_exist(tmp_path: Path) -> None:
+    with pytest.raises(NoSuchFunction, match="worker"):
+        stage("wroker", tmp_path)

@@ -62,7 +62,10 @@ def _start() -> dict[str, Any]:
         supervisor.terminate()
         supervisor.wait()
         raise
-    return json.loads(line) if line else {"error": f"it failed to start: see {logs / 'up.log'}"}
+    outcome = json.loads(line) if line else {"error": f"it failed to start: see {logs / 'up.log'}"}
+    if "error" in outcome:
+        supervisor.wait()  # until nothing is left of what it had started
+    return outcome
 
 
 def _print_addresses(outcome: dict[str, Any]) -> None:

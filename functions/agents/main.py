@@ -1,5 +1,7 @@
-"""The `agents` function."""
+"""The `agents` function: definitions, their versions and checks, and the tools that they may name."""
 
+import os
+from collections.abc import Mapping
 from typing import cast
 
 import functions_framework.aio
@@ -7,13 +9,37 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI(title="Fireloom agents")
+from functions.agents.catalog import catalog_routes
+from functions.agents.requests import Shelf
+from functions.agents.routes import reading_routes, writing_routes
+from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.adapters.identity_platform.admin import AdminSdk
+from shared.adapters.identity_platform.id_tokens import IdTokenVerifier
+from shared.adapters.system.clock import SystemClock
+from shared.adapters.system.ids import SystemIds
+from shared.edge.app import create_app
+from shared.edge.logs import write_logs
+from shared.settings import load_settings
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the function serves."""
-    return {"status": "ok", "function": "agents"}
+def compose(environ: Mapping[str, str]) -> FastAPI:
+    """Connect the application to Firestore and Identity Platform, or to their emulators where `environ` names them."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    documents, clock = FirestoreDocuments(settings.project), SystemClock()
+    app = create_app(
+        "agents",
+        verifier=IdTokenVerifier(AdminSdk(settings.project), documents, clock),
+        cors_origin_regex=settings.cors_origin_regex,
+        max_body_bytes=settings.max_body_bytes,
+    )
+    shelf = Shelf(documents, clock, SystemIds())
+    for routes in (catalog_routes(), writing_routes(shelf), reading_routes(shelf)):
+        app.include_router(routes)
+    return app
+
+
+app = compose(os.environ)
 
 
 @functions_framework.aio.http

@@ -1,0 +1,47 @@
+"""What definitions are made of, and whether one is right: routes that store nothing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import APIRouter, Request
+
+from functions.agents.requests import DEFINITION_BODY
+from functions.agents.views import ToolList, ToolView, Validation, render_validation
+from shared.domain.definition_faults import inspect_definition
+from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import InvalidArgument, UnsupportedMediaType
+from shared.domain.tool_specs import BUILT_IN
+from shared.edge.app import problem_responses
+from shared.edge.auth import Caller
+from shared.edge.definition_body import parse_body
+
+
+def catalog_routes() -> APIRouter:
+    """The routes; they go before those of single agents, whose paths have an id in this place."""
+    router = APIRouter()
+
+    @router.post(
+        "/agents/validate", tags=["agents"], openapi_extra=DEFINITION_BODY, responses=problem_responses(401, 415)
+    )
+    async def validate_definition(_caller: Caller, request: Request) -> Validation:
+        """Say everything that is wrong with a definition, and store nothing."""
+        try:
+            _, faults = inspect_definition(parse_body(await request.body(), request.headers.get("content-type")))
+        except UnsupportedMediaType:
+            raise
+        except InvalidArgument as error:
+            faults = error.faults
+        return render_validation(faults)
+
+    @router.get("/agents/schema", tags=["agents"])
+    async def definition_schema() -> dict[str, Any]:
+        """The JSON Schema of definitions, for editors; needs no token."""
+        return AgentDefinition.model_json_schema()
+
+    @router.get("/tools", tags=["tools"], responses=problem_responses(401))
+    async def list_tools(_caller: Caller) -> ToolList:
+        """List the tools that a definition may name, with the schemas of their arguments and configuration."""
+        return ToolList(items=[ToolView.model_validate(spec) for spec in BUILT_IN.values()])
+
+    return router

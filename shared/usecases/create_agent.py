@@ -1,0 +1,62 @@
+"""Create an agent from a definition."""
+
+from __future__ import annotations
+
+from shared.domain.agents import (
+    Agent,
+    AgentVersion,
+    Draft,
+    agent_path,
+    claim_name,
+    create_version,
+    first_agent,
+    version_of,
+)
+from shared.domain.errors import AlreadyExists, PermissionDenied, Unavailable
+from shared.domain.ids import AgentId
+from shared.domain.records import render
+from shared.domain.writes import Create
+from shared.ports.clock import Clock
+from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
+from shared.ports.id_source import Ids
+from shared.ports.identity import Identity
+
+
+async def create_agent(
+    documents: Documents, clock: Clock, ids: Ids, caller: Identity, draft: Draft
+) -> tuple[Agent, AgentVersion]:
+    """Store the caller's new agent with its first version.
+
+    Raises:
+        PermissionDenied: the definition asks for the scope `system`, and the caller is no administrator.
+        AlreadyExists: the caller has an agent of this name.
+        TooLarge: the definition does not fit into a document.
+        Unavailable: the store does not answer; the agent may have been stored.
+    """
+    check_scope(caller, draft)
+    agent = first_agent(AgentId(ids.new()), caller.uid, draft, clock.now())
+    version = version_of(agent, draft, caller.uid)
+    writes = (Create(agent_path(agent.id), render(agent)), create_version(version), claim_name(agent))
+    try:
+        await documents.commit(writes)
+    except CommitRefused:
+        raise name_taken(agent) from None
+    except OutcomeUnknown:
+        if not (await documents.get(agent_path(agent.id))).exists:
+            raise Unavailable("The agent was not stored; try again.") from None
+    return agent, version
+
+
+def check_scope(caller: Identity, draft: Draft) -> None:
+    """Refuse what only an administrator may ask for.
+
+    Raises:
+        PermissionDenied: the scope is `system`, and the caller is no administrator.
+    """
+    if draft.definition.scope == "system" and caller.role != "admin":
+        raise PermissionDenied("Only administrators make agents of scope 'system'.")
+
+
+def name_taken(agent: Agent) -> AlreadyExists:
+    """The refusal of a second agent of a name."""
+    return AlreadyExists(f"You have an agent named '{agent.name}' already; update it, or choose another name.")

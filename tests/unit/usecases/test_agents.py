@@ -1,0 +1,300 @@
+"""Agents: stored with immutable versions, found by their owners, never lost to concurrent updates."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any, cast
+
+import pytest
+
+from shared.adapters.memory.clock import MemoryClock
+from shared.adapters.memory.documents import MemoryDocuments
+from shared.adapters.memory.ids import MemoryIds
+from shared.domain.agents import Agent, Draft, name_path, version_path
+from shared.domain.definition_faults import parse_definition
+from shared.domain.errors import (
+    AlreadyExists,
+    DomainError,
+    InvalidArgument,
+    NotFound,
+    PermissionDenied,
+    TooLarge,
+    Unavailable,
+    VersionMismatch,
+)
+from shared.domain.ids import AgentId, Uid
+from shared.domain.writes import Write
+from shared.ports.documents import Committed, OutcomeUnknown
+from shared.ports.identity import Identity
+from shared.usecases.create_agent import create_agent
+from shared.usecases.delete_agent import delete_agent
+from shared.usecases.get_agent import get_agent, get_version
+from shared.usecases.list_agents import AgentSearch, list_agents, list_versions
+from shared.usecases.update_agent import update_agent
+
+ADA = Identity(Uid("ada"), "user")
+BOB = Identity(Uid("bob"), "user")
+ROOT = Identity(Uid("root"), "admin")
+
+
+def draft(name: str = "helper", changelog: str = "", **fields: Any) -> Draft:
+    raw = {"name": name, "model": "local:extractive", **fields}
+    return Draft(parse_definition(raw), raw, changelog)
+
+
+class Shaky(MemoryDocuments):
+    """Loses the reply of the next commits: `applied` says, for each, whether it was applied before."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.applied: list[bool] = []
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        if not self.applied:
+            return await super().commit(writes)
+        if self.applied.pop(0):
+            await super().commit(writes)
+        raise OutcomeUnknown
+
+
+class Shop:
+    def __init__(self, documents: MemoryDocuments | None = None) -> None:
+        self.documents = documents or MemoryDocuments()
+        self.clock = MemoryClock()
+        self.ids = MemoryIds()
+
+    async def create(self, draft: Draft, caller: Identity = ADA) -> Agent:
+        self.clock.jump(1)
+        agent, _ = await create_agent(self.documents, self.clock, self.ids, caller, draft)
+        return agent
+
+    async def update(
+        self, agent_id: AgentId, draft: Draft, caller: Identity = ADA, expected_head: int | None = None
+    ) -> Agent:
+        self.clock.jump(1)
+        agent, _ = await update_agent(self.documents, self.clock, caller, agent_id, draft, expected_head=expected_head)
+        return agent
+
+    async def delete(self, agent_id: AgentId, caller: Identity = ADA) -> None:
+        await delete_agent(self.documents, self.clock, caller, agent_id)
+
+    async def definition(self, agent: Agent, number: int) -> dict[str, Any]:
+        version = await get_version(self.documents, agent, number)
+        return cast("dict[str, Any]", json.loads(version.definition_json))
+
+
+async def test_a_new_agent_shows_its_definition() -> None:
+    shop = Shop()
+    made = await shop.create(
+        draft(display_name="Helper", description="Helps.", metadata={"tags": ["a", "b"], "category": "help"})
+    )
+    agent = await get_agent(shop.documents, ADA.uid, made.id)
+    assert agent == made
+    assert (agent.head, agent.version_tag, agent.type, agent.scope) == (1, "1.0.0", "dynamic", "user")
+    assert (agent.display_name, agent.description) == ("Helper", "Helps.")
+    assert (agent.tags, agent.category) == (("a", "b"), "help")
+
+
+async def test_a_definition_is_kept_as_its_author_wrote_it() -> None:
+    shop = Shop()
+    raw = {"name": "helper", "description": "ü", "model": "local:extractive", "metadata": {"z": 1, "a": [2]}}
+    made = await shop.create(Draft(parse_definition(raw), raw))
+    version = await get_version(shop.documents, made, 1)
+    assert version.definition_json == json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+
+
+async def test_a_second_agent_of_the_same_name_is_refused_to_its_owner_only() -> None:
+    shop = Shop()
+    await shop.create(draft())
+    with pytest.raises(AlreadyExists, match="helper"):
+        await shop.create(draft())
+    assert (await shop.create(draft(), BOB)).owner_uid == BOB.uid
+
+
+async def test_only_administrators_make_system_agents() -> None:
+    shop = Shop()
+    with pytest.raises(PermissionDenied):
+        await shop.create(draft(scope="system"))
+    mine = await shop.create(draft())
+    with pytest.raises(PermissionDenied):
+        await shop.update(mine.id, draft(scope="system"))
+    assert (await shop.create(draft(scope="system"), ROOT)).scope == "system"
+
+
+async def test_a_private_agent_of_somebody_else_is_not_there() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+    for refused in (
+        get_agent(shop.documents, BOB.uid, agent.id),
+        shop.update(agent.id, draft(), BOB),
+        shop.delete(agent.id, BOB),
+        get_agent(shop.documents, ADA.uid, AgentId("nothing")),
+    ):
+        with pytest.raises(NotFound, match="no such agent"):
+            await refused
+
+
+async def test_everybody_sees_a_system_agent_and_only_its_owner_changes_it() -> None:
+    shop = Shop()
+    agent = await shop.create(draft(scope="system"), ROOT)
+    assert await get_agent(shop.documents, ADA.uid, agent.id) == agent
+    with pytest.raises(PermissionDenied):
+        await shop.update(agent.id, draft())
+    with pytest.raises(PermissionDenied):
+        await shop.delete(agent.id)
+
+
+async def test_an_update_makes_a_version_and_leaves_the_earlier_ones() -> None:
+    shop = Shop()
+    agent = await shop.create(draft(description="one"))
+    agent = await shop.update(agent.id, draft(description="two", version="1.1.0"))
+    assert (agent.head, agent.description, agent.version_tag) == (2, "two", "1.1.0")
+    assert [(await shop.definition(agent, n))["description"] for n in (1, 2)] == ["one", "two"]
+    with pytest.raises(NotFound, match="no version 3; its latest is 2"):
+        await get_version(shop.documents, agent, 3)
+
+
+async def test_concurrent_updates_each_make_a_version() -> None:
+    shop = Shop()
+    agent = await shop.create(draft(description="0"))
+    updates = [shop.update(agent.id, draft(description=str(n))) for n in range(1, 9)]
+    running = asyncio.gather(*updates)
+    while not running.done():
+        await shop.clock.advance(1)
+    heads = [updated.head for updated in await running]
+    assert sorted(heads) == list(range(2, 10))
+    agent = await get_agent(shop.documents, ADA.uid, agent.id)
+    assert agent.head == 9
+    kept = [(await shop.definition(agent, n))["description"] for n in range(1, 10)]
+    assert sorted(kept) == [str(n) for n in range(9)]
+    assert agent.description == kept[-1]
+
+
+async def test_an_update_of_an_old_version_is_refused_where_asked() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+    assert (await shop.update(agent.id, draft(), expected_head=1)).head == 2
+    with pytest.raises(VersionMismatch, match="2, not 1"):
+        await shop.update(agent.id, draft(), expected_head=1)
+
+
+async def test_of_concurrent_updates_of_one_version_one_is_stored() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+    updates = [shop.update(agent.id, draft(description=str(n)), expected_head=1) for n in range(5)]
+    running = asyncio.gather(*updates, return_exceptions=True)
+    while not running.done():
+        await shop.clock.advance(1)
+    outcomes = await running
+    assert sum(isinstance(outcome, Agent) for outcome in outcomes) == 1
+    assert sum(isinstance(outcome, VersionMismatch) for outcome in outcomes) == 4
+
+
+async def test_a_renamed_agent_gives_its_old_name_up() -> None:
+    shop = Shop()
+    agent = await shop.create(draft("one"))
+    await shop.create(draft("two"))
+    with pytest.raises(AlreadyExists, match="two"):
+        await shop.update(agent.id, draft("two"))
+    await shop.update(agent.id, draft("three"))
+    assert (await shop.create(draft("one"))).name == "one"
+
+
+async def test_a_deleted_agent_is_gone_and_its_versions_stay() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+    await shop.delete(agent.id)
+    with pytest.raises(NotFound):
+        await get_agent(shop.documents, ADA.uid, agent.id)
+    with pytest.raises(NotFound):
+        await shop.delete(agent.id)
+    assert (await list_agents(shop.documents, ADA.uid, AgentSearch())).items == ()
+    assert version_path(agent.id, 1) in shop.documents.paths
+    assert name_path(ADA.uid, "helper") not in shop.documents.paths
+    assert (await shop.create(draft())).id != agent.id
+
+
+async def test_a_definition_that_fits_into_no_document_is_refused() -> None:
+    with pytest.raises(TooLarge):
+        await Shop().create(draft(metadata={"note": "ü" * 450_000}))
+
+
+@pytest.mark.parametrize(("applied", "stored"), [(True, True), (False, False)])
+async def test_a_lost_reply_is_resolved_by_looking(applied: bool, stored: bool) -> None:  # noqa: FBT001 - a table
+    documents = Shaky()
+    shop = Shop(documents)
+    documents.applied = [applied]
+    if not stored:
+        with pytest.raises(Unavailable):
+            await shop.create(draft())
+    agent = await shop.create(draft("other" if stored else "helper"))
+    documents.applied = [applied]
+    if stored:
+        assert (await shop.update(agent.id, draft("other"))).head == 2
+    else:
+        with pytest.raises(Unavailable):
+            await shop.update(agent.id, draft("helper"))
+    assert (await get_agent(documents, ADA.uid, agent.id)).head == (2 if stored else 1)
+
+
+async def test_a_list_is_read_page_by_page_the_newest_first() -> None:
+    shop = Shop()
+    for number in range(5):
+        await shop.create(draft(f"agent_{number}"))
+    await shop.create(draft(), BOB)
+    names: list[str] = []
+    token: str | None = None
+    for size in (2, 2, 1):
+        page = await list_agents(shop.documents, ADA.uid, AgentSearch(limit=2, page_token=token))
+        assert len(page.items) == size
+        names += [agent.name for agent in page.items]
+        token = page.next_page_token
+    assert token is None
+    assert names == [f"agent_{number}" for number in (4, 3, 2, 1, 0)]
+
+
+async def test_a_list_narrows_by_scope_type_and_name() -> None:
+    shop = Shop()
+    await shop.create(draft("own"))
+    await shop.create(draft("market", scope="marketplace"))
+    await shop.create(draft("builtin", scope="system"), ROOT)
+
+    async def names(**search: Any) -> list[str]:
+        page = await list_agents(shop.documents, ADA.uid, AgentSearch(**search))
+        return [agent.name for agent in page.items]
+
+    assert await names() == ["market", "own"]
+    assert await names(scope="user") == ["own"]
+    assert await names(scope="system") == ["builtin"]
+    assert await names(type="static") == []
+    assert await names(name="own") == ["own"]
+    assert await names(name="own", scope="marketplace") == []
+    assert await names(name="nobody") == []
+
+
+async def test_versions_are_listed_the_latest_first() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+    agent = await shop.update(agent.id, draft(changelog="more"))
+    page = await list_versions(shop.documents, agent, 10, None)
+    assert [(version.number, version.changelog) for version in page.items] == [(2, "more"), (1, "")]
+
+
+async def test_a_page_token_of_another_list_is_refused() -> None:
+    shop = Shop()
+    for number in range(2):
+        await shop.create(draft(f"agent_{number}"))
+    page = await list_agents(shop.documents, ADA.uid, AgentSearch(limit=1))
+    refused: list[DomainError] = []
+    for search in (
+        AgentSearch(limit=1, scope="user", page_token=page.next_page_token),
+        AgentSearch(limit=1, page_token="nonsense"),
+        AgentSearch(limit=1, page_token="ä"),
+        AgentSearch(limit=1, page_token="W10"),
+    ):
+        with pytest.raises(InvalidArgument) as error:
+            await list_agents(shop.documents, ADA.uid, search)
+        refused.append(error.value)
+    assert {error.message for error in refused} == {"The page token is not valid."}

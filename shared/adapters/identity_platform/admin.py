@@ -6,6 +6,7 @@ Its calls block, so they run in threads. It reads FIREBASE_AUTH_EMULATOR_HOST it
 from __future__ import annotations
 
 import asyncio
+import itertools
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 T = TypeVar("T")
 
 TIMEOUT_SECONDS = 10
+
+_numbers = itertools.count()
 
 
 class AdminSdk:
@@ -60,14 +63,15 @@ class AdminSdk:
         import firebase_admin
 
         options = {"projectId": self._project, "httpTimeout": TIMEOUT_SECONDS}
-        return firebase_admin.initialize_app(options=options, name=f"fireloom-{id(self)}")
+        return firebase_admin.initialize_app(options=options, name=f"fireloom-{next(_numbers)}")
 
     def _verify(self, token: str) -> Mapping[str, Any]:
         from firebase_admin import auth
+        from google.auth.exceptions import GoogleAuthError
 
         try:
             claims: Mapping[str, Any] = auth.verify_id_token(token, app=self.app)
-        except auth.CertificateFetchError as error:
+        except (auth.CertificateFetchError, GoogleAuthError) as error:
             raise Unavailable("Google's certificates cannot be read.") from error
         except auth.InvalidIdTokenError as error:
             raise ValueError(str(error)) from error

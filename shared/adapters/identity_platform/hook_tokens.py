@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Literal, TypeAlias, cast
 
 from shared.domain.errors import Unauthenticated, Unavailable
@@ -20,10 +21,11 @@ from shared.domain.users import Account
 if TYPE_CHECKING:
     from jwt import PyJWKClient
 
-GOOGLE_KEYS = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
+GOOGLE_KEYS_URL = "https://www.googleapis.com/service_accounts/v1/jwk/securetoken@system.gserviceaccount.com"
 """The keys of the certificates that sign ID tokens and hook tokens."""
 
-KEYS_LIFE_SECONDS = 3600
+_KEYS_LIFESPAN_SECONDS = 3600
+_KEYS_TIMEOUT_SECONDS = 5
 ISSUER = "https://securetoken.google.com/"
 _REQUIRED = ["exp", "iat", "iss", "aud", "sub"]
 
@@ -48,11 +50,17 @@ class HookCall:
 class HookTokenVerifier:
     """Verifies signed hook tokens."""
 
-    def __init__(self, project: str, audiences: Collection[str], keys: PyJWKClient | None = None) -> None:
+    def __init__(self, project: str, audiences: Collection[str], keys_url: str = GOOGLE_KEYS_URL) -> None:
         """Accept tokens for one of `audiences`, the addresses under which the hooks are registered."""
         self._issuer = ISSUER + project
         self._audiences = list(audiences)
-        self._keys = keys
+        self._keys_url = keys_url
+
+    @cached_property
+    def _keys(self) -> PyJWKClient:
+        from jwt import PyJWKClient
+
+        return PyJWKClient(self._keys_url, lifespan=_KEYS_LIFESPAN_SECONDS, timeout=_KEYS_TIMEOUT_SECONDS)
 
     async def verify(self, token: str, hook: Hook) -> HookCall:
         """What the token says.
@@ -66,11 +74,10 @@ class HookTokenVerifier:
     def _decode(self, token: str) -> Mapping[str, Any]:
         import jwt
 
-        keys = self._keys = self._keys or jwt.PyJWKClient(GOOGLE_KEYS, lifespan=KEYS_LIFE_SECONDS, timeout=5)
         try:
             return jwt.decode(
                 token,
-                keys.get_signing_key_from_jwt(token),
+                self._keys.get_signing_key_from_jwt(token),
                 algorithms=["RS256"],
                 audience=self._audiences,
                 issuer=self._issuer,

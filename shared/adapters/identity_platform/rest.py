@@ -25,13 +25,18 @@ class RestClient:
     def __init__(self, api_key: str, emulator_host: str | None) -> None:
         """Make a client that connects on first use; `emulator_host` is `host:port`, or None in production."""
         self._api_key = api_key
+        self._emulated = emulator_host is not None
         self._root = f"http://{emulator_host}/" if emulator_host else "https://"
 
     @cached_property
     def _http(self) -> httpx.AsyncClient:
         import httpx
 
-        return httpx.AsyncClient(timeout=TIMEOUT_SECONDS)
+        return httpx.AsyncClient(timeout=TIMEOUT_SECONDS, trust_env=not self._emulated)
+
+    async def close(self) -> None:
+        """Close the connections; only what ends before its process needs to."""
+        await self._http.aclose()
 
     async def call(self, method: str, body: Mapping[str, Any]) -> dict[str, Any]:
         """Call `accounts:{method}` with a JSON body; absent values are left out."""

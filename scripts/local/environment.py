@@ -15,6 +15,8 @@ from scripts.local.staging import function_names
 PROJECT = "demo-fireloom"
 REGION = "us-central1"
 QUEUE = "nodes"
+ADMINISTRATOR = "grace@example.com"
+"""Whoever proves this address becomes an administrator."""
 _FIRST_FUNCTION_PORT = 8788
 _LOCALHOST = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
@@ -97,6 +99,8 @@ class StackSettings:
             "FIRELOOM_QUEUE": QUEUE,
             "FIRELOOM_WORKER_URL": self.ports.addresses["worker"],
             "FIRELOOM_API_KEY": "local",
+            "FIRELOOM_ADMIN_EMAILS": ADMINISTRATOR,
+            "FIRELOOM_HOOK_BASE_URL": self.ports.addresses["auth"],
             "FIRELOOM_CORS_ORIGIN_REGEX": _LOCALHOST,
             "FIRELOOM_OIDC_AUDIENCE": self.ports.addresses[name],
             "FIRELOOM_OIDC_SERVICE_ACCOUNTS": ",".join(callers),

@@ -13,21 +13,20 @@ from pathlib import Path
 from types import FrameType
 
 import httpx
-import jwt
 import psutil
 from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType] - trio is not installed
 
-from scripts.local.environment import Ports, StackSettings, schedule_caller
+from scripts.local.environment import Ports, StackSettings
 from scripts.local.paths import LOCAL, ROOT
 from scripts.local.processes import NotReady, PortTaken
 from scripts.local.programs import ProgramMissing
+from scripts.local.schedule import sweep
 from scripts.local.seed import SeedRefused, seed
 from scripts.local.stack import Stack
 from scripts.local.staging import function_names
 
 STATE = LOCAL / "up.json"
 _TICK_SECONDS = 10
-_TOKEN_SECONDS = 60
 _DEBOUNCE_MILLISECONDS = 300
 _WATCHED = ("functions", "shared")
 
@@ -66,33 +65,18 @@ def affected_functions(changes: set[tuple[Change, str]]) -> tuple[str, ...]:
 
 
 async def tick(stack: Stack) -> None:
-    """Call the sweeper as Cloud Scheduler would, every ten seconds."""
-    address = stack.settings.ports.addresses["sweeper"]
+    """Call the sweeper every ten seconds, and log whatever is not as it was."""
     previous = ""
-    async with httpx.AsyncClient(trust_env=False, timeout=_TICK_SECONDS) as client:
-        while True:
-            await asyncio.sleep(_TICK_SECONDS)
-            headers = {"Authorization": f"Bearer {schedule_token(stack.settings, address)}"}
-            try:
-                answer = await client.post(f"{address}/tasks/sweep", headers=headers)
-                outcome = f"{answer.status_code}" + ("" if answer.is_success else f" {answer.text}")
-            except httpx.HTTPError as error:
-                outcome = repr(error)
-            if outcome != previous:
-                log(f"sweeper: {outcome}")
-            previous = outcome
-
-
-def schedule_token(settings: StackSettings, audience: str) -> str:
-    """A token of the shape of Google's, signed with the local key."""
-    claims = {
-        "iss": "https://accounts.google.com",
-        "aud": audience,
-        "email": schedule_caller(settings.project),
-        "email_verified": True,
-        "exp": int(time.time()) + _TOKEN_SECONDS,
-    }
-    return jwt.encode(claims, settings.oidc_key, algorithm="HS256")
+    while True:
+        await asyncio.sleep(_TICK_SECONDS)
+        try:
+            answer = await sweep(stack.settings)
+            outcome = f"{answer.status_code}" + ("" if answer.is_success else f" {answer.text}")
+        except httpx.HTTPError as error:
+            outcome = repr(error)
+        if outcome != previous:
+            log(f"sweeper: {outcome}")
+        previous = outcome
 
 
 def remember(stack: Stack) -> None:
@@ -123,7 +107,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, _interrupt)
     try:
         with stack:
-            people = seed(stack.api)
+            people = seed(stack)
             remember(stack)
             _report({"api": stack.api, "people": people})
             asyncio.run(supervise(stack))

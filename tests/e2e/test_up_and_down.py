@@ -13,7 +13,8 @@ import pytest
 
 from scripts.local.environment import Ports, function_setting
 from scripts.local.paths import ROOT
-from scripts.local.seed import PEOPLE
+from scripts.local.seed import PEOPLE, Person
+from scripts.local.staging import function_names
 
 
 def chosen_ports(ports: Ports) -> dict[str, str]:
@@ -45,6 +46,11 @@ def processes_of(folder: Path) -> list[psutil.Process]:
     return found
 
 
+def sign_in(client: httpx.Client, person: Person) -> dict[str, str]:
+    answer = client.post("/auth/login", json={"email": person.email, "password": person.password})
+    return {"Authorization": f"Bearer {answer.json()['id_token']}"}
+
+
 @pytest.fixture
 def env(tmp_path: Path) -> Iterator[dict[str, str]]:
     ports = chosen_ports(Ports.free())
@@ -57,23 +63,26 @@ def test_up_serves_two_people_and_three_agents_and_down_leaves_nothing(env: dict
     up = run("up", env)
     assert up.returncode == 0, up.stderr
     api = f"http://127.0.0.1:{env['FIRELOOM_API_PORT']}"
-    person = PEOPLE[0]
 
     with httpx.Client(base_url=api, timeout=30, trust_env=False) as client:
-        login = client.post("/auth/login", json={"email": person.email, "password": person.password})
-        agents = client.get("/agents", headers={"Authorization": f"Bearer {login.json()['id_token']}"})
+        owner, administrator = (sign_in(client, person) for person in PEOPLE)
+        roles = [client.get("/auth/me", headers=headers).json()["role"] for headers in (owner, administrator)]
+        agents = client.get("/agents", headers=owner)
         page = client.options(
             "/agents", headers={"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"}
         )
     again = run("up", env)
+    running = processes_of(tmp_path)
     down = run("down", env)
 
     assert api in up.stdout
     assert all(person.email in up.stdout for person in PEOPLE)
+    assert roles == ["user", "admin"]
     assert len(agents.json()["items"]) == 3
     assert page.headers["access-control-allow-origin"] == "http://localhost:5173"
     assert (again.returncode, "runs already" in again.stderr) == (1, True)
     assert (down.returncode, down.stdout) == (0, "down: stopped\n")
+    assert len(running) > len(function_names())
     assert processes_of(tmp_path) == []
     assert run("down", env).stdout == "down: nothing runs\n"
 

@@ -5,10 +5,12 @@ import json
 import re
 import tomllib
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import pytest
 
+from scripts.local.emulators import EmulatorPorts
 from scripts.local.staging import function_names
 from shared.edge.routes import ROUTES, UNROUTED, find_deployable
 
@@ -116,6 +118,19 @@ def test_a_function_is_routed_or_kept_from_outside(name: str) -> None:
 @pytest.mark.parametrize("name", FUNCTIONS)
 def test_a_function_has_a_row_in_the_readme(name: str) -> None:
     assert f"| `{name}` |" in (ROOT / "README.md").read_text()
+
+
+def test_each_file_that_the_readme_links_to_exists() -> None:
+    links: list[str] = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text())
+
+    assert links
+    assert [link for link in links if not (ROOT / link).exists()] == []
+
+
+def test_the_emulators_ports_are_those_of_firebases_own_file() -> None:
+    emulators = json.loads((ROOT / "firebase.json").read_text())["emulators"]
+
+    assert {name: emulator["port"] for name, emulator in emulators.items()} == asdict(EmulatorPorts())
 
 
 def test_each_route_leads_to_a_function() -> None:

@@ -45,7 +45,7 @@ class FirestoreDocuments:
             commit_timeout_seconds: how long a commit may take; a third of the lease at most.
             read_timeout_seconds: how long a read may take, its repetitions included.
         """
-        self._project = project
+        self.project = project
         self._database = database
         self._commit_timeout_seconds = commit_timeout_seconds
         self._read_timeout_seconds = read_timeout_seconds
@@ -54,7 +54,7 @@ class FirestoreDocuments:
     def _client(self) -> AsyncClient:
         from google.cloud.firestore_v1.async_client import AsyncClient
 
-        return AsyncClient(project=self._project, database=self._database)
+        return AsyncClient(project=self.project, database=self._database)
 
     async def get(self, path: str) -> Snapshot:
         """Read one document."""

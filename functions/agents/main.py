@@ -13,10 +13,9 @@ from functions.agents.catalog import catalog_routes
 from functions.agents.requests import Shelf
 from functions.agents.routes import reading_routes, writing_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
-from shared.adapters.identity_platform.admin import AdminSdk
-from shared.adapters.identity_platform.id_tokens import IdTokenVerifier
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
+from shared.composition.core import connect_people
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -26,14 +25,14 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     """Connect the application to Firestore and Identity Platform, or to their emulators where `environ` names them."""
     settings = load_settings(environ)
     write_logs(settings.project)
-    documents, clock = FirestoreDocuments(settings.project), SystemClock()
+    documents = FirestoreDocuments(settings.project)
     app = create_app(
         "agents",
-        verifier=IdTokenVerifier(AdminSdk(settings.project), documents, clock),
+        verifier=connect_people(settings, documents),
         cors_origin_regex=settings.cors_origin_regex,
         max_body_bytes=settings.max_body_bytes,
     )
-    shelf = Shelf(documents, clock, SystemIds())
+    shelf = Shelf(documents, SystemClock(), SystemIds())
     for routes in (catalog_routes(), writing_routes(shelf), reading_routes(shelf)):
         app.include_router(routes)
     return app

@@ -1,5 +1,7 @@
-"""The `sweeper` function."""
+"""The `sweeper` function: hands on what a dead process left behind, whenever the scheduler calls."""
 
+import os
+from collections.abc import Mapping
 from typing import cast
 
 import functions_framework.aio
@@ -7,13 +9,23 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI(title="Fireloom sweeper")
+from functions.sweeper.routes import sweep_routes
+from shared.composition.core import connect_callers, connect_core
+from shared.edge.app import create_app
+from shared.edge.logs import write_logs
+from shared.settings import load_settings
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the function serves."""
-    return {"status": "ok", "function": "sweeper"}
+def compose(environ: Mapping[str, str]) -> FastAPI:
+    """Connect the application to Google Cloud, or to the emulators that `environ` names."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    app = create_app("sweeper", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
+    app.include_router(sweep_routes(connect_core(settings), settings.lease_seconds))
+    return app
+
+
+app = compose(os.environ)
 
 
 @functions_framework.aio.http

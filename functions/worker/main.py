@@ -1,5 +1,7 @@
-"""The `worker` function."""
+"""The `worker` function: executes one node of one run for each task that the queue delivers."""
 
+import os
+from collections.abc import Mapping
 from typing import cast
 
 import functions_framework.aio
@@ -7,13 +9,24 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI(title="Fireloom worker")
+from functions.worker.routes import task_routes
+from shared.composition.core import connect_callers
+from shared.composition.engine import connect_engine
+from shared.edge.app import create_app
+from shared.edge.logs import write_logs
+from shared.settings import load_settings
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the function serves."""
-    return {"status": "ok", "function": "worker"}
+def compose(environ: Mapping[str, str]) -> FastAPI:
+    """Connect the application to Google Cloud, or to the emulators that `environ` names."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    app = create_app("worker", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
+    app.include_router(task_routes(connect_engine(settings, environ)))
+    return app
+
+
+app = compose(os.environ)
 
 
 @functions_framework.aio.http

@@ -20,7 +20,8 @@ from shared.edge.errors import (
     answer_invalid_request,
 )
 from shared.edge.middleware import BodyLimit, BodySizeLimit, CrashNet, RequestIdentity
-from shared.ports.identity import TaskTokenVerifier, TokenVerifier
+from shared.ports.identity import TokenVerifier
+from shared.ports.task_identity import TaskTokenVerifier
 
 MAX_BODY_BYTES = 1 << 20
 _ASKED_HEADERS = (

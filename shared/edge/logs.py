@@ -84,9 +84,9 @@ def hide_tokens(text: str) -> str:
 
 
 def write_logs(project: str | None = None, stream: TextIO | None = None) -> None:
-    """Send Fireloom's logs to `stream` (standard output) as JSON; for entry points."""
+    """Send all logs to `stream` (standard output) as JSON: ours, and others' warnings; for entry points."""
     writer = logging.StreamHandler(stream or sys.stdout)
     writer.setFormatter(JsonFormatter(project))
-    logger.handlers = [writer]
-    logger.setLevel(logging.INFO)
-    logger.propagate = False
+    logging.basicConfig(level=logging.WARNING, handlers=[writer], force=True)
+    for name in (logger.name, "shared", "functions"):
+        logging.getLogger(name).setLevel(logging.INFO)

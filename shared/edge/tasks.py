@@ -9,7 +9,6 @@ Source: https://cloud.google.com/tasks/docs/creating-http-target-tasks
 from __future__ import annotations
 
 from collections.abc import Awaitable
-from enum import StrEnum
 from typing import Annotated
 
 from fastapi import Depends, Request
@@ -19,17 +18,10 @@ from starlette.responses import JSONResponse, Response
 from shared.domain.errors import Category, DomainError, Unauthenticated
 from shared.edge.errors import render_domain_error, render_problem
 from shared.edge.logs import logger
-from shared.ports.identity import TaskTokenVerifier
+from shared.ports.task_identity import TaskTokenVerifier
+from shared.usecases.execute_node import Acknowledgement
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="oidc", bearerFormat="JWT", description="The queue's OIDC token.")
-
-
-class Delivery(StrEnum):
-    """What became of a delivered task."""
-
-    DONE = "done"
-    BUSY = "busy"
-    """Somebody else holds the node's lease: deliver again later."""
 
 
 async def delivered_by(
@@ -52,19 +44,19 @@ Deliverer = Annotated[str, Depends(delivered_by)]
 """As a route's parameter: the verified service account that delivers a task."""
 
 
-async def acknowledge(work: Awaitable[Delivery]) -> Response:
+async def acknowledge(work: Awaitable[Acknowledgement]) -> Response:
     """Do a task's work and tell the queue: 200 finished with, 409 later again, 503 service down.
 
     A terminal refusal is answered with 200, because delivering the same task again changes nothing.
     """
     try:
-        delivery = await work
+        busy = await work is Acknowledgement.BUSY
     except DomainError as error:
         if error.retryable:
             return render_domain_error(error) if _is_down(error) else _repeat(error.message)
         logger.error("task dropped: %s: %s", error.code, error.message, exc_info=error)
         return JSONResponse({"status": "dropped", "code": error.code})
-    if delivery is Delivery.BUSY:
+    if busy:
         return _repeat("Another worker holds the lease.")
     return JSONResponse({"status": "done"})
 

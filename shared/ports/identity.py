@@ -30,16 +30,3 @@ class TokenVerifier(Protocol):
                 deactivated user.
         """
         ...
-
-
-class TaskTokenVerifier(Protocol):
-    """Verifies that a request comes from the task queue or the scheduler."""
-
-    async def verify(self, token: str) -> str:
-        """The service account's email that an OIDC token proves.
-
-        Raises:
-            shared.domain.errors.Unauthenticated: malformed, expired, for another audience, or of an
-                account that is not the queue's or the scheduler's.
-        """
-        ...

@@ -14,12 +14,14 @@ from shared.edge.logs import RequestFacts, enter_request, hide_tokens, logger, w
 
 @pytest.fixture
 def written() -> Iterator[io.StringIO]:
-    handlers, level, propagate = logger.handlers, logger.level, logger.propagate
+    root = logging.getLogger()
+    handlers, level = list(root.handlers), root.level
+    root.handlers.clear()  # pytest's own must not be closed
     stream = io.StringIO()
     write_logs("demo-fireloom", stream)
     yield stream
-    logger.handlers, logger.propagate = handlers, propagate
-    logger.setLevel(level)
+    root.handlers[:] = handlers
+    root.setLevel(level)
 
 
 def test_a_line_names_its_request_and_its_trace(written: io.StringIO) -> None:

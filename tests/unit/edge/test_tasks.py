@@ -16,14 +16,15 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.edge.app import create_app
-from shared.edge.tasks import Deliverer, Delivery, acknowledge
+from shared.edge.tasks import Deliverer, acknowledge
+from shared.usecases.execute_node import Acknowledgement
 
 
 @pytest.mark.parametrize(
     ("outcome", "status"),
     [
-        (Delivery.DONE, 200),
-        (Delivery.BUSY, 409),
+        (Acknowledgement.DONE, 200),
+        (Acknowledgement.BUSY, 409),
         (Unavailable("no store"), 503),
         (ModelUnavailable("no model"), 503),
         (Aborted("a concurrent change won"), 409),
@@ -31,8 +32,10 @@ from shared.edge.tasks import Deliverer, Delivery, acknowledge
         (FailedPrecondition("never"), 200),
     ],
 )
-async def test_the_queue_repeats_only_what_may_still_succeed(outcome: Delivery | DomainError, status: int) -> None:
-    async def work() -> Delivery:
+async def test_the_queue_repeats_only_what_may_still_succeed(
+    outcome: Acknowledgement | DomainError, status: int
+) -> None:
+    async def work() -> Acknowledgement:
         if isinstance(outcome, DomainError):
             raise outcome
         return outcome

@@ -1,0 +1,39 @@
+"""Where the scheduler calls."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+
+from fastapi import APIRouter
+from pydantic import BaseModel, Field
+
+from shared.edge.app import problem_responses
+from shared.edge.logs import logger
+from shared.edge.tasks import Deliverer
+from shared.usecases.engine import Core
+from shared.usecases.sweep_runs import sweep_runs
+
+
+class SweptView(BaseModel):
+    """What a sweep found."""
+
+    leases: int = Field(description="Attempts that had fallen silent.")
+    runs: int = Field(description="Runs that were due to be looked at.")
+    tasks: int = Field(description="Nodes handed to the queue again.")
+
+
+def sweep_routes(core: Core, lease_seconds: float) -> APIRouter:
+    """The routes that the scheduler calls."""
+    router = APIRouter(tags=["tasks"])
+
+    @router.post("/tasks/sweep", responses=problem_responses(401, 503))
+    async def sweep(_deliverer: Deliverer) -> SweptView:
+        """Hand silent attempts and forgotten nodes to the queue again."""
+        swept = SweptView(**asdict(await sweep_runs(core, lease_seconds)))
+        if swept.tasks:
+            logger.warning(
+                "sweep handed %d nodes to the queue again", swept.tasks, extra={"fields": swept.model_dump()}
+            )
+        return swept
+
+    return router

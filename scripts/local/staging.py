@@ -69,7 +69,7 @@ def environment(name: str) -> Path:
         uv = str(Path(sys.executable).with_name("uv"))
         python = str(folder / "bin" / "python")
         make = [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
-        install = [uv, "pip", "sync", "--quiet", "--require-hashes", "--compile-bytecode"]
+        install = [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", "--compile-bytecode"]
         subprocess.run(make, check=True)
         subprocess.run([*install, "--python", python, str(_lock(name))], check=True)
         complete.touch()

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import pytest
@@ -14,13 +13,14 @@ from shared.adapters.memory.ids import MemoryIds
 from shared.domain.errors import Aborted, EmailTaken, InvalidArgument, Unavailable, UsernameTaken
 from shared.domain.ids import Uid
 from shared.domain.users import RESERVATION_LIFE, Account, Application
-from shared.domain.writes import Write
-from shared.ports.documents import Committed, OutcomeUnknown
+from shared.domain.writes import Delete
+from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.get_profile import get_profile
 from shared.usecases.register_user import register_user
 from shared.usecases.reserve_username import reserve_username
 from shared.usecases.sign_in_user import SignedIn, sign_in_user
-from tests.support.memory_accounts import MemoryAccounts, failing
+from tests.support.memory_accounts import MemoryAccounts, Person, failing
+from tests.support.watched_documents import WatchedDocuments
 
 ADA = Application("ada@example.com", "correct horse", "Ada", "Ada Lovelace")
 BOB = Application("bob@example.com", "battery staple", "bob")
@@ -35,13 +35,6 @@ class World:
 
     async def register(self, application: Application) -> SignedIn:
         return await register_user(self.documents, self.accounts, self.ids, application)
-
-
-class SilentDocuments(MemoryDocuments):
-    """Answers no commit."""
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        raise OutcomeUnknown(f"{len(writes)} writes")
 
 
 @pytest.fixture(params=[True, False], ids=["as in the emulator", "as in production"])
@@ -199,9 +192,33 @@ async def test_an_account_without_address_is_a_user(world: World) -> None:
 
 
 async def test_a_store_that_does_not_answer_is_told_as_such(world: World) -> None:
-    documents = SilentDocuments()
+    documents = WatchedDocuments(world.documents)
+    documents.lose_replies.append((False, OutcomeUnknown()))
     with pytest.raises(Unavailable):
         await register_user(documents, world.accounts, world.ids, ADA)
+
+
+async def test_whoever_is_overtaken_between_reading_and_writing_is_refused(world: World) -> None:
+    documents = WatchedDocuments(world.documents)
+    documents.lose_replies.append((False, CommitRefused()))
+    with pytest.raises(Aborted):
+        await register_user(documents, world.accounts, world.ids, ADA)
+
+
+@pytest.mark.parametrize("hook", ["before_create", "before_sign_in"])
+async def test_a_hook_that_is_overtaken_fails_the_registration_which_can_be_repeated(world: World, hook: str) -> None:
+    documents = WatchedDocuments(world.documents)
+    world.accounts.documents = documents
+
+    async def be_overtaken() -> None:
+        documents.lose_replies.append((False, CommitRefused()))
+
+    world.accounts.trouble[hook] = be_overtaken
+    with pytest.raises(Aborted):
+        await world.register(ADA)
+    assert (world.documents.paths, world.accounts.people) == ([], {})
+    world.accounts.trouble.clear()
+    assert (await world.register(ADA)).user.username == "Ada"
 
 
 async def test_a_failed_registration_leaves_alone_what_another_wrote_meanwhile(world: World) -> None:
@@ -227,3 +244,46 @@ async def test_the_account_that_took_the_address_first_is_spared(world: World) -
         await world.register(ADA)
     assert len(world.accounts.people) == 1
     assert (await sign_in_user(world.documents, world.accounts, "ada", "another password")).user.username == "Ada"
+
+
+async def test_an_email_that_the_hook_finds_taken_is_told_as_such(world: World) -> None:
+    async def somebody_else_has_it() -> None:
+        world.accounts.trouble.clear()
+        world.accounts.people[Uid("old")] = Person(Account(Uid("old"), ADA.email), "another password")
+
+    world.accounts.trouble["before_create"] = somebody_else_has_it
+    with pytest.raises(EmailTaken):
+        await world.register(ADA)
+    assert (world.documents.paths, list(world.accounts.people)) == ([], ["old"])
+
+
+async def test_a_reservation_that_vanished_meanwhile_is_nothing_to_free(world: World) -> None:
+    async def forget_it_and_fail() -> None:
+        await world.documents.commit([Delete("usernames/ada")])
+        raise Unavailable("as told")
+
+    world.accounts.trouble["answer"] = forget_it_and_fail
+    with pytest.raises(Unavailable):
+        await world.register(ADA)
+    assert world.documents.paths == []
+
+
+async def test_a_username_that_is_taken_meanwhile_is_refused_by_the_hook(world: World) -> None:
+    async def somebody_is_faster() -> None:
+        world.accounts.trouble.clear()
+        await world.register(replace(BOB, username="ada"))
+
+    world.accounts.trouble["before_create"] = somebody_is_faster
+    with pytest.raises(UsernameTaken):
+        await world.register(ADA)
+    assert world.documents.paths == ["usernames/ada", "users/uid1"]
+
+
+async def test_a_second_registration_with_an_address_is_refused_while_the_first_lives(world: World) -> None:
+    async def try_again_too_early() -> None:
+        world.accounts.trouble.clear()
+        with pytest.raises(Aborted):
+            await world.register(replace(ADA, username="other"))
+
+    world.accounts.trouble["before_sign_in"] = try_again_too_early
+    assert (await world.register(ADA)).user.username == "Ada"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
 from shared.domain.errors import (
+    Aborted,
     FailedPrecondition,
     InvalidArgument,
     InvalidCredentials,
@@ -18,6 +20,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import Uid
 from shared.domain.users import Account, Application, User
+from shared.ports.documents import CommitRefused
 from shared.ports.identity import Identity
 from shared.usecases.confirm_sign_in import confirm_sign_in
 from shared.usecases.deactivate_user import deactivate_user
@@ -27,6 +30,7 @@ from shared.usecases.register_user import register_user
 from shared.usecases.sign_in_user import REFUSAL, sign_in_user
 from shared.usecases.update_profile import update_profile
 from tests.support.memory_accounts import MemoryAccounts, failing
+from tests.support.watched_documents import WatchedDocuments
 
 ADA = Application("ada@example.com", "correct horse", "Ada", "Ada Lovelace")
 BOB = Application("bob@example.com", "battery staple", "bob")
@@ -208,3 +212,19 @@ async def test_every_fault_of_a_change_is_told(documents: MemoryDocuments, ada: 
 async def test_a_person_without_profile_is_not_found(documents: MemoryDocuments) -> None:
     with pytest.raises(NotFound):
         await update_profile(documents, Uid("nobody"), {"display_name": "Nobody"})
+
+
+async def test_a_change_that_is_overtaken_can_be_repeated(
+    documents: MemoryDocuments, accounts: MemoryAccounts, ada: User
+) -> None:
+    watched = WatchedDocuments(documents)
+    changes: list[Callable[[], Awaitable[User]]] = [
+        lambda: update_profile(watched, ada.uid, {"display_name": "Countess"}),
+        lambda: deactivate_user(watched, accounts, ROOT, ada.uid),
+        lambda: reactivate_user(watched, accounts, ada.uid),
+    ]
+    for change in changes:
+        watched.lose_replies.append((False, CommitRefused()))
+        with pytest.raises(Aborted):
+            await change()
+        assert (await change()).uid == ada.uid

@@ -50,6 +50,7 @@ _TEXTUAL = frozenset(
         "application/yaml",
     }
 )
+_NEVER_TEXT = frozenset({"application/gzip", "application/pdf", "application/zip"})
 _MAGIC = (
     (b"%PDF-", "application/pdf"),
     (b"\x89PNG\r\n\x1a\n", "image/png"),
@@ -87,6 +88,13 @@ def detect_media_type(name: str, content: bytes) -> str:
 def is_textual(media_type: str) -> bool:
     """Whether content of this type is text."""
     return media_type.startswith("text/") or media_type in _TEXTUAL or media_type.endswith(("+json", "+xml"))
+
+
+def is_binary(media_type: str) -> bool:
+    """Whether content of this type is certainly not text; of others the bytes must decide."""
+    return not is_textual(media_type) and (
+        media_type.startswith(("audio/", "font/", "image/", "video/")) or media_type in _NEVER_TEXT
+    )
 
 
 def _named(name: str) -> str | None:

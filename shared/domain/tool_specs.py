@@ -26,6 +26,8 @@ from shared.domain.tool_arguments import (
 )
 from shared.domain.tools import Effect, ToolSpec
 
+A = TypeVar("A", bound=Arguments)
+C = TypeVar("C", bound=Configuration)
 M = TypeVar("M", bound=BaseModel)
 
 
@@ -104,16 +106,22 @@ BUILT_IN: Mapping[str, ToolSpec] = MappingProxyType({name: spec for name, (spec,
 """Every tool that a definition may name, by name."""
 
 
-def parse_arguments(model: type[M], arguments: Mapping[str, Any]) -> M:
+def parse_arguments(model: type[A], arguments: Mapping[str, Any]) -> A:
     """Read a call's arguments.
 
     Raises:
         InvalidArgument: with every fault, each with the argument's name as its path.
     """
-    try:
-        return model.model_validate(dict(arguments))
-    except ValidationError as error:
-        raise InvalidArgument("The arguments do not fit.", _faults(model, error)) from error
+    return _parse(model, arguments, "The arguments do not fit.")
+
+
+def parse_config(model: type[C], config: Mapping[str, Any]) -> C:
+    """Read what a definition sets for a tool.
+
+    Raises:
+        InvalidArgument: with every fault, each with the setting's name as its path.
+    """
+    return _parse(model, config, "The tool is not configured well in the agent's definition.")
 
 
 def argument_faults(tool: str, arguments: Mapping[str, Any]) -> tuple[Fault, ...]:
@@ -128,10 +136,19 @@ def config_faults(tool: str, config: Mapping[str, Any]) -> tuple[Fault, ...]:
 
 def _check(model: type[BaseModel], given: Mapping[str, Any]) -> tuple[Fault, ...]:
     try:
-        parse_arguments(model, given)
+        _parse(model, given, "")
     except InvalidArgument as error:
         return error.faults
     return ()
+
+
+def _parse(model: type[M], given: Mapping[str, Any], message: str) -> M:
+    try:
+        return model.model_validate(dict(given))
+    except ValidationError as error:
+        faults = _faults(model, error)
+        reasons = " ".join(f"{fault.path}: {fault.reason}. {fault.suggestion or ''}".strip() for fault in faults)
+        raise InvalidArgument(f"{message} {reasons}", faults) from error
 
 
 def _faults(model: type[BaseModel], error: ValidationError) -> tuple[Fault, ...]:

@@ -12,7 +12,7 @@ from shared.domain.records import parse
 from shared.ports.documents import Documents, Filter, Order, Query
 
 _LAST_CHARACTER = "\U0010ffff"
-_PAGE = 300
+MAX_PAGE = 300
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,14 +54,15 @@ async def list_artifacts(
 
 
 async def every_artifact(
-    documents: Documents, session_id: SessionId, *, prefix: str = ""
+    documents: Documents, session_id: SessionId, *, prefix: str = "", first: int = MAX_PAGE
 ) -> AsyncIterator[ArtifactHead]:
-    """All artifacts whose name starts with `prefix`, read in pages as they are asked for."""
+    """All artifacts whose name starts with `prefix`, read in pages as they are asked for, the first of `first`."""
     after: str | None = None
+    limit = min(first, MAX_PAGE)
     while True:
-        page = await list_artifacts(documents, session_id, limit=_PAGE, after=after, prefix=prefix)
+        page = await list_artifacts(documents, session_id, limit=limit, after=after, prefix=prefix)
         for head in page.items:
             yield head
         if page.after is None:
             return
-        after = page.after
+        after, limit = page.after, MAX_PAGE

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.globs import glob_expression
 
 Search = Callable[[str], int | None]
 """Where in a text the expression matches first, in characters; None where it does not."""
@@ -33,3 +34,17 @@ def compile_search(pattern: str, *, ignore_case: bool = False) -> Search:
         return None if found is None else int(found.start())
 
     return search
+
+
+def compile_glob(glob: str) -> Callable[[str], bool]:
+    """Whether a path matches the glob.
+
+    Raises:
+        InvalidArgument: the glob is malformed.
+    """
+    try:
+        search = compile_search(glob_expression(glob))
+    except InvalidArgument as error:
+        reason = error.faults[0].reason
+        raise InvalidArgument(f"{glob!a} is not a glob pattern: {reason}.", (Fault("glob", reason),)) from error
+    return lambda path: search(path) is not None

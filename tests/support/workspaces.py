@@ -1,0 +1,66 @@
+"""A session's files and a toolbox on them."""
+
+from __future__ import annotations
+
+import copy
+from typing import Any
+
+from shared.adapters.memory.clock import MemoryClock
+from shared.adapters.memory.documents import MemoryDocuments
+from shared.adapters.tools.toolbox import LocalToolbox
+from shared.domain.ids import Instance, RunId, SessionId, Uid
+from shared.domain.tools import ToolCall, ToolResult
+from shared.ports.tools import ToolContext
+from shared.ports.web_search import WebSearch
+from shared.usecases.put_artifact import NewArtifact, put_artifact
+from tests.support.watched_documents import WatchedDocuments
+
+
+class TestingWorkspace:
+    """Tools called on files that a test writes."""
+
+    __test__ = False
+
+    def __init__(self, search: WebSearch | None = None, seconds: float = 60.0) -> None:
+        self.documents = WatchedDocuments(MemoryDocuments())
+        self.clock = MemoryClock()
+        self.toolbox = LocalToolbox(self.documents, self.clock, search, seconds)
+        self.session_id = SessionId("s1")
+
+    async def put(self, **files: str | bytes) -> None:
+        """Store files; in the names, `__` stands for `/` and `_` for `.`."""
+        for name, content in files.items():
+            await self.store(name.replace("__", "/").replace("_", "."), content)
+
+    async def store(self, name: str, content: str | bytes) -> None:
+        """Store one file."""
+        raw = content.encode() if isinstance(content, str) else content
+        await put_artifact(self.documents, self.clock, NewArtifact(self.session_id, Uid("ada"), name, raw, "ada"))
+        self.documents.reset()
+
+    def of_session(self, session_id: str) -> TestingWorkspace:
+        """The same store, seen from another session."""
+        other = copy.copy(self)
+        other.session_id = SessionId(session_id)
+        return other
+
+    async def call(self, tool: str, /, config: dict[str, Any] | None = None, **arguments: Any) -> ToolResult:
+        """Call a tool with arguments by name."""
+        return await self.call_with(tool, arguments, config or {})
+
+    async def call_with(self, tool: str, arguments: dict[str, Any], config: dict[str, Any]) -> ToolResult:
+        """Call a tool with arguments of any name."""
+        context = ToolContext(Uid("ada"), self.session_id, RunId("r1"), Instance("main~0"), config)
+        return await self.toolbox.call(ToolCall(0, "call", tool, arguments), context)
+
+    async def answer(self, tool: str, /, **arguments: Any) -> Any:
+        """What a tool answers, which must not be an error."""
+        result = await self.call(tool, **arguments)
+        assert not result.is_error, result.content
+        return result.content
+
+    async def refusal(self, tool: str, /, **arguments: Any) -> str:
+        """With what message a tool fails, which it must."""
+        result = await self.call(tool, **arguments)
+        assert result.is_error, result.content
+        return str(result.content)

@@ -1,0 +1,154 @@
+"""What holds for every tool."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from collections.abc import Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from shared.domain.errors import Unavailable
+from shared.domain.tool_specs import BUILT_IN
+from shared.domain.writes import Update
+from shared.ports.documents import OutcomeUnknown
+from shared.ports.web_search import SearchHit
+from tests.support.workspaces import TestingWorkspace
+
+PATHS = st.sampled_from(["a.txt", "b/c.md", "page.html", "data.bin", "missing", "../x", "", "/", "b/"])
+NUMBERS = st.one_of(st.none(), st.integers(min_value=-2, max_value=12), st.just(10**30))
+JSON = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(), st.floats(), st.text(max_size=20)),
+    lambda inner: st.one_of(st.lists(inner, max_size=3), st.dictionaries(st.text(max_size=8), inner, max_size=3)),
+    max_leaves=6,
+)
+WILD = st.one_of(PATHS, NUMBERS, JSON, st.text(alphabet="a*?[]{}()|\\^$.+\0\ud800", max_size=12))
+
+
+def arguments_of(tool: str) -> st.SearchStrategy[dict[str, Any]]:
+    """Arguments that mostly have the right names and often the right kinds."""
+    properties: dict[str, Any] = BUILT_IN[tool].arguments_schema["properties"]
+    likely: dict[str, st.SearchStrategy[Any]] = {}
+    for name, schema in properties.items():
+        fitting = NUMBERS if schema["type"] == "integer" else PATHS if "path" in name else WILD
+        likely[name] = st.one_of(fitting, fitting, WILD)
+    return st.one_of(
+        st.fixed_dictionaries({}, optional=likely),
+        st.fixed_dictionaries(likely),
+        st.dictionaries(st.text(max_size=8), WILD, max_size=3),
+    )
+
+
+CALLS = st.sampled_from(sorted(BUILT_IN)).flatmap(lambda tool: st.tuples(st.just(tool), arguments_of(tool)))
+
+
+async def filled() -> TestingWorkspace:
+    workspace = TestingWorkspace()
+    await workspace.put(a_txt="one\ntwo\n", b__c_md="# Title\n", page_html="<p>text", data_bin=b"\0\1")
+    await workspace.put(a_txt="one\nthree")
+    return workspace
+
+
+@settings(max_examples=300)
+@given(call=CALLS, config=st.one_of(st.just({}), st.dictionaries(st.just("max_results"), WILD, max_size=1)))
+async def test_whatever_a_model_asks_for_it_gets_json_and_the_run_goes_on(
+    call: tuple[str, dict[str, Any]], config: dict[str, Any]
+) -> None:
+    tool, arguments = call
+
+    result = await (await filled()).call_with(tool, arguments, config)
+
+    assert json.dumps(result.content, ensure_ascii=False, allow_nan=False).encode()
+    assert not result.is_error or isinstance(result.content, str)
+
+
+async def test_every_built_in_tool_can_be_found_and_called() -> None:
+    workspace = await filled()
+
+    for name, spec in BUILT_IN.items():
+        assert workspace.toolbox.find(name) is spec
+        assert "There is no tool" not in str((await workspace.call(name)).content)
+
+
+async def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
+    workspace = await filled()
+
+    assert workspace.toolbox.find("shell") is None
+    assert await workspace.refusal("shell", command="ls") == (
+        "There is no tool 'shell'. There are: file_read, file_write, grep, find, diff, document_analyzer, web_search."
+    )
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("file_read", {"path": "a.txt"}),
+        ("file_write", {"path": "a.txt", "content": "x"}),
+        ("grep", {"pattern": "x"}),
+        ("find", {}),
+        ("diff", {"path": "a.txt"}),
+        ("document_analyzer", {"path": "a.txt"}),
+    ],
+)
+async def test_a_store_that_does_not_answer_is_not_the_models_business(tool: str, arguments: dict[str, Any]) -> None:
+    workspace = await filled()
+    workspace.documents.failure = Unavailable("the store does not answer")
+
+    with pytest.raises(Unavailable, match="the store does not answer"):
+        await workspace.call(tool, **arguments)
+
+
+async def test_a_write_whose_outcome_stays_unknown_is_worth_a_retry_of_the_node() -> None:
+    workspace = await filled()
+    workspace.documents.lose_replies.extend([(False, OutcomeUnknown())] * 100)
+
+    with pytest.raises(Unavailable):
+        await workspace.call("file_write", path="a.txt", content="new")
+
+
+async def test_a_damaged_file_is_an_error_that_hides_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    workspace = await filled()
+    await workspace.documents.commit([Update("sessions/s1/artifacts/a.txt/versions/2", {"content": b"?"})])
+
+    assert await workspace.refusal("file_read", path="a.txt") == "file_read failed."
+    assert "is damaged" in caplog.text
+
+
+class Broken:
+    """A search engine that raises what no port allows."""
+
+    async def search(self, query: str, limit: int) -> Sequence[SearchHit]:
+        raise ZeroDivisionError(query, limit)
+
+
+class Stuck:
+    """A search engine that never answers."""
+
+    async def search(self, query: str, limit: int) -> Sequence[SearchHit]:
+        await asyncio.Event().wait()
+        raise AssertionError(query, limit)
+
+
+async def test_a_defect_of_a_tool_is_logged_and_told_without_its_cause(caplog: pytest.LogCaptureFixture) -> None:
+    message = await TestingWorkspace(Broken()).refusal("web_search", query="x")
+
+    assert message == "web_search failed for a reason that is not the call's fault; do not try it again."
+    assert "ZeroDivisionError" in caplog.text
+
+
+async def test_a_tool_that_takes_too_long_is_stopped() -> None:
+    message = await TestingWorkspace(Stuck(), seconds=0.01).refusal("web_search", query="x")
+
+    assert message == "web_search took longer than 0.01 seconds and was stopped."
+
+
+async def test_files_of_another_session_are_not_seen() -> None:
+    workspace = await filled()
+
+    other = workspace.of_session("s2")
+
+    assert (await other.answer("find"))["paths"] == []
+    assert await other.refusal("file_read", path="a.txt") == "There is no file 'a.txt'."

@@ -28,7 +28,7 @@ import { StreamMerge } from "./stream_merge.js";
  * @property {string | null} [error_message]
  */
 
-const ENDED = new Set(["succeeded", "failed", "cancelled"]);
+const ENDED = new Set(["succeeded", "failed", "skipped", "cancelled"]);
 
 /**
  * A node's output as text: a text itself, anything else as JSON.
@@ -68,15 +68,22 @@ export class RunView {
   /** @type {Map<string, NodeView>} */
   nodes = new Map();
   #confirmed = false;
+  #listed = false;
 
   /** @returns {RunState} `queued` while there is no document. */
   get state() {
     return this.fields?.state ?? "queued";
   }
 
-  /** Whether nothing comes after this; what only the cache says does not count. */
-  get ended() {
-    return this.#confirmed && ENDED.has(this.state);
+  /** Whether the run has ended and its nodes' ends are here too: nothing comes after this. The cache does not count. */
+  get whole() {
+    const ended = this.#confirmed && this.#listed && ENDED.has(this.state);
+    return ended && [...this.nodes.values()].every((node) => ENDED.has(node.state));
+  }
+
+  /** Notes that the server told of all nodes there are so far. */
+  list() {
+    this.#listed = true;
   }
 
   /**

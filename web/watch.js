@@ -54,9 +54,10 @@ class Listeners {
    * Listens to the owner's documents of one collection. Removals are not told: segments expire.
    * @param {string} path
    * @param {(fields: any, cached: boolean, id: string) => void} take
-   * @param {string} [after] Only documents with a higher id.
+   * @param {{after?: string, listed?: () => void}} [more] `after`: only documents with a higher id;
+   *   `listed`: called when the server has told of all there are.
    */
-  owned(path, take, after) {
+  owned(path, take, { after, listed } = {}) {
     const order = after === undefined ? [] : [orderBy(documentId()), startAfter(after)];
     const wanted = query(collection(this.db, path), where("owner_uid", "==", this.ownerUid), ...order);
     let wasCached = false;
@@ -70,7 +71,10 @@ class Listeners {
           const changes = snapshot.docChanges({ includeMetadataChanges: true });
           const told = wasCached && !cached ? snapshot.docs : changes.filter(isThere).map((change) => change.doc);
           wasCached = cached;
-          next(() => told.forEach((document) => take(document.data(), cached, document.id)));
+          next(() => {
+            for (const document of told) take(document.data(), cached, document.id);
+            if (!cached) listed?.();
+          });
         },
         failed,
       ),
@@ -126,7 +130,8 @@ const isThere = (change) => change.type !== "removed";
 const follow = (listeners, runId, view) => {
   const run = `runs/${runId}`;
   listeners.document(run, (fields, cached) => view.take(fields, cached));
-  listeners.owned(`${run}/nodes`, (fields, cached, instance) => {
+  /** @type {(fields: import("./run_view.js").NodeFields, cached: boolean, instance: string) => void} */
+  const takeNode = (fields, cached, instance) => {
     const node = view.node(instance);
     node.take(fields, cached);
     const segments = `${run}/nodes/${instance}/segments`;
@@ -135,7 +140,8 @@ const follow = (listeners, runId, view) => {
     } else if (node.stream.complete) {
       listeners.end(segments);
     }
-  });
+  };
+  listeners.owned(`${run}/nodes`, takeNode, { listed: () => view.list() });
 };
 
 /**
@@ -184,6 +190,6 @@ export const watchSession = (db, sessionId, { ownerUid, onError, after = 0 }, on
     listeners.end("runs/");
     if (view.runId !== null) follow(listeners, view.runId, view.run);
   };
-  listeners.owned(events, take, String(after).padStart(12, "0"));
+  listeners.owned(events, take, { after: String(after).padStart(12, "0") });
   return () => listeners.close();
 };

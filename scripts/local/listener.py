@@ -13,7 +13,7 @@ from collections.abc import AsyncIterator, Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Self
+from typing import Any, Protocol, Self
 
 import grpc.aio
 from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
@@ -35,27 +35,23 @@ _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
 
 
-class ListenRefused(Exception):
-    """The rules do not let this person read what the subscription asks for."""
-
-
 @dataclass(frozen=True, slots=True)
 class Owned:
     """A collection's documents that one person owns.
 
     Args:
-        collection: path of the collection.
+        path: the collection's.
         owner_uid: the owner.
         after: only documents with a higher id.
     """
 
-    collection: str
+    path: str
     owner_uid: str
     after: str | None = None
 
     def target(self, root: str) -> Target:
         """As a target of the Listen call; `root` is the name of the database's documents."""
-        parent, _, collection_id = f"{root}/{self.collection}".rpartition("/")
+        parent, _, collection_id = f"{root}/{self.path}".rpartition("/")
         owner = {"field": {"field_path": "owner_uid"}, "op": "EQUAL", "value": {"string_value": self.owner_uid}}
         query: dict[str, Any] = {
             "from_": [{"collection_id": collection_id}],
@@ -63,7 +59,7 @@ class Owned:
             "order_by": [{"field": {"field_path": "__name__"}, "direction": "ASCENDING"}],
         }
         if self.after is not None:
-            last = {"reference_value": f"{root}/{self.collection}/{self.after}"}
+            last = {"reference_value": f"{root}/{self.path}/{self.after}"}
             query["start_at"] = {"values": [last], "before": False}
         return Target(query=Target.QueryTarget(parent=parent, structured_query=StructuredQuery(query)))
 
@@ -79,73 +75,72 @@ class One:
         return Target(documents=Target.DocumentsTarget(documents=[f"{root}/{self.path}"]))
 
 
+class Reader(Protocol):
+    """Whoever wants to know. What comes before one `told` is a consistent state of all its subscriptions."""
+
+    def take(self, path: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
+        """Documents at or in the subscribed path, by id, are new or have changed.
+
+        At first all that there are, perhaps none. Skipped versions and removals are not told.
+        """
+        ...
+
+    def told(self) -> None:
+        """That was all for now."""
+        ...
+
+    def refused(self, reason: str) -> None:
+        """The rules refuse it, now or from now on."""
+        ...
+
+
 class Subscription:
-    """What arrives for one target: an iterator over batches of changed documents, by path.
+    """One target of a listener, on behalf of a reader."""
 
-    Each batch is a consistent state; versions that came while the reader was busy are skipped, removals are not told.
-    """
-
-    def __init__(self, wanted: One | Owned, number: int, root: str) -> None:
+    def __init__(self, wanted: One | Owned, reader: Reader, number: int, root: str) -> None:
         """Made by `Listener.subscribe`."""
-        self.wanted = wanted
+        self.reader = reader
+        self.path = wanted.path
         self.target = wanted.target(root)
         self.target.target_id = number
-        self._root = root
         self._versions: dict[str, object] = {}
         self._arrived: dict[str, Mapping[str, Any]] = {}
-        self._ready: dict[str, Mapping[str, Any]] | None = None
-        self._refused: str | None = None
         self._current = False
-        self._news = asyncio.Event()
+        self._told = False
+
+    @property
+    def number(self) -> int:
+        """What the server calls it."""
+        return self.target.target_id
 
     def arrive(self, document: Document) -> None:
         """Note a document until the state is consistent, unless its version was told before.
 
         At each change of a query the emulator resets the target and sends every document again.
         """
-        path = document.name.removeprefix(f"{self._root}/")
-        if self._versions.get(path) != document.update_time:
-            self._versions[path] = document.update_time
-            self._arrived[path] = read_fields(document)
-
-    def current(self) -> None:
-        """Note that the first state is whole."""
-        self._current = True
+        name = document.name.rpartition("/")[2]
+        if self._versions.get(name) != document.update_time:
+            self._versions[name] = document.update_time
+            self._arrived[name] = read_fields(document)
 
     def reset(self) -> None:
         """Forget what was not told yet: the server starts over."""
-        for path in self._arrived:
-            del self._versions[path]
+        for name in self._arrived:
+            del self._versions[name]
         self._arrived.clear()
         self._current = False
 
-    def publish(self) -> None:
-        """Let the reader have what arrived: the state is consistent."""
-        if not self._current or (self._ready is not None and not self._arrived):
-            return
-        self._ready = {**(self._ready or {}), **self._arrived}
-        self._arrived = {}
-        self._news.set()
+    def current(self) -> None:
+        """Note that the state is whole."""
+        self._current = True
 
-    def refuse(self, reason: str) -> None:
-        """Tell the reader that the rules refuse it."""
-        self._refused = reason
-        self._news.set()
-
-    async def batches(self) -> AsyncIterator[dict[str, Mapping[str, Any]]]:
-        """What changed, at least one batch (an empty one where there is nothing).
-
-        Raises:
-            ListenRefused: the rules refuse it, now or from now on.
-        """
-        while True:
-            await self._news.wait()
-            self._news.clear()
-            batch, self._ready = self._ready, {}
-            if self._refused is not None:
-                raise ListenRefused(self._refused)
-            if batch is not None:
-                yield batch
+    def publish(self) -> bool:
+        """Tell the reader what arrived; False where there was nothing to tell."""
+        if not self._current or (self._told and not self._arrived):
+            return False
+        arrived, self._arrived, self._told = self._arrived, {}, True
+        self.reader.take(self.path, arrived)
+        return True
 
 
 class Listener:
@@ -182,18 +177,17 @@ class Listener:
             with suppress(asyncio.CancelledError):
                 await self._task
 
-    def subscribe(self, wanted: One | Owned) -> Subscription:
-        """Ask for a document or a collection from now on."""
-        subscription = Subscription(wanted, next(self._numbers), f"{self._database}/documents")
-        self._subscriptions[subscription.target.target_id] = subscription
+    def subscribe(self, wanted: One | Owned, reader: Reader) -> Subscription:
+        """Tell `reader` of a document or a collection from now on."""
+        subscription = Subscription(wanted, reader, next(self._numbers), f"{self._database}/documents")
+        self._subscriptions[subscription.number] = subscription
         self._requests.put_nowait(ListenRequest(database=self._database, add_target=subscription.target))
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
-        """Ask for it no more; what arrived already may still be read."""
-        number = subscription.target.target_id
-        if self._subscriptions.pop(number, None) is not None:
-            self._requests.put_nowait(ListenRequest(database=self._database, remove_target=number))
+        """Tell no more of it."""
+        if self._subscriptions.pop(subscription.number, None) is not None:
+            self._requests.put_nowait(ListenRequest(database=self._database, remove_target=subscription.number))
 
     async def _listen(self) -> None:
         pause = _FIRST_PAUSE_SECONDS
@@ -246,13 +240,13 @@ class Listener:
             elif change.target_change_type == _Change.CURRENT:
                 subscription.current()
         if change.read_time and not change.target_ids:  # all targets are consistent
-            for subscription in concerned:
-                subscription.publish()
+            for reader in {id(one.reader): one.reader for one in concerned if one.publish()}.values():
+                reader.told()
 
     def _those(self, numbers: Iterable[int]) -> list[Subscription]:
         return [self._subscriptions[number] for number in numbers if number in self._subscriptions]
 
     def _refuse(self, subscriptions: Iterable[Subscription], reason: str) -> None:
         for subscription in list(subscriptions):
-            subscription.refuse(reason)
-            self._subscriptions.pop(subscription.target.target_id, None)
+            self._subscriptions.pop(subscription.number, None)
+            subscription.reader.refused(reason)

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.stream_merge import StreamMerge
 
-_ENDED = frozenset({"succeeded", "failed", "cancelled"})
+_ENDED = frozenset({"succeeded", "failed", "skipped", "cancelled"})
 
 
 @dataclass(slots=True)
@@ -30,17 +30,19 @@ class NodeView:
         if self.state == "succeeded":
             self.stream.end(text_of(fields.get("output_json")))
 
-    def take_segment(self, fields: Mapping[str, Any]) -> None:
-        """Take in a segment of its live output."""
-        self.stream.add(fields)
+    def take_segments(self, segments: Mapping[str, Mapping[str, Any]]) -> None:
+        """Take in segments of its live output."""
+        for segment in segments.values():
+            self.stream.add(segment)
 
 
 @dataclass(slots=True)
 class RunView:
-    """A run: its document's fields, and its nodes by instance."""
+    """A run: its document's fields, and its nodes by instance; `listed` once all nodes so far were heard of."""
 
     fields: Mapping[str, Any] = field(default_factory=dict[str, Any])
     nodes: dict[str, NodeView] = field(default_factory=dict[str, NodeView])
+    listed: bool = False
 
     @property
     def state(self) -> str:
@@ -48,9 +50,9 @@ class RunView:
         return str(self.fields.get("state", "queued"))
 
     @property
-    def ended(self) -> bool:
-        """Whether nothing comes after this."""
-        return self.state in _ENDED
+    def whole(self) -> bool:
+        """Whether the run has ended and its nodes' ends are here too: nothing comes after this."""
+        return self.state in _ENDED and self.listed and all(node.state in _ENDED for node in self.nodes.values())
 
     def node(self, instance: str) -> NodeView:
         """The node of that instance."""

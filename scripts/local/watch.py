@@ -4,69 +4,74 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
-from contextlib import suppress
 from types import TracebackType
 from typing import Any, Self, TypeAlias
 
-from scripts.local.listener import Listener, ListenRefused, One, Owned, Subscription
-from scripts.local.run_view import RunView, SessionView
+from scripts.local.listener import Listener, One, Owned, Subscription
+from scripts.local.run_view import NodeView, RunView, SessionView
 
-Take: TypeAlias = Callable[[str, Mapping[str, Any]], None]
-"""Takes in a changed document: its id and fields."""
+Batch: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The fields of changed documents, by id."""
 
 
-class _Readers:
-    """Tasks that read one subscription each, and the news that they bring."""
+class ListenRefused(Exception):
+    """The rules do not let this person read what is to be followed."""
 
-    def __init__(self, listener: Listener) -> None:
+
+class Following:
+    """The subscriptions of one following, by path: all end together, and with the first that is refused."""
+
+    def __init__(self, listener: Listener, owner_uid: str) -> None:
+        """Start with none; `owner_uid` is whose documents are followed."""
+        self.owner_uid = owner_uid
         self._listener = listener
-        self._running: dict[str, tuple[Subscription, asyncio.Task[None]]] = {}
+        self._open: dict[str, tuple[Subscription, Callable[[Batch], None]]] = {}
         self._news = asyncio.Event()
-        self._failure: BaseException | None = None
+        self._refusal: str | None = None
 
-    def read(self, wanted: One | Owned, take: Take) -> None:
-        """Read from now on, unless that is done already."""
-        key = wanted.path if isinstance(wanted, One) else wanted.collection
-        if key not in self._running:
-            subscription = self._listener.subscribe(wanted)
-            task = asyncio.create_task(self._follow(subscription, take))
-            self._running[key] = (subscription, task)
+    def document(self, path: str, take: Callable[[Batch], None]) -> None:
+        """Follow one document, unless that is done already."""
+        self._subscribe(path, One(path), take)
 
-    def stop(self, prefix: str) -> None:
-        """Read what is below `prefix` no more."""
-        for key in [key for key in self._running if key.startswith(prefix)]:
-            subscription, task = self._running.pop(key)
+    def owned(self, path: str, take: Callable[[Batch], None], *, after: str | None = None) -> None:
+        """Follow the owner's documents of one collection, unless that is done already."""
+        self._subscribe(path, Owned(path, self.owner_uid, after), take)
+
+    def end(self, prefix: str = "") -> None:
+        """Follow what is at and below a path no more."""
+        for path in [path for path in self._open if path.startswith(prefix)]:
+            subscription, _ = self._open.pop(path)
             self._listener.unsubscribe(subscription)
-            task.cancel()
 
     async def news(self) -> None:
         """Return once something changed.
 
         Raises:
-            ListenRefused: a subscription was refused.
+            ListenRefused: a subscription was refused; all have ended.
         """
         await self._news.wait()
         self._news.clear()
-        if self._failure is not None:
-            raise self._failure
+        if self._refusal is not None:
+            raise ListenRefused(self._refusal)
 
-    async def close(self) -> None:
-        """End all reading."""
-        tasks = [task for _, task in self._running.values()]
-        self.stop("")
-        for task in tasks:
-            with suppress(asyncio.CancelledError):
-                await task
+    def take(self, path: str, documents: Batch) -> None:
+        """Hand documents to whoever follows their path."""
+        if path in self._open:
+            self._open[path][1](documents)
 
-    async def _follow(self, subscription: Subscription, take: Take) -> None:
-        try:
-            async for batch in subscription.batches():
-                for path, fields in batch.items():
-                    take(path.rpartition("/")[2], fields)
-                self._news.set()
-        except Exception as failure:  # noqa: BLE001 - raised where the news are awaited
-            self._failure = failure
-            self._news.set()
+    def told(self) -> None:
+        """Let whoever waits for news look."""
+        self._news.set()
+
+    def refused(self, reason: str) -> None:
+        """End everything."""
+        self.end()
+        self._refusal = reason
+        self._news.set()
+
+    def _subscribe(self, path: str, wanted: One | Owned, take: Callable[[Batch], None]) -> None:
+        if path not in self._open and self._refusal is None:
+            self._open[path] = (self._listener.subscribe(wanted, self), take)
 
 
 class RunWatch:
@@ -75,36 +80,33 @@ class RunWatch:
     def __init__(self, listener: Listener, run_id: str, owner_uid: str) -> None:
         """Prepare; enter it as a context to start."""
         self.view = RunView()
-        self._readers = _Readers(listener)
         self._run_id = run_id
-        self._owner_uid = owner_uid
+        self._following = Following(listener, owner_uid)
 
     async def __aenter__(self) -> Self:
         """Start to follow."""
-        follow_run(self._readers, self._run_id, self._owner_uid, self.view)
+        _follow(self._following, self._run_id, self.view)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop."""
-        await self._readers.close()
+        self._following.end()
 
     async def changes(self) -> AsyncIterator[RunView]:
-        """The view after each change, up to the one in which the run and all its nodes have ended.
+        """The view after each change, up to the one that is whole.
 
         Raises:
             ListenRefused: the rules refuse it, now or from now on; the view is empty then.
         """
-        while True:
+        while not self.view.whole:
             try:
-                await self._readers.news()
+                await self._following.news()
             except ListenRefused:
                 self.view = RunView()
                 raise
             yield self.view
-            if self.view.ended:
-                return
 
 
 class SessionWatch:
@@ -113,20 +115,20 @@ class SessionWatch:
     def __init__(self, listener: Listener, session_id: str, owner_uid: str, *, after: int = 0) -> None:
         """Prepare; enter it as a context to start. Events up to `after` are left out."""
         self.view = SessionView()
-        self._readers = _Readers(listener)
-        self._owner_uid = owner_uid
-        self._events = Owned(f"sessions/{session_id}/events", owner_uid, f"{after:012}")
+        self._following = Following(listener, owner_uid)
+        self._events = f"sessions/{session_id}/events"
+        self._after = f"{after:012}"
 
     async def __aenter__(self) -> Self:
         """Start to follow."""
-        self._readers.read(self._events, self._take_event)
+        self._following.owned(self._events, self._take_events, after=self._after)
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop."""
-        await self._readers.close()
+        self._following.end()
 
     async def changes(self) -> AsyncIterator[SessionView]:
         """The view after each change, without end.
@@ -136,35 +138,41 @@ class SessionWatch:
         """
         while True:
             try:
-                await self._readers.news()
+                await self._following.news()
             except ListenRefused:
                 self.view = SessionView()
                 raise
             yield self.view
 
-    def _take_event(self, _: str, fields: Mapping[str, Any]) -> None:
+    def _take_events(self, events: Batch) -> None:
         before = self.view.run_id
-        self.view.take(fields)
+        for event in events.values():
+            self.view.take(event)
         if self.view.run_id != before:
-            self._readers.stop("runs/")
+            self._following.end("runs/")
             if self.view.run_id is not None:
-                follow_run(self._readers, self.view.run_id, self._owner_uid, self.view.run)
+                _follow(self._following, self.view.run_id, self.view.run)
 
 
-def follow_run(readers: _Readers, run_id: str, owner_uid: str, view: RunView) -> None:
+def _follow(following: Following, run_id: str, view: RunView) -> None:
     """Keep `view` up to date: the run, its nodes, and the segments of those that run."""
+    run = f"runs/{run_id}"
 
-    def take_run(_: str, fields: Mapping[str, Any]) -> None:
-        view.fields = fields
+    def take_run(documents: Batch) -> None:
+        view.fields = documents.get(run_id, view.fields)
 
-    def take_node(instance: str, fields: Mapping[str, Any]) -> None:
-        node = view.node(instance)
-        node.take(fields)
-        segments = f"runs/{run_id}/nodes/{instance}/segments"
+    def take_nodes(documents: Batch) -> None:
+        view.listed = True
+        for instance, fields in documents.items():
+            view.node(instance).take(fields)
+            follow_segments(instance, view.node(instance))
+
+    def follow_segments(instance: str, node: NodeView) -> None:
+        segments = f"{run}/nodes/{instance}/segments"
         if node.state == "running":
-            readers.read(Owned(segments, owner_uid), lambda _, segment: node.take_segment(segment))
-        elif node.state == "succeeded":
-            readers.stop(segments)
+            following.owned(segments, node.take_segments)
+        elif node.stream.complete:
+            following.end(segments)
 
-    readers.read(One(f"runs/{run_id}"), take_run)
-    readers.read(Owned(f"runs/{run_id}/nodes", owner_uid), take_node)
+    following.document(run, take_run)
+    following.owned(f"{run}/nodes", take_nodes)

@@ -1,6 +1,6 @@
 // A page without a browser: signs in with the web SDK, follows a run or a session, and prints each picture as a JSON line.
 // Usage: node follow.mjs '{"project", "firestore", "auth", "email", "password", "run" | "session", "after"}'
-// Ends by itself when the run has ended, or when the session's turn `until` is complete, or when it is refused.
+// Ends by itself when the run is whole, or when the session's turn `until` is complete, or when it is refused.
 import { initializeApp } from "firebase/app";
 import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from "firebase/auth";
 import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from "firebase/firestore";
@@ -28,7 +28,7 @@ const print = (picture) => process.stdout.write(`${JSON.stringify(picture)}\n`);
 
 const showRun = (view) => ({
   state: view.state,
-  ended: view.ended,
+  whole: view.whole,
   nodes: Object.fromEntries(
     [...view.nodes].map(([instance, { state, stream }]) => [
       instance,
@@ -48,7 +48,7 @@ const follow = (ownerUid) =>
     if (asked.run) {
       watchRun(db, asked.run, { ownerUid, onError }, (view) => {
         print(showRun(view));
-        if (view.ended) resolve();
+        if (view.whole) resolve();
       });
       return;
     }

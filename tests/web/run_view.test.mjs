@@ -9,12 +9,25 @@ const event = (seq, author, text, more = {}) => ({
 });
 const segment = (step, text) => ({ step, try: 0, n: 0, rev: 0, start: 0, text, parts: [], final: false });
 
-test("a run ends when the server says so, not when the cache does", () => {
+test("a run is whole when the server says so, not when the cache does", () => {
   const view = new RunView();
+  view.list();
   view.take({ owner_uid: "ann", session_id: "s", state: "succeeded" }, true);
-  assert.deepEqual([view.state, view.ended], ["succeeded", false]);
+  assert.deepEqual([view.state, view.whole], ["succeeded", false]);
   view.take({ owner_uid: "ann", session_id: "s", state: "succeeded" }, false);
-  assert.equal(view.ended, true);
+  assert.equal(view.whole, true);
+});
+
+test("a run that has ended is whole once its nodes are listed and have ended", () => {
+  const view = new RunView();
+  view.take({ owner_uid: "ann", session_id: "s", state: "failed" }, false);
+  assert.equal(view.whole, false);
+  view.list();
+  assert.equal(view.whole, true);
+  view.node("a~0").take({ node: "a", state: "running", attempt: 1 }, false);
+  assert.equal(view.whole, false);
+  view.node("a~0").take({ node: "a", state: "skipped", attempt: 1 }, false);
+  assert.equal(view.whole, true);
 });
 
 test("a node of which only segments are known is pending", () => {

@@ -6,6 +6,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from scripts.local.paths import ROOT
 from scripts.local.processes import NotReady, PortTaken, Program, check_port, free_port
 
 pytestmark = pytest.mark.loopback
@@ -68,3 +69,24 @@ def test_a_program_that_does_not_serve_in_time_is_not_ready(tmp_path: Path) -> N
     with pytest.raises(NotReady, match="did not answer"):
         program.wait_until_serving(f"http://127.0.0.1:{free_port()}/", seconds=0.1)
     program.kill()
+
+
+def test_a_program_ends_with_the_process_that_started_it_even_if_that_is_killed(tmp_path: Path) -> None:
+    log = tmp_path / "child"
+    starting = f"""
+import os, pathlib, sys, time
+sys.path.insert(0, {str(ROOT)!r})
+from scripts.local.processes import Program
+command = [sys.executable, "-c", "import time; time.sleep(60)"]
+child = Program("a child", command, env=dict(os.environ), log=pathlib.Path({str(log)!r}))
+print(child.pid, flush=True)
+time.sleep(60)
+"""
+    parent = start(starting, tmp_path / "log")
+    wait_for_line(tmp_path / "log")
+    child = psutil.Process(int((tmp_path / "log").read_text()))
+
+    parent.kill()
+
+    _, alive = psutil.wait_procs([child], timeout=5)
+    assert alive == []

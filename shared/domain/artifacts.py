@@ -22,8 +22,11 @@ MAX_ARTIFACT_BYTES = 10 * 1024 * 1024
 MAX_METADATA_CHARACTERS = 32_768
 INLINE_BYTES = 256 * 1024
 CHUNK_BYTES = 512 * 1024
-COMMIT_BYTES = 8 * 1024 * 1024
-"""Chunk bytes in one commit; a request may have 10 MiB. Source: https://cloud.google.com/firestore/quotas"""
+COMMIT_BYTES = 3 * 1024 * 1024
+"""Chunk bytes in one commit: a request may have 10 MiB in production, and 4 MiB on the emulator.
+
+Source: https://cloud.google.com/firestore/quotas
+"""
 
 _MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 

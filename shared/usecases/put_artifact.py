@@ -13,7 +13,7 @@ from shared.domain.artifacts import (
     digest_of,
     plan_version,
 )
-from shared.domain.errors import Aborted, DomainError, Unavailable
+from shared.domain.errors import Aborted, Unavailable
 from shared.domain.ids import SessionId, Uid
 from shared.domain.media_types import detect_media_type
 from shared.domain.records import parse
@@ -21,6 +21,7 @@ from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
 
 _ATTEMPTS = 20
+_MAX_LOST_REPLIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,25 +68,25 @@ async def put_artifact(documents: Documents, clock: Clock, new: NewArtifact) -> 
     name = artifact_name(new.name)
     check_artifact(new.content, new.mime_type, new.metadata_json)
     digest = digest_of(new.content)
-    failure: DomainError = Aborted(f"Others keep writing {name!r}.")
-    attempted = False
+    lost_replies = 0
     for _ in range(_ATTEMPTS):
         snapshot = await documents.get(artifact_path(new.session_id, name))
         head = _head(snapshot)
         if head is not None and head.digest == digest:
-            return Stored(head, created=attempted)
+            return Stored(head, created=lost_replies > 0)
         version = _next_version(new, name, digest, head, clock)
         try:
             for writes in plan_version(new.session_id, version, new.content, snapshot.update_time):
                 await documents.commit(writes)
         except CommitRefused:
-            failure = Aborted(f"Others keep writing {name!r}.")
-        except OutcomeUnknown:
-            attempted = True
-            failure = Unavailable("The document store does not say whether the file was stored.")
+            continue
+        except OutcomeUnknown as error:
+            lost_replies += 1
+            if lost_replies == _MAX_LOST_REPLIES:
+                raise Unavailable("The document store does not say whether the file was stored.") from error
         else:
             return Stored(version.as_head, created=True)
-    raise failure
+    raise Aborted(f"Others keep writing {name!r}.")
 
 
 def _head(snapshot: Snapshot) -> ArtifactHead | None:

@@ -1,5 +1,6 @@
 """Unit tests have no network, no emulator and no model."""
 
+import hypothesis
 import pydantic_ai.models
 import pytest
 import pytest_socket
@@ -7,6 +8,9 @@ import pytest_socket
 from tests.support.stack import EMULATOR_VARIABLES
 
 pydantic_ai.models.ALLOW_MODEL_REQUESTS = False
+# The same examples in every run, and none fails because the machine was busy.
+hypothesis.settings.register_profile("unit", derandomize=True, deadline=None)
+hypothesis.settings.load_profile("unit")
 
 
 @pytest.fixture(autouse=True)

@@ -1,0 +1,88 @@
+"""docs/tools.md says what the code does."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from shared.adapters.tools import diff, document_analyzer, file_read, find, grep, pdf_text
+from shared.domain import line_diffs
+from shared.domain.artifact_names import MAX_NAME_BYTES
+from shared.domain.tool_arguments import MAX_ANALYSED_CHARACTERS, MAX_FOUND_PATHS, MAX_MATCHES
+from shared.domain.tool_specs import BUILT_IN
+from shared.ports.web_search import SearchHit
+from tests.support.pdf_files import pdf_of
+from tests.support.workspaces import TestingWorkspace
+
+PAGE = (Path(__file__).parents[4] / "docs" / "tools.md").read_text(encoding="utf-8")
+TABLE = {
+    cells[0].strip("`"): cells
+    for line in PAGE.splitlines()
+    if line.startswith("| `") and len(cells := [cell.strip() for cell in line.strip("|").split("|")]) == 5
+}
+
+
+class Engine:
+    """Finds one page."""
+
+    async def search(self, query: str, limit: int) -> Sequence[SearchHit]:
+        return [SearchHit(query, "https://example.com", "text")][:limit]
+
+
+def properties(schema: Any) -> str:
+    needed = schema.get("required", [])
+    return ", ".join(f"`{name}`{'*' if name in needed else ''}" for name in schema["properties"]) or "-"
+
+
+def test_the_table_lists_every_tool_with_its_arguments_configuration_and_effect() -> None:
+    assert {name: cells[1:4] for name, cells in TABLE.items()} == {
+        name: [properties(spec.arguments_schema), properties(spec.config_schema), spec.effect.value]
+        for name, spec in BUILT_IN.items()
+    }
+
+
+@pytest.mark.parametrize(
+    ("tool", "arguments"),
+    [
+        ("file_read", {"path": "long.txt"}),
+        ("file_write", {"path": "b.txt", "content": "x"}),
+        ("grep", {"pattern": "x"}),
+        ("find", {}),
+        ("diff", {"path": "a.txt", "other_path": "long.txt"}),
+        ("document_analyzer", {"path": "paper.pdf", "max_characters": 2}),
+        ("web_search", {"query": "x"}),
+    ],
+)
+async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[str, Any]) -> None:
+    workspace = TestingWorkspace(Engine())
+    await workspace.put(a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"))
+
+    answer = await workspace.answer(tool, **arguments)
+
+    promised = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", TABLE[tool][4]))
+    assert list(answer) == promised
+
+
+@pytest.mark.parametrize(
+    "bound",
+    [
+        file_read.MAX_CHARACTERS,
+        diff.MAX_CHARACTERS,
+        MAX_MATCHES,
+        grep.MAX_FILES,
+        MAX_FOUND_PATHS,
+        find.MAX_CHARACTERS,
+        MAX_ANALYSED_CHARACTERS,
+        document_analyzer.MAX_HTML_CHARACTERS,
+        pdf_text.MAX_PAGES,
+        pdf_text.MAX_CHARACTERS,
+        line_diffs.MAX_EDITS,
+        MAX_NAME_BYTES,
+    ],
+)
+def test_the_page_states_each_bound(bound: int) -> None:
+    assert f"{bound:,}" in PAGE

@@ -8,6 +8,9 @@ from pathlib import Path
 import pytest
 
 from scripts.local.emulators import EmulatorPorts
+from scripts.local.paths import ROOT
+from tests.support.query_guard import guarded_queries
+from tests.support.query_indexes import Indexes
 from tests.support.stack import running_emulators
 
 
@@ -20,6 +23,13 @@ def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorPort
     logs: Path = tmp_path_factory.mktemp("emulators")
     with running_emulators(os.environ, logs) as ports:
         yield ports
+
+
+@pytest.fixture(scope="session", autouse=True)
+def _indexed_queries() -> Iterator[None]:
+    """Every query of an adapter in this process has the index that production demands."""
+    with guarded_queries(Indexes.read(ROOT / "firestore.indexes.json")):
+        yield
 
 
 @pytest.fixture

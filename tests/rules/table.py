@@ -73,6 +73,7 @@ ROWS = [
     Row("users/{owner}", reads(owner="GET"), {"uid": Who.OWNER, "owner_uid": Who.OWNER}),
     Row("users/{deactivated}", NEVER, {"uid": Who.DEACTIVATED}),
     Row("usernames/somebody", NEVER, {"uid": Who.OWNER, "owner_uid": Who.OWNER}),
+    Row("registrations/0123", NEVER, OWNED),
     Row("deactivated/{deactivated}", NEVER, OWNED),
     Row("agents/private", reads(owner="GET LIST_OWN", grantee="GET"), PRIVATE_AGENT),
     Row("agents/private/versions/1", reads(owner="GET LIST_OWN", grantee="GET LIST"), OWNED),

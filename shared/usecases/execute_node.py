@@ -63,8 +63,10 @@ async def find_target(engine: Engine, run_id: RunId, instance: Instance) -> Targ
     node = loaded.graph.by_id.get(name)
     if node is None or epoch != loaded.run.epoch:
         return None
-    item = None if index is None else await _read_item(engine, loaded.run, name, index)
-    return Target.of(loaded, node, item)
+    if index is None:
+        return Target.of(loaded, node)
+    item = await _read_item(engine, loaded.run, name, index)
+    return None if item is None else Target.of(loaded, node, item)
 
 
 async def execute_claimed(
@@ -152,9 +154,9 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
         await wake_next_run(engine.core, target.run)
 
 
-async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item:
+async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:
     snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch)))
     items = from_json(snapshot.fields["items_json"]) if snapshot.fields else None
     if items is None or index >= len(items):
-        raise FailedPrecondition(f"the map {name} has no item {index}")
+        return None
     return Item(index, len(items), items[index])

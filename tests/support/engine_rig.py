@@ -1,0 +1,128 @@
+"""The engine on memory adapters, with tools that count their calls, for tests of what it promises."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.adapters.memory.clock import MemoryClock
+from shared.adapters.memory.documents import MemoryDocuments
+from shared.adapters.memory.ids import MemoryIds
+from shared.adapters.memory.queue import MemoryTaskQueue
+from shared.domain.agents import Draft
+from shared.domain.definitions import AgentDefinition
+from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
+from shared.domain.nodes import NodeRun, node_path
+from shared.domain.records import from_json, parse
+from shared.domain.runs import Run, run_path
+from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
+from shared.ports.documents import Documents, Query, Snapshot
+from shared.ports.identity import Identity
+from shared.ports.task_queue import NodeTask
+from shared.ports.tools import ToolContext
+from shared.usecases.create_agent import create_agent
+from shared.usecases.engine import Core, Engine
+from shared.usecases.execute_node import Acknowledgement, execute_node
+from shared.usecases.start_run import RunRequest, StartedRun, start_run
+from tests.support.scripted_runner import ScriptedRunner
+
+ANN = Uid("ann")
+LEASE_SECONDS = 30.0
+
+
+@dataclass(slots=True)
+class CountingToolbox:
+    """Tools given as functions of their arguments; every call is counted."""
+
+    tools: dict[str, Callable[[Mapping[str, Any]], Any]]
+    effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
+    calls: Counter[str] = field(default_factory=Counter[str])
+
+    def find(self, name: str) -> ToolSpec | None:
+        """The tool of that name."""
+        if name not in self.tools:
+            return None
+        return ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), {"type": "object"})
+
+    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+        """Call the function; an exception is the tool's failure."""
+        self.calls[f"{context.instance} {call.name} {call.call_id}"] += 1
+        try:
+            result = self.tools[call.name](call.arguments)
+            if isinstance(result, Awaitable):
+                result = await result
+        except ValueError as error:
+            return ToolResult(str(error), is_error=True)
+        return ToolResult(result)
+
+
+@dataclass(slots=True)
+class EngineRig:
+    """One deployment in memory."""
+
+    runner: ScriptedRunner = field(default_factory=ScriptedRunner)
+    toolbox: CountingToolbox = field(default_factory=lambda: CountingToolbox({"echo": lambda args: args["value"]}))
+    clock: MemoryClock = field(default_factory=MemoryClock)
+    queue: MemoryTaskQueue = field(default_factory=MemoryTaskQueue)
+    ids: MemoryIds = field(default_factory=MemoryIds)
+    documents: Any = None
+    defects: list[BaseException] = field(default_factory=list[BaseException])
+
+    def __post_init__(self) -> None:
+        """Make the store on the rig's clock."""
+        if self.documents is None:
+            self.documents = MemoryDocuments(self.clock)
+
+    @property
+    def core(self) -> Core:
+        """The light ports."""
+        return Core(self.documents, self.queue, self.clock, self.ids)
+
+    def engine(self, documents: Documents | None = None) -> Engine:
+        """A worker process of its own: nothing is kept from another; `documents` stands between it and the store."""
+        core = self.core if documents is None else Core(documents, self.queue, self.clock, self.ids)
+        return Engine(core, self.runner, self.toolbox, self.defects.append, LEASE_SECONDS)
+
+    async def make_agent(self, **definition: Any) -> AgentId:
+        """An agent of Ann's."""
+        raw = {"name": "agent", "model": "local:scripted", **definition}
+        draft = Draft(AgentDefinition.model_validate(raw), raw)
+        agent, _ = await create_agent(self.documents, self.clock, self.ids, Identity(ANN, "user"), draft)
+        return agent.id
+
+    async def start(self, agent_id: AgentId | None = None, **request: Any) -> StartedRun:
+        """Ask for a run as Ann."""
+        asked: dict[str, Any] = {"caller": ANN, "agent_id": agent_id, "input": "hello", **request}
+        return await start_run(self.core, RunRequest(**asked))
+
+    async def deliver(self, task: NodeTask, documents: Documents | None = None) -> bool:
+        """Deliver a task to a fresh worker; time goes on while it waits for nothing else."""
+        engine = self.engine(documents)
+        working = asyncio.ensure_future(execute_node(engine, task.run_id, task.instance))
+        while not working.done():
+            await self.clock.advance(0.01)
+        return await working is Acknowledgement.DONE
+
+    async def drain(self) -> int:
+        """Deliver every task until nothing is pending."""
+        return await self.queue.drain(self.deliver)
+
+    async def run(self, run_id: RunId) -> Run:
+        """The run as stored."""
+        return parse(Run, (await self.documents.get(run_path(run_id))).fields or {})
+
+    async def node(self, run_id: RunId, instance: str) -> NodeRun:
+        """A node run as stored."""
+        return parse(NodeRun, (await self.documents.get(node_path(run_id, Instance(instance)))).fields or {})
+
+    async def output(self, run_id: RunId) -> Any:
+        """The run's output."""
+        return from_json((await self.run(run_id)).output_json)
+
+    async def events(self, session_id: SessionId) -> list[dict[str, Any]]:
+        """The session's log."""
+        found: list[Snapshot] = await self.documents.query(Query(f"sessions/{session_id}/events"))
+        return [dict(event.fields) for event in found if event.fields is not None]

@@ -1,0 +1,73 @@
+"""A document store in front of another that dies, loses replies or aborts where a test says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from enum import Enum
+
+from shared.domain.writes import Write
+from shared.ports.documents import Committed, Documents, OutcomeUnknown, Query, Snapshot
+
+
+class Died(BaseException):
+    """The process is gone; nothing of it runs any more."""
+
+
+class Fate(Enum):
+    """What becomes of one commit."""
+
+    APPLIED = "applied"
+    DIES_BEFORE = "dies before"
+    DIES_AFTER = "dies after"
+    REPLY_LOST = "reply lost"
+    ABORTED = "aborted"
+
+
+class FailingDocuments:
+    """`Documents` whose nth commit meets the fate that `fate(n)` names; after a death every call dies."""
+
+    def __init__(self, inner: Documents, fate: Callable[[int], Fate]) -> None:
+        """Stand in front of `inner`."""
+        self._inner = inner
+        self._fate = fate
+        self._dead = False
+        self.commits = 0
+
+    async def get(self, path: str) -> Snapshot:
+        """Read, if alive."""
+        self._check()
+        return await self._inner.get(path)
+
+    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
+        """Read, if alive."""
+        self._check()
+        return await self._inner.get_many(paths)
+
+    async def query(self, query: Query) -> list[Snapshot]:
+        """Read, if alive."""
+        self._check()
+        return await self._inner.query(query)
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        """Commit, as fate wills."""
+        self._check()
+        fate = self._fate(self.commits)
+        self.commits += 1
+        if fate is Fate.DIES_BEFORE:
+            self._die()
+        if fate is Fate.ABORTED:
+            raise OutcomeUnknown("aborted")
+        committed = await self._inner.commit(writes)
+        if fate is Fate.DIES_AFTER:
+            self._die()
+        if fate is Fate.REPLY_LOST:
+            raise OutcomeUnknown("reply lost")
+        return committed
+
+    def _die(self) -> None:
+        self._dead = True
+        raise Died
+
+    def _check(self) -> None:
+        if self._dead:
+            raise Died

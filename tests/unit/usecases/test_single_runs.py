@@ -1,0 +1,254 @@
+"""A run of a single agent: one node, its steps, its events, its session."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, ModelUnavailable, NotFound, SessionBusy
+from shared.domain.ids import AgentId, SessionId, Uid
+from shared.domain.states import NodeState, RunState
+from shared.ports.agent_runner import AgentTurn
+from shared.usecases.cancel_run import cancel_run
+from tests.support.engine_rig import ANN, EngineRig
+from tests.support.scripted_runner import COST, ScriptedRunner, Step
+
+
+def contiguous(events: list[dict[str, object]]) -> bool:
+    return [event["seq"] for event in events] == list(range(1, len(events) + 1))
+
+
+async def test_a_run_ends_with_the_agents_answer_in_the_log() -> None:
+    rig = EngineRig()
+    started = await rig.start(await rig.make_agent())
+    await rig.drain()
+    run = await rig.run(started.run.id)
+    events = await rig.events(run.session_id)
+    assert run.state is RunState.SUCCEEDED
+    assert await rig.output(run.id) == "echo: hello"
+    assert run.usage == COST
+    assert [(event["author"], event["content"]["text"]) for event in events] == [
+        ("user", "hello"),
+        ("agent", "echo: hello"),
+    ]
+    assert [event["turn_complete"] for event in events] == [False, True]
+    assert contiguous(events)
+    assert rig.defects == []
+
+
+async def test_tool_calls_and_their_results_are_events_in_order() -> None:
+    steps = (Step(("let me see",), (("echo", {"value": 1}), ("echo", {"value": 2}))), Step(("done",)))
+    rig = EngineRig(ScriptedRunner(lambda _: steps))
+    started = await rig.start(await rig.make_agent(tools=["echo"]))
+    await rig.drain()
+    events = await rig.events(started.run.session_id)
+    assert [event["author"] for event in events] == ["user", "agent", "tool", "tool", "agent"]
+    assert events[1]["content"]["calls"][0]["name"] == "echo"
+    assert events[3]["content"]["result"]["content_json"] == "2"
+    assert contiguous(events)
+    assert (await rig.run(started.run.id)).usage.tool_calls == 2
+
+
+async def test_a_second_turn_continues_with_the_history_of_the_first() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent())
+    await rig.drain()
+    second = await rig.start(session_id=first.run.session_id, input="and now?")
+    await rig.drain()
+    assert rig.runner.turns[1].history == ("request 0", "response 0")
+    assert second.run.session_id == first.run.session_id
+    events = await rig.events(first.run.session_id)
+    assert [event["run_id"] for event in events] == [first.run.id] * 2 + [second.run.id] * 2
+    assert contiguous(events)
+
+
+async def test_the_same_key_and_request_give_the_same_run() -> None:
+    rig = EngineRig()
+    agent = await rig.make_agent()
+    first = await rig.start(agent, idempotency_key="k")
+    again = await rig.start(agent, idempotency_key="k")
+    assert (again.run.id, again.created) == (first.run.id, False)
+    assert len(rig.queue.accepted) == 1
+    with pytest.raises(IdempotencyKeyReused):
+        await rig.start(agent, idempotency_key="k", input="something else")
+
+
+async def test_a_key_enqueues_again_what_could_not_be_enqueued() -> None:
+    rig = EngineRig()
+    agent = await rig.make_agent()
+    rig.queue.fail_next()
+    with pytest.raises(Exception, match="queue"):
+        await rig.start(agent, idempotency_key="k")
+    started = await rig.start(agent, idempotency_key="k")
+    await rig.drain()
+    assert (await rig.run(started.run.id)).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize(
+    ("request_", "refusal"),
+    [
+        ({"agent_id": AgentId("nobody")}, NotFound),
+        ({"session_id": SessionId("nowhere")}, NotFound),
+        ({}, InvalidArgument),
+        ({"input": "  "}, InvalidArgument),
+        ({"input": 3}, InvalidArgument),
+        ({"input": "x" * 200_001}, InvalidArgument),
+    ],
+)
+async def test_what_cannot_run_is_refused(request_: dict[str, Any], refusal: type[Exception]) -> None:
+    with pytest.raises(refusal):
+        await EngineRig().start(**request_)
+
+
+async def test_another_persons_agent_and_session_are_not_found() -> None:
+    rig = EngineRig()
+    agent = await rig.make_agent()
+    started = await rig.start(agent)
+    references: list[dict[str, Any]] = [{"agent_id": agent}, {"session_id": started.run.session_id}]
+    for foreign in references:
+        with pytest.raises(NotFound):
+            await rig.start(**foreign, caller=Uid("bob"))
+    with pytest.raises(NotFound):
+        await cancel_run(rig.core, Uid("bob"), started.run.id)
+
+
+async def test_a_busy_session_refuses_a_second_message_by_default() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent())
+    with pytest.raises(SessionBusy, match=first.run.id):
+        await rig.start(session_id=first.run.session_id)
+
+
+async def test_waiting_messages_run_in_order_and_enter_the_log_when_they_start() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent(), input="one")
+    session = first.run.session_id
+    await rig.start(session_id=session, input="two", if_busy="enqueue")
+    await rig.start(session_id=session, input="three", if_busy="enqueue")
+    await rig.drain()
+    texts = [event["content"]["text"] for event in await rig.events(session)]
+    assert texts == ["one", "echo: one", "two", "echo: two", "three", "echo: three"]
+    assert contiguous(await rig.events(session))
+
+
+async def test_an_interrupting_message_cancels_the_active_run_and_comes_next() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent(), input="one")
+    session = first.run.session_id
+    await rig.start(session_id=session, input="two", if_busy="enqueue")
+    await rig.start(session_id=session, input="now", if_busy="interrupt")
+    await rig.drain()
+    assert (await rig.run(first.run.id)).state is RunState.CANCELLED
+    users = [event["content"]["text"] for event in await rig.events(session) if event["author"] == "user"]
+    assert users == ["one", "now", "two"]
+
+
+async def test_a_run_cancelled_before_it_starts_asks_no_model() -> None:
+    rig = EngineRig()
+    started = await rig.start(await rig.make_agent())
+    await cancel_run(rig.core, ANN, started.run.id)
+    await rig.drain()
+    run = await rig.run(started.run.id)
+    assert run.state is RunState.CANCELLED
+    assert rig.runner.requests == []
+    assert (await rig.events(run.session_id))[-1]["error_code"] == "cancelled"
+
+
+async def test_a_waiting_run_is_cancelled_at_once() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent())
+    second = await rig.start(session_id=first.run.session_id, if_busy="enqueue")
+    assert (await cancel_run(rig.core, ANN, second.run.id)).state is RunState.CANCELLED
+    await rig.drain()
+    assert len(await rig.events(first.run.session_id)) == 2
+
+
+async def test_cancelling_in_the_middle_keeps_what_was_said() -> None:
+    rig = EngineRig()
+    running = asyncio.Event()
+
+    async def hang() -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    rig.runner.script = lambda _: (Step(("half an ", "answer"), before_end=hang), Step(("never",)))
+    started = await rig.start(await rig.make_agent())
+    draining = asyncio.ensure_future(rig.drain())
+    await running.wait()
+    await cancel_run(rig.core, ANN, started.run.id)
+    await rig.clock.advance(6)
+    await draining
+    run = await rig.run(started.run.id)
+    last = (await rig.events(run.session_id))[-1]
+    assert run.state is RunState.CANCELLED
+    assert (last["content"]["text"], last["partial"], last["turn_complete"]) == ("half an answer", True, True)
+    assert rig.runner.requests == [("hello", 0)]
+
+
+async def test_a_model_that_is_down_is_tried_again_and_then_fails_the_run() -> None:
+    rig = EngineRig()
+
+    def down(_: AgentTurn) -> list[Step]:
+        raise ModelUnavailable("the model is down")
+
+    rig.runner.script = down
+    started = await rig.start(await rig.make_agent())
+    deliveries = 0
+    while rig.queue.pending:
+        await rig.queue.deliver_next(rig.deliver)
+        await rig.clock.advance(5)
+        deliveries += 1
+    run = await rig.run(started.run.id)
+    assert (run.state, run.error.code if run.error else None) == (RunState.FAILED, "model_unavailable")
+    assert len(rig.runner.turns) == 3
+    last = (await rig.events(run.session_id))[-1]
+    assert (last["error_code"], last["turn_complete"]) == ("model_unavailable", True)
+
+
+async def test_a_released_node_does_not_start_before_its_time() -> None:
+    rig = EngineRig()
+    failures = iter([True])
+
+    def script(_: AgentTurn) -> list[Step]:
+        if next(failures, False):
+            raise ModelUnavailable("slow down", retry_after_seconds=20)
+        return [Step(("fine",))]
+
+    rig.runner.script = script
+    started = await rig.start(await rig.make_agent())
+    await rig.queue.deliver_next(rig.deliver)
+    assert (await rig.node(started.run.id, "main~0")).state is NodeState.READY
+    await rig.queue.deliver_next(rig.deliver)
+    assert len(rig.runner.turns) == 1
+    await rig.clock.advance(21)
+    await rig.drain()
+    assert await rig.output(started.run.id) == "fine"
+
+
+async def test_a_defect_is_reported_and_its_text_is_not_shown() -> None:
+    rig = EngineRig()
+
+    def broken(_: AgentTurn) -> list[Step]:
+        raise KeyError("secret")
+
+    rig.runner.script = broken
+    started = await rig.start(await rig.make_agent())
+    while rig.queue.pending:
+        await rig.queue.deliver_next(rig.deliver)
+        await rig.clock.advance(5)
+    run = await rig.run(started.run.id)
+    assert run.error is not None
+    assert (run.error.code, run.error.message) == ("internal", "an internal error")
+    assert isinstance(rig.defects[0], KeyError)
+
+
+async def test_an_answer_that_no_document_can_hold_fails_clearly() -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: (Step(("x" * 1_100_000,)),)))
+    started = await rig.start(await rig.make_agent())
+    await rig.drain()
+    run = await rig.run(started.run.id)
+    assert run.error is not None
+    assert run.error.code == "node_output_too_large"
+    assert (await rig.events(run.session_id))[-1]["turn_complete"] is True

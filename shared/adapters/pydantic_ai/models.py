@@ -6,9 +6,11 @@ import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 
+import httpx2
 from pydantic_ai.models import Model
 from pydantic_ai.settings import ModelSettings
 
+from shared.adapters.pydantic_ai.connections import open_client
 from shared.adapters.pydantic_ai.failures import domain_error
 from shared.adapters.pydantic_ai.providers import ProviderSettings, open_provider
 from shared.domain.definitions import ModelSpec
@@ -28,6 +30,7 @@ class Models:
         self._sleep = sleep
         self._providers: dict[str, Callable[[str], Model]] = {}
         self._models: dict[tuple[str, str], Model] = {}
+        self._http: httpx2.AsyncClient | None = None
         self._opening = threading.Lock()
 
     async def get(self, spec: ModelSpec, attempt: int) -> Model:
@@ -43,6 +46,19 @@ class Models:
             # Importing an SDK takes up to a second, in which heartbeats must go on.
             found = await asyncio.to_thread(self._open, spec)
         return found
+
+    async def aclose(self) -> None:
+        """Close the connections; asking again opens new ones."""
+        http, self._http = self._http, None
+        self._providers.clear()
+        self._models.clear()
+        if http is not None:
+            await http.aclose()
+
+    def _client(self) -> httpx2.AsyncClient:
+        if self._http is None:
+            self._http = open_client()
+        return self._http
 
     def _local(self, spec: ModelSpec, attempt: int) -> Model:
         match spec.model:
@@ -66,7 +82,7 @@ class Models:
             try:
                 make = self._providers.get(spec.provider)
                 if make is None:
-                    make = self._providers[spec.provider] = open_provider(spec.provider, self._settings)
+                    make = self._providers[spec.provider] = open_provider(spec.provider, self._settings, self._client())
                 model = make(spec.model)
             except Exception as error:
                 known = domain_error(error, f"{spec.provider}:{spec.model}")
@@ -79,7 +95,11 @@ def request_settings(spec: ModelSpec) -> ModelSettings | None:
     """How the model is asked. No SDK retries: the engine does, and counts them."""
     if spec.provider == "local":
         return None
-    settings = ModelSettings(request_timeout=spec.request_timeout_seconds, max_retries=0)
+    settings = ModelSettings(
+        request_timeout=spec.request_timeout_seconds,
+        max_retries=0,
+        framing_announcement="when_needed",  # some models would get a preface to every system prompt
+    )
     if spec.temperature is not None:
         settings["temperature"] = spec.temperature
     if spec.top_p is not None:

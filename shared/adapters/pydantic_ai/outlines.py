@@ -37,7 +37,7 @@ _PARTS: dict[str, re.Pattern[str]] = {
     "Go": re.compile(r"()(?:func(?: \([^)]*\))?|type) (\w+)"),
     "Rust": re.compile(r"()(?:pub(?:\([^)]*\))? )?(?:async )?(?:fn|struct|enum|trait|mod) (\w+)"),
     "Terraform": re.compile(r'()(?:resource|module|variable|output|data) "?([^{]+?)"? *\{'),
-    "rules": re.compile(r"( *)(?:match|function) ([^\s({]+)"),
+    "rules": re.compile(r"( *)(?:match|function) ([^\s(]+)"),
     "SQL": re.compile(r"()(?i:create \w+(?: if not exists)?) (\w+)"),
 }
 

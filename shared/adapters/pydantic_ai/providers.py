@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Self
 
+import httpx2
 from pydantic_ai.models import Model
 
 from shared.domain.errors import FailedPrecondition
@@ -55,17 +56,17 @@ class ProviderSettings:
         )
 
 
-def _google(settings: ProviderSettings) -> Callable[[str], Model]:
+def _google(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
     if settings.google_api_key is None:
         raise FailedPrecondition("google: no key is configured; set GOOGLE_API_KEY.")
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    provider = GoogleProvider(api_key=settings.google_api_key, base_url=settings.google_base_url)
+    provider = GoogleProvider(api_key=settings.google_api_key, base_url=settings.google_base_url, http_client=http)
     return lambda name: GoogleModel(name, provider=provider)
 
 
-def _google_cloud(settings: ProviderSettings) -> Callable[[str], Model]:
+def _google_cloud(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
     from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google_cloud import GoogleCloudProvider
 
@@ -74,21 +75,24 @@ def _google_cloud(settings: ProviderSettings) -> Callable[[str], Model]:
         project=settings.vertex_project,
         location=settings.vertex_location,
         base_url=settings.vertex_base_url,
+        http_client=http,
     )
     return lambda name: GoogleModel(name, provider=provider)
 
 
-def _anthropic(settings: ProviderSettings) -> Callable[[str], Model]:
+def _anthropic(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
     if settings.anthropic_api_key is None:
         raise FailedPrecondition("anthropic: no key is configured; set ANTHROPIC_API_KEY.")
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    provider = AnthropicProvider(api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url)
+    provider = AnthropicProvider(
+        api_key=settings.anthropic_api_key, base_url=settings.anthropic_base_url, http_client=http
+    )
     return lambda name: AnthropicModel(name, provider=provider)
 
 
-def _anthropic_vertex(settings: ProviderSettings) -> Callable[[str], Model]:
+def _anthropic_vertex(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
     from anthropic.lib.vertex import AsyncAnthropicVertex
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
@@ -100,6 +104,7 @@ def _anthropic_vertex(settings: ProviderSettings) -> Callable[[str], Model]:
         region=settings.claude_region,
         credentials=settings.credentials,
         base_url=settings.claude_base_url,
+        http_client=http,
         max_retries=0,
         **given,
     )
@@ -107,7 +112,7 @@ def _anthropic_vertex(settings: ProviderSettings) -> Callable[[str], Model]:
     return lambda name: AnthropicModel(name, provider=provider)
 
 
-_MAKERS: Mapping[str, Callable[[ProviderSettings], Callable[[str], Model]]] = {
+_MAKERS: Mapping[str, Callable[[ProviderSettings, httpx2.AsyncClient], Callable[[str], Model]]] = {
     "google": _google,
     "google-cloud": _google_cloud,
     "anthropic": _anthropic,
@@ -115,8 +120,8 @@ _MAKERS: Mapping[str, Callable[[ProviderSettings], Callable[[str], Model]]] = {
 }
 
 
-def open_provider(name: str, settings: ProviderSettings) -> Callable[[str], Model]:
-    """A maker of the provider's models, which share one HTTP client.
+def open_provider(name: str, settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
+    """A maker of the provider's models, which ask through `http`.
 
     Imports the provider's SDK, which takes up to a second, and may ask Google's metadata server: not for an event loop.
 
@@ -124,6 +129,6 @@ def open_provider(name: str, settings: ProviderSettings) -> Callable[[str], Mode
         FailedPrecondition: its package or its key is missing.
     """
     try:
-        return _MAKERS[name](settings)
+        return _MAKERS[name](settings, http)
     except ImportError as error:
         raise FailedPrecondition(f"{name}: the provider's package is not installed in this deployment.") from error

@@ -24,6 +24,7 @@ from pydantic_ai.models import Model
 from pydantic_ai.usage import UsageLimits
 
 from shared.adapters.pydantic_ai.callbacks import Callbacks
+from shared.adapters.pydantic_ai.connections import closing_responses
 from shared.adapters.pydantic_ai.failures import ResponseBrokeOff, domain_error
 from shared.adapters.pydantic_ai.limits import check_before_request, check_before_tools
 from shared.adapters.pydantic_ai.messages import (
@@ -60,7 +61,8 @@ class PydanticAiRunner:
         name = f"{turn.agent.model.provider}:{turn.agent.model.model}"
         try:
             model = await self._models.get(turn.agent.model, turn.attempt)
-            answer = await _TurnRun(turn, recorded, callbacks).play(model)
+            async with closing_responses():
+                answer = await _TurnRun(turn, recorded, callbacks).play(model)
         except BaseException as error:
             if callbacks.raised is not None:
                 raise callbacks.raised from None

@@ -45,9 +45,14 @@ class Event:
     error_message: str | None = None
 
 
+def events_path(session_id: SessionId) -> str:
+    """The collection of a session's events."""
+    return f"sessions/{session_id}/events"
+
+
 def event_path(session_id: SessionId, seq: int) -> str:
     """Where an event is stored."""
-    return f"sessions/{session_id}/events/{seq:012}"
+    return f"{events_path(session_id)}/{seq:012}"
 
 
 def start_event(run: Run, seq: int, at: datetime) -> Event:

@@ -18,6 +18,7 @@ class Session:
     Args:
         version: the agent version that all its runs are pinned to.
         readers: people besides the owner who may read it.
+        deleted_at: when it was deleted; it is gone for everybody, and removed once no run is active in it.
     """
 
     id: SessionId
@@ -31,6 +32,7 @@ class Session:
     title: str | None = None
     state_json: str = "{}"
     configuration_json: str = "{}"
+    deleted_at: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,9 +62,14 @@ def slot_path(session_id: SessionId) -> str:
     return f"slots/{session_id}"
 
 
+def messages_path(session_id: SessionId) -> str:
+    """The collection of a session's model messages."""
+    return f"sessions/{session_id}/messages"
+
+
 def message_path(session_id: SessionId, number: int) -> str:
     """Where a model message is stored."""
-    return f"sessions/{session_id}/messages/{number:012}"
+    return f"{messages_path(session_id)}/{number:012}"
 
 
 def enqueue_run(slot: Slot, run_id: RunId, *, first: bool = False) -> tuple[RunId, ...]:

@@ -27,6 +27,10 @@ class StopRequested(Exception):
     """The run is to be cancelled."""
 
 
+class YieldRequested(Exception):
+    """The node is to go on in another request; everything so far is recorded."""
+
+
 class Attempt:
     """The holder of a node's lease.
 
@@ -56,7 +60,8 @@ class Attempt:
         self._last_beat = sent
         self._began = sent
         self._yield = False
-        self._stop = asyncio.Event()
+        self._stop = False
+        self._interrupt = asyncio.Event()
 
     @property
     def path(self) -> str:
@@ -66,20 +71,23 @@ class Attempt:
     @property
     def is_stopping(self) -> bool:
         """Whether cancelling was requested."""
-        return self._stop.is_set()
+        return self._stop
 
     def stop(self) -> None:
         """Note that cancelling was requested."""
-        self._stop.set()
+        self._stop = True
+        self._interrupt.set()
 
     @property
     def is_yielding(self) -> bool:
         """Whether the node should go on in another request: asked for, or because this one runs for too long."""
         return self._yield or self._core.clock.monotonic() - self._began > YIELD_AFTER_SECONDS
 
-    def give_way(self) -> None:
-        """Ask the node to go on in another request, from its next step."""
+    def give_way(self, *, at_once: bool = False) -> None:
+        """Ask the node to go on in another request: from its next step, or at once, in the middle of a model call."""
         self._yield = True
+        if at_once:
+            self._interrupt.set()
 
     def beat_age(self) -> float:
         """Seconds since the last good beat was sent."""
@@ -93,7 +101,7 @@ class Attempt:
         """Take note of an applied `fence` that was sent at monotonic time `sent`."""
         self._last_beat = max(self._last_beat, sent)
         if sums.get("cancel", 0) > 0:
-            self._stop.set()
+            self.stop()
 
     async def commit(
         self,
@@ -153,15 +161,16 @@ class Attempt:
         await self.commit(nothing_else, unknown)
 
     async def hold(self, work: Coroutine[Any, Any, T]) -> T:
-        """Run `work` while beating; stop it when the run is cancelled or the lease is lost.
+        """Run `work` while beating; stop it when the run is cancelled, must give way, or has lost its lease.
 
         Raises:
             StopRequested: cancelling was requested; the work was stopped.
+            YieldRequested: the node must give way at once; the work was stopped.
             Superseded: the lease is lost; the work was stopped.
         """
-        if self._stop.is_set():
+        if self._interrupt.is_set():
             work.close()
-            raise StopRequested
+            self._raise_interrupt()
         task = asyncio.ensure_future(work)
         guard = asyncio.ensure_future(self._guard())
         try:
@@ -174,17 +183,20 @@ class Attempt:
                 running.cancel()
             await asyncio.gather(task, guard, return_exceptions=True)
 
+    def _raise_interrupt(self) -> None:
+        raise StopRequested if self._stop else YieldRequested
+
     async def _guard(self) -> None:
         pause = min(self._lease_seconds / 3, MOST_BEAT_SECONDS)
         while True:
-            stopping = asyncio.ensure_future(self._stop.wait())
+            stopping = asyncio.ensure_future(self._interrupt.wait())
             pausing = asyncio.ensure_future(self._core.clock.sleep(pause))
             try:
                 await asyncio.wait({stopping, pausing}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 stopping.cancel()
                 pausing.cancel()
-            if self._stop.is_set():
-                raise StopRequested
+            if self._interrupt.is_set():
+                self._raise_interrupt()
             if self.beat_age() >= pause:
                 await self.beat()

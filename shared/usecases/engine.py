@@ -20,12 +20,17 @@ from shared.ports.tools import Toolbox
 
 @dataclass(frozen=True, slots=True)
 class Core:
-    """The ports that every use case of runs needs; light enough for every function."""
+    """The ports that every use case of runs needs; light enough for every function.
+
+    Args:
+        plans: compiled plans by the path of their agent's version, kept because versions never change.
+    """
 
     documents: Documents
     queue: TaskQueue
     clock: Clock
     ids: Ids
+    plans: dict[str, PlanGraph] = field(default_factory=dict[str, PlanGraph])
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,28 +2,27 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
-from shared.domain.ids import instance_of
+from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.plans import EndWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
-from shared.domain.sessions import Slot, slot_path
+from shared.domain.sessions import Slot, messages_path, slot_path
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.writes import Delete, Write
-from shared.ports.documents import Snapshot
+from shared.ports.documents import Documents, Query, Snapshot
 from shared.usecases.attempt import Attempt
-from shared.usecases.engine import Engine, Viewer
+from shared.usecases.engine import Engine
 from shared.usecases.node_context import NodeContext, Target
 from shared.usecases.session_log import SessionLog
 
 
-async def enter_node(
-    engine: Engine, target: Target, attempt: Attempt, viewer: Viewer | None = None
-) -> NodeContext | None:
+async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeContext | None:
     """The context to execute in; None, and the claim undone, when the node must not start.
 
     The run is read after the claim: whoever cancels flags the run first and marks the leases then, so that one of the
@@ -32,7 +31,11 @@ async def enter_node(
     slot = slot_path(target.run.session_id) if target.graph.ends_run(target.node.id) else None
     waits = _readiness_path(target)
     wanted = [target.run.path, attempt.path, slot, waits]
-    found = await engine.core.documents.get_many(list(dict.fromkeys(path for path in wanted if path)))
+    documents = engine.core.documents
+    found, history = await asyncio.gather(
+        documents.get_many(list(dict.fromkeys(path for path in wanted if path))),
+        read_history(documents, target.run.session_id) if slot else _no_history(),
+    )
     snapshots = {snapshot.path: snapshot for snapshot in found}
     run = parse(Run, snapshots[target.run.path].fields or {})
     readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
@@ -46,13 +49,19 @@ async def enter_node(
         attempt=attempt,
         failures=parse(NodeRun, snapshots[attempt.path].fields or {}).failures,
         skips=readiness is Readiness.SKIP and not isinstance(target.node.work, EndWork),
-        log=_log(run, snapshots[slot]) if slot else None,
-        viewer=viewer,
+        log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
+        history=history,
     )
 
 
-def _log(run: Run, snapshot: Snapshot) -> SessionLog:
-    return SessionLog(run.session_id, parse(Slot, snapshot.fields or {}).next_seq)
+async def read_history(documents: Documents, session_id: SessionId) -> tuple[str, ...]:
+    """The model messages of a session's earlier turns."""
+    found = await documents.query(Query(messages_path(session_id)))
+    return tuple(message.fields["message_json"] for message in found if message.fields is not None)
+
+
+async def _no_history() -> tuple[str, ...]:
+    return ()
 
 
 def _readiness_path(target: Target) -> str | None:

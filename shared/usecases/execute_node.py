@@ -13,15 +13,15 @@ from shared.domain.records import from_json
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState
 from shared.ports.task_queue import NodeTask
-from shared.usecases.attempt import Attempt, StopRequested, Superseded
+from shared.usecases.attempt import Attempt, StopRequested, Superseded, YieldRequested
 from shared.usecases.claim_node import Busy, Finished, claim_node
 from shared.usecases.end_run import cancelled
-from shared.usecases.engine import Engine, Viewer
+from shared.usecases.engine import Engine
 from shared.usecases.enter_node import enter_node
 from shared.usecases.finish_node import finish_node, release_node
 from shared.usecases.load_run import load_run_once
 from shared.usecases.node_context import Item, NodeContext, Target
-from shared.usecases.node_recorder import NodeRecorder, YieldRequested
+from shared.usecases.node_recorder import NodeRecorder
 from shared.usecases.perform_work import perform_work
 from shared.usecases.run_agent_node import read_node_journal
 from shared.usecases.wake_successors import wake_next_run, wake_successors
@@ -69,14 +69,19 @@ async def find_target(engine: Engine, run_id: RunId, instance: Instance) -> Targ
     return None if item is None else Target.of(loaded, node, item)
 
 
-async def execute_claimed(
-    engine: Engine, target: Target, attempt: Attempt, viewer: Viewer | None = None
-) -> Acknowledgement:
+async def execute_claimed(engine: Engine, target: Target, attempt: Attempt) -> Acknowledgement:
     """Execute a node whose lease is held."""
     try:
-        context = await enter_node(engine, target, attempt, viewer)
-        if context is not None:
-            await _execute(engine, context)
+        context = await enter_node(engine, target, attempt)
+    except Superseded:
+        return Acknowledgement.BUSY
+    return Acknowledgement.DONE if context is None else await execute_entered(engine, context)
+
+
+async def execute_entered(engine: Engine, context: NodeContext) -> Acknowledgement:
+    """Execute a node whose run was read after its claim, or made with it."""
+    try:
+        await _execute(engine, context)
     except Superseded:
         return Acknowledgement.BUSY
     return Acknowledgement.DONE

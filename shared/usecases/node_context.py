@@ -71,6 +71,7 @@ class NodeContext:
         failures: how many attempts before this one ended in a retryable error.
         skips: a predecessor did not succeed, so the node is skipped.
         log: the session's log, if this node ends the run and so writes it.
+        history: the session's model messages, for the node that speaks in the session.
         viewer: who watches in this process.
     """
 
@@ -79,6 +80,7 @@ class NodeContext:
     failures: int = 0
     skips: bool = False
     log: SessionLog | None = None
+    history: tuple[str, ...] = ()
     viewer: Viewer | None = None
 
     @property

@@ -24,6 +24,7 @@ from shared.domain.usage import Usage
 from shared.domain.writes import Write
 from shared.ports.agent_runner import StepResponse
 from shared.ports.documents import Snapshot
+from shared.usecases.attempt import YieldRequested
 from shared.usecases.engine import Engine
 from shared.usecases.node_context import NodeContext
 from shared.usecases.segment_writer import SegmentWriter
@@ -33,10 +34,6 @@ class UncertainCall(FailedPrecondition):
     """A tool call with an effect may or may not have happened; only a person can tell."""
 
     code = "uncertain_tool_call"
-
-
-class YieldRequested(Exception):
-    """The node is to go on elsewhere; everything so far is recorded."""
 
 
 class NodeRecorder:

@@ -31,7 +31,7 @@ async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecor
     match work:
         case AgentWork():
             prompt = as_text(render_template(work.prompt, scope))
-            turn = await prepare_turn(engine, context, work.agent, prompt, recorder.journal)
+            turn = prepare_turn(engine, context, work.agent, prompt, recorder.journal)
             return await run_agent_node(engine, context, recorder, turn)
         case ToolWork():
             return await _call_tool(work, scope, recorder)

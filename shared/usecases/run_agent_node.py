@@ -45,9 +45,7 @@ async def run_agent_node(engine: Engine, context: NodeContext, recorder: NodeRec
     )
 
 
-async def prepare_turn(
-    engine: Engine, context: NodeContext, agent: AgentSpec, prompt: str, journal: Journal
-) -> AgentTurn:
+def prepare_turn(engine: Engine, context: NodeContext, agent: AgentSpec, prompt: str, journal: Journal) -> AgentTurn:
     """What the runner needs to know.
 
     Raises:
@@ -57,7 +55,7 @@ async def prepare_turn(
         agent=agent,
         tools=tool_specs(engine, agent),
         prompt=prompt,
-        history=await read_history(engine, context),
+        history=context.history,
         recorded=journal.messages,
         recorded_steps=journal.steps,
         recorded_usage=journal.usage,
@@ -84,11 +82,3 @@ async def read_node_journal(engine: Engine, context: NodeContext) -> Journal:
         return Journal()
     entries = await engine.core.documents.query(Query(journal_path(context.run_id, context.instance)))
     return read_journal((entry.id, entry.fields) for entry in entries if entry.fields is not None)
-
-
-async def read_history(engine: Engine, context: NodeContext) -> tuple[str, ...]:
-    """The model messages of the session's earlier turns, for the node that speaks in the session."""
-    if context.log is None:
-        return ()
-    found = await engine.core.documents.query(Query(f"sessions/{context.run.session_id}/messages"))
-    return tuple(message.fields["message_json"] for message in found if message.fields is not None)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.agents import Agent, AgentVersion
+from shared.domain.agents import Agent, AgentVersion, agent_path, version_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, NotFound, SessionBusy
 from shared.domain.events import append, start_event
@@ -29,6 +29,7 @@ from shared.usecases.wake_successors import enqueue_entries
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 MAX_INPUT_CHARACTERS = 200_000
 TRIES = 10
+KEPT_PLANS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,12 +71,14 @@ class StartedRun:
         graph: its plan.
         created: False when the key had started it before.
         claimed: its node was taken in the same commit; nobody else executes it.
+        seq: number of the event with what the person said; None while the run waits for the session.
     """
 
     run: Run
     graph: PlanGraph
     created: bool = True
     claimed: bool = False
+    seq: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,7 +97,8 @@ class _Found:
 class _Draft:
     run: Run
     graph: PlanGraph
-    writes: list[Write] = field(default_factory=list[Write])
+    writes: list[Write]
+    claimed: bool
 
 
 async def start_run(core: Core, request: RunRequest) -> StartedRun:
@@ -127,12 +131,12 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
 
 async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found) -> StartedRun:
     waits = draft.run.next_sweep_at is None
-    claimed = request.claim is not None and not waits
+    claimed = draft.claimed
     if not waits and not claimed:
         await enqueue_entries(core, draft.run, draft.graph)
     if waits and request.if_busy == "interrupt" and found.slot.run_id is not None:
         await cancel_run(core, request.caller, found.slot.run_id)
-    return StartedRun(draft.run, draft.graph, claimed=claimed)
+    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=None if waits else found.slot.next_seq)
 
 
 async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
@@ -155,7 +159,7 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     elif agent_id is None:
         raise InvalidArgument("name the agent to run: 'agent_id', or a 'session_id' that has one")
     else:
-        paths.append(f"agents/{agent_id}")
+        paths.append(agent_path(agent_id))
     earlier, first, *rest = await core.documents.get_many(paths)
     ran = None if earlier.fields is None else parse(Run, earlier.fields)
     if session_id is None:
@@ -165,7 +169,7 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
             raise NotFound(f"there is no agent {agent_id} that you may run")
         return _Found(agent_id, request.version or (agent.head if agent else 0), None, Slot(), earlier=ran)
     session = None if first.fields is None else parse(Session, first.fields)
-    if session is None or session.owner_uid != request.caller:
+    if session is None or session.deleted_at is not None or session.owner_uid != request.caller:
         raise NotFound(f"there is no session {session_id}")
     if agent_id not in {None, session.agent_id} or request.version not in {None, session.version}:
         raise InvalidArgument(f"the session is pinned to version {session.version} of agent {session.agent_id}")
@@ -175,7 +179,7 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
 
 async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
     """The run and the commit that makes it."""
-    graph = PlanGraph(compile_plan(await _definition(core, found)))
+    graph = await _plan(core, found)
     digest, chunks = split_plan(graph.plan)
     now = core.clock.now()
     session_id = found.session.id if found.session else SessionId(core.ids.new())
@@ -200,9 +204,10 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         *(Create(plan_path(run_id, n), {"owner_uid": run.owner_uid, "text": text}) for n, text in enumerate(chunks)),
         *_session_writes(request, run, found, now),
     ]
-    if request.claim is not None and not waits:
+    claimed = request.claim is not None and not waits and run.shape == "single"
+    if request.claim is not None and claimed:
         writes += claim_writes(Target(run, graph, graph.entries[0]), request.claim, now)
-    return _Draft(run, graph, writes)
+    return _Draft(run, graph, writes, claimed)
 
 
 def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime) -> list[Write]:
@@ -226,11 +231,20 @@ def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime)
     return [Update(path, {"queue": list(enqueue_run(slot, run.id, first=request.if_busy == "interrupt"))}, seen)]
 
 
-async def _definition(core: Core, found: _Found) -> AgentDefinition:
-    snapshot = await core.documents.get(f"agents/{found.agent_id}/versions/{found.version}")
-    if snapshot.fields is None:
-        raise NotFound(f"agent {found.agent_id} has no version {found.version}")
-    return AgentDefinition.model_validate_json(parse(AgentVersion, snapshot.fields).definition_json)
+async def _plan(core: Core, found: _Found) -> PlanGraph:
+    """The plan of an agent's version; versions never change, so a process compiles each once."""
+    path = version_path(found.agent_id, found.version)
+    graph = core.plans.get(path)
+    if graph is None:
+        snapshot = await core.documents.get(path)
+        if snapshot.fields is None:
+            raise NotFound(f"agent {found.agent_id} has no version {found.version}")
+        definition = AgentDefinition.model_validate_json(parse(AgentVersion, snapshot.fields).definition_json)
+        graph = PlanGraph(compile_plan(definition))
+        while len(core.plans) >= KEPT_PLANS:
+            del core.plans[next(iter(core.plans))]
+        core.plans[path] = graph
+    return graph
 
 
 def _id_of(request: RunRequest) -> str | None:

@@ -24,7 +24,7 @@ def catalog_routes() -> APIRouter:
     @router.post(
         "/agents/validate", tags=["agents"], openapi_extra=DEFINITION_BODY, responses=problem_responses(401, 415)
     )
-    async def validate_definition(_caller: Caller, request: Request) -> Validation:
+    async def validate(_caller: Caller, request: Request) -> Validation:
         """Say everything that is wrong with a definition, and store nothing."""
         try:
             _, faults = inspect_definition(parse_body(await request.body(), request.headers.get("content-type")))
@@ -35,12 +35,12 @@ def catalog_routes() -> APIRouter:
         return render_validation(faults)
 
     @router.get("/agents/schema", tags=["agents"])
-    async def definition_schema() -> dict[str, Any]:
+    async def schema() -> dict[str, Any]:
         """The JSON Schema of definitions, for editors; needs no token."""
         return AgentDefinition.model_json_schema()
 
     @router.get("/tools", tags=["tools"], responses=problem_responses(401))
-    async def list_tools(_caller: Caller) -> ToolList:
+    async def find(_caller: Caller) -> ToolList:
         """List the tools that a definition may name, with the schemas of their arguments and configuration."""
         return ToolList(items=[ToolView.model_validate(spec) for spec in BUILT_IN.values()])
 

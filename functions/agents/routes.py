@@ -21,6 +21,7 @@ from shared.domain.ids import AgentId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, expected_version, is_known
+from shared.edge.path_ids import ResourceId
 from shared.usecases.create_agent import create_agent
 from shared.usecases.delete_agent import delete_agent
 from shared.usecases.get_agent import get_agent, get_version
@@ -54,7 +55,7 @@ def writing_routes(shelf: Shelf) -> APIRouter:
         responses=problem_responses(400, 401, 403, 404, 409, 412, 413, 415),
     )
     async def update(
-        caller: Caller, agent_id: str, draft: DraftBody, response: Response, if_match: IfMatch = None
+        caller: Caller, agent_id: ResourceId, draft: DraftBody, response: Response, if_match: IfMatch = None
     ) -> AgentDetail:
         """Make the definition a new version, the latest; the versions before it stay as they are."""
         head = expected_version(if_match)
@@ -65,7 +66,7 @@ def writing_routes(shelf: Shelf) -> APIRouter:
         return render_agent(agent, version)
 
     @router.delete("/agents/{agent_id}", status_code=204, responses=problem_responses(401, 403, 404))
-    async def delete(caller: Caller, agent_id: str) -> None:
+    async def delete(caller: Caller, agent_id: ResourceId) -> None:
         """Delete an agent; runs of its versions go on, and its name is free again."""
         await delete_agent(shelf.documents, shelf.clock, caller, AgentId(agent_id))
 
@@ -83,7 +84,7 @@ def reading_routes(shelf: Shelf) -> APIRouter:
         return render_agents(await list_agents(shelf.documents, caller.uid, search))
 
     @router.get("/agents/{agent_id}", response_model=AgentDetail, responses=problem_responses(401, 404))
-    async def read(caller: Caller, agent_id: str, response: Response, if_none_match: IfNoneMatch = None) -> Any:
+    async def read(caller: Caller, agent_id: ResourceId, response: Response, if_none_match: IfNoneMatch = None) -> Any:
         """Read an agent with the definition of its latest version."""
         agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
         etag = etag_of(agent.head)
@@ -93,13 +94,13 @@ def reading_routes(shelf: Shelf) -> APIRouter:
         return render_agent(agent, await get_version(shelf.documents, agent, agent.head))
 
     @router.get("/agents/{agent_id}/versions", responses=problem_responses(400, 401, 404))
-    async def versions(caller: Caller, agent_id: str, query: Annotated[PageQuery, Query()]) -> VersionPage:
+    async def versions(caller: Caller, agent_id: ResourceId, query: Annotated[PageQuery, Query()]) -> VersionPage:
         """List an agent's versions, the latest first."""
         agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
         return render_versions(await list_versions(shelf.documents, agent, query.limit, query.page_token))
 
     @router.get("/agents/{agent_id}/versions/{number}", responses=problem_responses(400, 401, 404))
-    async def version(caller: Caller, agent_id: str, number: int) -> VersionDetail:
+    async def version(caller: Caller, agent_id: ResourceId, number: int) -> VersionDetail:
         """Read a version with its definition."""
         agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
         return render_version(await get_version(shelf.documents, agent, number))

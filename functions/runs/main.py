@@ -1,5 +1,7 @@
-"""The `runs` function."""
+"""The `runs` function: runs, sessions, their history and files. Light: it executes nothing."""
 
+import os
+from collections.abc import Mapping
 from typing import cast
 
 import functions_framework.aio
@@ -7,13 +9,33 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-app = FastAPI(title="Fireloom runs")
+from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
+from functions.runs.routes import run_routes
+from functions.runs.sessions import session_routes
+from shared.composition.core import connect_core, connect_people
+from shared.edge.app import create_app
+from shared.edge.logs import write_logs
+from shared.settings import load_settings
 
 
-@app.get("/health")
-async def health() -> dict[str, str]:
-    """Say that the function serves."""
-    return {"status": "ok", "function": "runs"}
+def compose(environ: Mapping[str, str]) -> FastAPI:
+    """Connect the application to Google Cloud, or to the emulators that `environ` names."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    core = connect_core(settings)
+    app = create_app(
+        "runs",
+        verifier=connect_people(settings, core.documents),
+        cors_origin_regex=settings.cors_origin_regex,
+        max_body_bytes=settings.max_body_bytes,
+        body_limits=(ARTIFACT_BODIES,),
+    )
+    for routes in (run_routes(core), session_routes(core), artifact_routes(core.documents, core.clock)):
+        app.include_router(routes)
+    return app
+
+
+app = compose(os.environ)
 
 
 @functions_framework.aio.http

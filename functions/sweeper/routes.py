@@ -10,8 +10,12 @@ from pydantic import BaseModel, Field
 from shared.edge.app import problem_responses
 from shared.edge.logs import logger
 from shared.edge.tasks import Deliverer
+from shared.usecases.delete_session import remove_deleted
 from shared.usecases.engine import Core
 from shared.usecases.sweep_runs import sweep_runs
+
+SESSIONS = 20
+"""Deleted sessions that one sweep removes at most."""
 
 
 class SweptView(BaseModel):
@@ -20,6 +24,7 @@ class SweptView(BaseModel):
     leases: int = Field(description="Attempts that had fallen silent.")
     runs: int = Field(description="Runs that were due to be looked at.")
     tasks: int = Field(description="Nodes handed to the queue again.")
+    sessions: int = Field(description="Deleted sessions that were removed.")
 
 
 def sweep_routes(core: Core, lease_seconds: float) -> APIRouter:
@@ -28,8 +33,10 @@ def sweep_routes(core: Core, lease_seconds: float) -> APIRouter:
 
     @router.post("/tasks/sweep", responses=problem_responses(401, 503))
     async def sweep(_deliverer: Deliverer) -> SweptView:
-        """Hand silent attempts and forgotten nodes to the queue again."""
-        swept = SweptView(**asdict(await sweep_runs(core, lease_seconds)))
+        """Hand silent attempts and forgotten nodes to the queue again, and remove deleted sessions."""
+        swept = SweptView(
+            **asdict(await sweep_runs(core, lease_seconds)), sessions=await remove_deleted(core.documents, SESSIONS)
+        )
         if swept.tasks:
             logger.warning(
                 "sweep handed %d nodes to the queue again", swept.tasks, extra={"fields": swept.model_dump()}

@@ -7,6 +7,7 @@ import binascii
 import json
 from dataclasses import dataclass
 from datetime import datetime
+from types import UnionType
 from typing import Any, Generic, TypeVar, cast
 
 from shared.domain.errors import Fault, InvalidArgument
@@ -38,8 +39,8 @@ def write_token(question: str, after: tuple[Any, ...]) -> str:
     return base64.urlsafe_b64encode(text.encode()).decode().rstrip("=")
 
 
-def read_token(question: str, token: str) -> tuple[Any, ...]:
-    """The sort keys in a token.
+def read_token(question: str, token: str, *kinds: type | UnionType) -> tuple[Any, ...]:
+    """The sort keys in a token, of these kinds. Whoever forges a token can only ask for another page.
 
     Raises:
         InvalidArgument: the token was not made by `write_token` for this question.
@@ -50,7 +51,7 @@ def read_token(question: str, token: str) -> tuple[Any, ...]:
         after = tuple(_key(key) for key in cast("list[Any]", keys))
     except (ValueError, TypeError, KeyError, binascii.Error, RecursionError):
         raise _refusal() from None
-    if mark != _mark(question) or not after:
+    if mark != _mark(question) or len(after) != len(kinds) or not all(map(isinstance, after, kinds)):
         raise _refusal()
     return after
 

@@ -7,6 +7,7 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
@@ -95,7 +96,7 @@ def create_app(  # noqa: PLR0913 - all but the name by keyword, each with a defa
         title=f"Fireloom {name}",
         docs_url=None,
         redoc_url=None,
-        generate_unique_id_function=lambda route: route.name,
+        generate_unique_id_function=_operation_id,
         responses=problem_responses(),
         exception_handlers={
             DomainError: answer_domain_error,
@@ -118,6 +119,12 @@ def create_app(  # noqa: PLR0913 - all but the name by keyword, each with a defa
         return Health(status="ok", function=name)
 
     return app
+
+
+def _operation_id(route: APIRoute) -> str:
+    """A name for generated clients: what a route is about, and what it does."""
+    about = f"{route.tags[0]}_" if route.tags else ""
+    return f"{about}{route.name}".rstrip("_")
 
 
 def _cors(origin_regex: str | None) -> list[Middleware]:

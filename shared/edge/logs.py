@@ -87,6 +87,6 @@ def write_logs(project: str | None = None, stream: TextIO | None = None) -> None
     """Send all logs to `stream` (standard output) as JSON: ours, and others' warnings; for entry points."""
     writer = logging.StreamHandler(stream or sys.stdout)
     writer.setFormatter(JsonFormatter(project))
-    logging.basicConfig(level=logging.WARNING, handlers=[writer], force=True)
+    logging.basicConfig(level=logging.WARNING, handlers=[writer])
     for name in (logger.name, "shared", "functions"):
         logging.getLogger(name).setLevel(logging.INFO)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from datetime import datetime
 from typing import TypeVar
 
 from shared.domain.pages import Page, read_token, write_token
@@ -11,6 +12,7 @@ from shared.domain.writes import Fields
 from shared.ports.documents import Documents, Query
 
 T = TypeVar("T")
+_KEY = str | int | float | bool | datetime | None
 
 
 async def read_page(
@@ -30,7 +32,8 @@ async def read_page(
         Unavailable: the store does not answer.
     """
     question = repr(query)
-    after = read_token(question, page_token) if page_token else None
+    kinds = [_KEY] * len(query.order_by)
+    after = read_token(question, page_token, *kinds, str) if page_token else None
     found = await documents.query(replace(query, limit=limit + 1, after=after))
     items = tuple(read(snapshot.fields or {}) for snapshot in found[:limit])
     if len(found) <= limit:

@@ -1,0 +1,85 @@
+"""What requests about runs and sessions carry."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import Header
+from pydantic import BaseModel, ConfigDict, Field
+
+from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
+from shared.domain.states import RunState
+from shared.edge.path_ids import ResourceId
+from shared.usecases.start_run import IfBusy
+
+IdempotencyKey = Annotated[
+    str | None,
+    Header(
+        min_length=1,
+        max_length=255,
+        pattern=r"^[\x21-\x7e]+$",
+        description="The same key with the same body gives the same run; with another body it is refused.",
+    ),
+]
+
+
+class _Body(BaseModel):
+    model_config = ConfigDict(extra="forbid")
+
+
+class RunBody(_Body):
+    """What to run."""
+
+    agent_id: ResourceId | None = Field(default=None, description="May be left out where there is a session.")
+    version: int | None = Field(default=None, ge=1, description="The latest if left out.")
+    session_id: ResourceId | None = Field(default=None, description="A new session if left out.")
+    input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
+    if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
+
+
+class SessionBody(_Body):
+    """What a session starts with."""
+
+    agent_id: ResourceId
+    version: int | None = Field(default=None, ge=1, description="The latest if left out.")
+    external_session_id: str | None = Field(default=None, min_length=1, max_length=200)
+    title: str | None = Field(default=None, max_length=200)
+    state: dict[str, Any] = Field(default_factory=dict)
+    configuration: dict[str, Any] = Field(default_factory=dict)
+
+
+class PageQuery(BaseModel):
+    """Which page of a list."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
+    page_token: str | None = Field(default=None, max_length=2000, description="`next_page_token` of the page before.")
+
+
+class RunQuery(PageQuery):
+    """Which runs: of a session, or by agent and state."""
+
+    session_id: ResourceId | None = None
+    agent_id: ResourceId | None = None
+    state: RunState | None = None
+
+
+class SessionQuery(PageQuery):
+    """Which sessions."""
+
+    agent_id: ResourceId | None = None
+
+
+class HistoryQuery(PageQuery):
+    """Which events."""
+
+    newest_first: bool = False
+
+
+class ArtifactQuery(PageQuery):
+    """Which file, or which files."""
+
+    name: str | None = Field(default=None, description="One file's name; all are listed if left out.")
+    version: int | None = Field(default=None, ge=1, description="The newest if left out.")
+    prefix: str = Field(default="", max_length=512, description="List names that begin so.")

@@ -1,0 +1,79 @@
+"""The HTTP face of sessions: parse, call a use case, render."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Query, Response
+
+from functions.runs.requests import HistoryQuery, SessionBody, SessionQuery
+from functions.runs.views import (
+    EventPage,
+    SessionPage,
+    SessionView,
+    render_history,
+    render_session,
+    render_sessions,
+)
+from shared.domain.ids import AgentId, SessionId
+from shared.edge.app import problem_responses
+from shared.edge.auth import Caller
+from shared.edge.path_ids import ResourceId
+from shared.usecases.delete_session import delete_session
+from shared.usecases.engine import Core
+from shared.usecases.get_session import get_session
+from shared.usecases.list_sessions import SessionSearch, list_sessions
+from shared.usecases.open_session import NewSession, open_session
+from shared.usecases.read_history import read_history
+
+
+def session_routes(core: Core) -> APIRouter:
+    """The routes of sessions and their history."""
+    router = APIRouter(tags=["sessions"])
+
+    @router.post("/sessions", status_code=201, responses=problem_responses(400, 401, 404))
+    async def open_(caller: Caller, body: SessionBody, response: Response) -> SessionView:
+        """Open a session with an agent; its runs are pinned to one version."""
+        new = NewSession(
+            agent_id=AgentId(body.agent_id),
+            version=body.version,
+            external_session_id=body.external_session_id,
+            title=body.title,
+            state=body.state,
+            configuration=body.configuration,
+        )
+        session = await open_session(core.documents, core.clock, core.ids, caller, new)
+        response.headers["Location"] = f"/sessions/{session.id}"
+        return render_session(session)
+
+    @router.get("/sessions", responses=problem_responses(400, 401))
+    async def find(caller: Caller, query: Annotated[SessionQuery, Query()]) -> SessionPage:
+        """List your sessions, those with the latest activity first."""
+        agent_id = AgentId(query.agent_id) if query.agent_id else None
+        search = SessionSearch(agent_id, query.limit, query.page_token)
+        return render_sessions(await list_sessions(core.documents, caller.uid, search))
+
+    @router.get("/sessions/{session_id}", responses=problem_responses(401, 404))
+    async def read(caller: Caller, session_id: ResourceId) -> SessionView:
+        """Read a session."""
+        return render_session(await get_session(core.documents, caller.uid, SessionId(session_id)))
+
+    @router.delete("/sessions/{session_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
+    async def delete(caller: Caller, session_id: ResourceId) -> None:
+        """Delete a session with its history and files; its runs are cancelled."""
+        await delete_session(core, caller.uid, SessionId(session_id))
+
+    @router.get("/sessions/{session_id}/history", responses=problem_responses(400, 401, 404))
+    async def history(caller: Caller, session_id: ResourceId, query: Annotated[HistoryQuery, Query()]) -> EventPage:
+        """Read what happened in a session, in its order or the newest first."""
+        page = await read_history(
+            core.documents,
+            caller.uid,
+            SessionId(session_id),
+            limit=query.limit,
+            page_token=query.page_token,
+            newest_first=query.newest_first,
+        )
+        return render_history(page)
+
+    return router

@@ -1,6 +1,7 @@
 """Starts programs with a log each, waits until they serve, and stops just those."""
 
 import ctypes
+import itertools
 import os
 import signal
 import socket
@@ -17,6 +18,8 @@ HOST = "127.0.0.1"
 _STOP_SECONDS = 10.0
 _TAIL_LINES = 20
 _PR_SET_PDEATHSIG = 1
+_FREE_PORTS = range(20_000, 32_000)
+_next_free = itertools.count(os.getpid() * 61)
 
 
 class PortTaken(RuntimeError):
@@ -46,10 +49,16 @@ def check_port(port: int, setting: str) -> None:
 
 
 def free_port() -> int:
-    """A port on the loopback address that is free now."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
+    """A port on the loopback address that is free now, and that this process was not given before.
+
+    It lies below the ports that systems give to outgoing connections, so none takes it before it is used; and each
+    process begins elsewhere, so two that start at once seldom meet.
+    """
+    while True:
+        port = _FREE_PORTS[next(_next_free) % len(_FREE_PORTS)]
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((HOST, port))
+            return port
 
 
 class Program:

@@ -37,11 +37,13 @@ def test_a_taken_port_is_named_with_the_setting_that_changes_it() -> None:
             check_port(port, "FIRELOOM_API_PORT")
 
 
-def test_a_free_port_passes() -> None:
-    port = free_port()
+def test_free_ports_are_free_differ_and_are_out_of_the_way_of_outgoing_connections() -> None:
+    ports = [free_port() for _ in range(50)]
 
-    check_port(port, "FIRELOOM_API_PORT")
-    assert port > 0
+    for port in ports:
+        check_port(port, "FIRELOOM_API_PORT")
+    assert len(set(ports)) == len(ports)
+    assert max(ports) < 32768
 
 
 def test_stopping_ends_what_ignores_being_asked_and_its_children(tmp_path: Path) -> None:

@@ -20,6 +20,7 @@ DomainError
 │   ├── SessionBusy
 │   └── VersionMismatch
 ├── ResourceExhausted
+│   └── LimitReached         a limit of the definition: waiting does not help
 ├── Cancelled
 ├── DeadlineExceeded
 ├── Unavailable
@@ -201,6 +202,13 @@ class ResourceExhausted(DomainError):
     category = Category.RESOURCE_EXHAUSTED
     code = "resource_exhausted"
     retryable = True
+
+
+class LimitReached(ResourceExhausted):
+    """A limit of the agent's definition is reached; trying again meets it again."""
+
+    code = "limit_reached"
+    retryable = False
 
 
 class Cancelled(DomainError):

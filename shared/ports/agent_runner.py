@@ -103,7 +103,7 @@ class AgentRunner(Protocol):
         Raises:
             shared.domain.errors.ModelUnavailable: the provider is down, overloaded or broke off (retryable).
             shared.domain.errors.FailedPrecondition: the model refused or is not configured.
-            shared.domain.errors.ResourceExhausted: a limit of the definition was reached.
+            shared.domain.errors.LimitReached: a limit of the definition was reached.
         """
         ...
 

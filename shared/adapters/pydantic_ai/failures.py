@@ -2,7 +2,7 @@
 
 ModelUnavailable      429, 5xx, no connection, a stream that broke off, a timeout: trying again may help
 FailedPrecondition    the key, the model's name, the request, or the model's conduct: trying again does not help
-ResourceExhausted     a limit of the definition
+LimitReached          a limit of the definition
 """
 
 from __future__ import annotations
@@ -34,8 +34,8 @@ from pydantic_ai.exceptions import (
 from shared.domain.errors import (
     DomainError,
     FailedPrecondition,
+    LimitReached,
     ModelUnavailable,
-    ResourceExhausted,
 )
 
 
@@ -65,7 +65,7 @@ _REFUSED: tuple[tuple[type[ModelAPIError], str], ...] = (
 
 _CONDUCT: tuple[tuple[type[Exception], type[DomainError], str], ...] = (
     (ResponseBrokeOff, ModelUnavailable, "broke its answer off."),
-    (UsageLimitExceeded, ResourceExhausted, "was asked up to a limit of the agent."),
+    (UsageLimitExceeded, LimitReached, "was asked up to a limit of the agent."),
     (ContentFilterError, FailedPrecondition, "declined to answer (content filter)."),
     (OutputTokenLimitExceeded, FailedPrecondition, "reached max_tokens before it had said anything usable."),
 )

@@ -104,7 +104,7 @@ def _files(messages: list[ModelMessage]) -> Iterator[Read]:
         result = returns.get(call.tool_call_id)
         if call.tool_name == FILE_READ and result is not None:
             path = str(call.args_as_dict().get("path", "?"))
-            yield Read(path, _text_of(result), failed=result.outcome != "success")
+            yield Read(path, _text_of(result), failed=result.outcome != "success", note=_note_of(result))
 
 
 def _results(messages: list[ModelMessage]) -> Iterator[Read]:
@@ -129,14 +129,25 @@ def _said(messages: list[ModelMessage]) -> Iterator[Read]:
                     pass
 
 
+def _fields_of(part: ToolReturnPart) -> Mapping[str, Any]:
+    content: object = part.content
+    return cast("Mapping[str, Any]", content) if isinstance(content, Mapping) else {}
+
+
+def _note_of(part: ToolReturnPart) -> str:
+    """What `file_read` says of a file that it did not give whole."""
+    fields = _fields_of(part)
+    if not fields.get("truncated"):
+        return ""
+    return f"Only a part was read: up to line {fields.get('end_line')} of {fields.get('total_lines')}."
+
+
 def _text_of(part: ToolReturnPart) -> str:
     """The text of a result: the value's own text where it is an object with one."""
     if part.outcome != "success":
         return str(part.content)
-    content: object = part.content
-    if isinstance(content, Mapping):
-        fields = cast("Mapping[str, Any]", content)
-        for key in ("text", "content"):
-            if isinstance(value := fields.get(key), str):
-                return value
+    fields = _fields_of(part)
+    for key in ("text", "content"):
+        if isinstance(value := fields.get(key), str):
+            return value
     return part.model_response_str()

@@ -25,11 +25,13 @@ class Read:
         name: what it is called: a path, or who said it.
         text: its text, or why it could not be read.
         failed: whether it could not be read.
+        note: what else there is to know, such as that it was cut.
     """
 
     name: str
     text: str
     failed: bool = False
+    note: str = ""
 
 
 def review(question: str, files: Sequence[Read]) -> str:
@@ -60,7 +62,7 @@ def _review_one(file: Read, terms: frozenset[str]) -> str:
     if not file.text.strip():
         return f"## {file.name}\n\nThe file is empty."
     about = outline(file.name, file.text)
-    blocks = [f"## {file.name}", _facts(about)]
+    blocks = [f"## {file.name}", f"{_facts(about)} {file.note}".strip()]
     if about.purpose:
         blocks.append(f"What it says it is: {about.purpose}")
     if about.parts:

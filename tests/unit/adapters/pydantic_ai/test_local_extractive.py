@@ -89,6 +89,12 @@ async def test_files_that_are_missing_or_empty_are_named() -> None:
     assert "## README.md\n\nMarkdown, 11 lines" in output
 
 
+async def test_a_file_that_was_cut_says_so() -> None:
+    cut = {"text": "a\nb\n", "truncated": True, "end_line": 2, "total_lines": 900}
+    output = await ask(Recorder({"file_read": ToolResult(cut)}), "Review big.txt")
+    assert "text, 2 lines, 4 characters. Only a part was read: up to line 2 of 900." in output
+
+
 async def test_without_the_tool_no_file_is_read() -> None:
     recorder = workspace()
     output = await ask(recorder, "Review src/app.py", tools=(LOOKUP,))

@@ -13,7 +13,7 @@ from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
 from shared.adapters.pydantic_ai.toolset import FAULTY_CALLS
 from shared.domain.definitions import Limits
-from shared.domain.errors import DomainError, FailedPrecondition, ModelUnavailable, ResourceExhausted
+from shared.domain.errors import DomainError, FailedPrecondition, LimitReached, ModelUnavailable
 from shared.domain.tools import ToolCall, ToolResult
 from shared.domain.usage import Usage
 from shared.ports.agent_runner import AgentTurn
@@ -217,7 +217,7 @@ async def test_a_limit_stops_the_turn_after_the_response_is_journalled(
 ) -> None:
     rule = {**ROUND, "calls": [{"name": "lookup", "arguments": {"word": word}} for word in "ab"]}
     recorder = Recorder()
-    with pytest.raises(ResourceExhausted, match="limit of"):
+    with pytest.raises(LimitReached, match="limit of"):
         await run(scripted(rule, limits=limits, recorded_usage=recorded_usage), recorder)
     assert len(recorder.responses) == responses
 

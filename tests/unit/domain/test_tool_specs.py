@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
 import pytest
+import yaml
 
-from shared.domain.definitions import ToolUse
+from shared.domain.definitions import AgentDefinition, ToolUse
 from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
 from shared.domain.tools import Effect
 
@@ -55,6 +57,16 @@ def test_every_argument_is_described_to_the_model(name: str) -> None:
     assert all(argument.get("description") for argument in properties.values())
 
 
+def test_the_first_users_definition_configures_its_tools_well() -> None:
+    text = (Path(__file__).parents[2] / "data" / "research-agent.yaml").read_text(encoding="utf-8")
+    definition = AgentDefinition.model_validate(yaml.safe_load(text))
+
+    assert [(use.name, config_faults(use.name, use.config)) for use in definition.tools] == [
+        ("web_search", ()),
+        ("document_analyzer", ()),
+    ]
+
+
 @pytest.mark.parametrize(
     ("tool", "config", "faulty"),
     [
@@ -70,9 +82,7 @@ def test_every_argument_is_described_to_the_model(name: str) -> None:
         ("file_read", {"root": "/"}, ["root"]),
     ],
 )
-def test_configuration_is_checked_strictly(
-    tool: str, config: dict[str, Any], faulty: list[str]
-) -> None:
+def test_configuration_is_checked_strictly(tool: str, config: dict[str, Any], faulty: list[str]) -> None:
     assert [fault.path for fault in config_faults(tool, config)] == faulty
 
 

@@ -136,6 +136,34 @@ async def test_nobody_waits_for_a_pdf_that_hangs_and_its_process_is_killed(
     assert process.returncode == -signal.SIGKILL
 
 
+async def test_a_pdf_that_makes_its_reader_crash_counts_as_broken(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    crashing = tmp_path / "crashing.py"
+    crashing.write_text("import sys; print('{'); sys.exit(1)")
+    monkeypatch.setattr(pdf_text_module, "_PROGRAM", crashing)
+
+    with pytest.raises(FailedPrecondition, match="is broken"):
+        await pdf_text(pdf_of("text"))
+
+
+async def test_the_reader_of_a_pdf_sees_none_of_the_processs_secrets(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    telling = tmp_path / "telling.py"
+    telling.write_text(
+        "import json, os; text = ' '.join(os.environ)\n"
+        "print(json.dumps({'title': None, 'pages': 1, 'pages_read': 1, 'text': text}))"
+    )
+    monkeypatch.setattr(pdf_text_module, "_PROGRAM", telling)
+    monkeypatch.setenv("GOOGLE_API_KEY", "secret")
+
+    names = (await pdf_text(pdf_of("text"))).text.split()
+
+    assert "PYTHONPATH" in names
+    assert "GOOGLE_API_KEY" not in names
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [

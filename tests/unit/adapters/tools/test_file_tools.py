@@ -172,3 +172,14 @@ async def test_a_malformed_glob_is_explained(workspace: TestingWorkspace) -> Non
     assert await workspace.refusal("find", glob="[z-a]") == (
         "'[z-a]' is not a glob pattern: invalid character class range: z-a."
     )
+
+
+async def test_find_goes_on_until_it_has_looked_at_every_path(workspace: TestingWorkspace) -> None:
+    for i in range(10):
+        await workspace.store(f"{i}.{'md' if i == 9 else 'txt'}", "")
+
+    assert await workspace.answer("find", glob="*.md", limit=1) == {
+        "paths": ["9.md"],
+        "sizes_bytes": [0],
+        "truncated": False,
+    }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.adapters.tools import grep
 from tests.support.workspaces import TestingWorkspace
 
 
@@ -123,3 +124,15 @@ async def test_a_glob_that_would_make_backtracking_engines_hang_is_answered(work
     await workspace.store("a" * 500, "x")
 
     assert (await workspace.answer("find", glob="*a" * 200 + "b"))["paths"] == []
+
+
+@pytest.mark.parametrize(("bound", "value"), [("MAX_FILES", 2), ("MAX_BYTES", 5)])
+async def test_a_workspace_too_large_to_search_is_searched_in_part_and_that_is_told(
+    workspace: TestingWorkspace, monkeypatch: pytest.MonkeyPatch, bound: str, value: int
+) -> None:
+    await workspace.put(a="x\n", b="x\n", c="x\n")
+    monkeypatch.setattr(grep, bound, value)
+
+    answer = await workspace.answer("grep", pattern="x")
+
+    assert (answer["files_searched"], answer["truncated"]) == (2, True)

@@ -84,11 +84,15 @@ def main() -> None:
     """Stage the functions named on the command line, or all."""
     parser = argparse.ArgumentParser(prog="scripts/stage", description=main.__doc__)
     parser.add_argument("name", nargs="*", help="a folder of functions/; all if none is given")
-    for name in parser.parse_args().name or function_names():
+    parser.add_argument("--environment", action="store_true", help="make its environment too, to start it in")
+    arguments = parser.parse_args()
+    for name in arguments.name or function_names():
         try:
             print(stage(name).relative_to(ROOT))
         except NoSuchFunction as error:
             parser.error(str(error))
+        if arguments.environment:
+            print(environment(name).relative_to(ROOT))
 
 
 if __name__ == "__main__":

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import dataclasses
 import json
 import re
 from collections.abc import Mapping
@@ -13,6 +14,13 @@ import pytest
 from scripts.local.listener import Owned
 from scripts.local.paths import ROOT
 from shared.adapters.memory.documents import MemoryDocuments
+from shared.domain.agents import AgentVersion
+from shared.domain.artifacts import ArtifactVersion
+from shared.domain.events import Event
+from shared.domain.nodes import NodeRun
+from shared.domain.runs import Run
+from shared.domain.segments import Segment
+from shared.domain.sessions import Session
 from shared.ports.documents import Filter, Order, Query
 from tests.support.query_guard import guarded_queries
 from tests.support.query_indexes import Indexes, Shape
@@ -22,6 +30,8 @@ INDEXES = Indexes.read(FILE)
 NONE = Indexes((), frozenset())
 CONTENT: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
 CLIENT_QUERIES: list[dict[str, Any]] = json.loads((ROOT / "tests/data/client_queries.json").read_text("utf-8"))
+
+LONG = {"actions", "content", "error_message", "metadata", "parts", "text"}
 
 A, B = Filter("a", "==", 1), Filter("b", "==", 1)
 RISING, FALLING = Order("x"), Order("x", descending=True)
@@ -155,6 +165,26 @@ def test_no_index_is_named_twice() -> None:
     fields = [(override["collectionGroup"], override["fieldPath"]) for override in CONTENT["fieldOverrides"]]
     assert len(set(indexes)) == len(indexes)
     assert fields == sorted(set(fields))
+
+
+@pytest.mark.parametrize(
+    ("group", "stored"),
+    [
+        ("runs", Run),
+        ("nodes", NodeRun),
+        ("sessions", Session),
+        ("events", Event),
+        ("segments", Segment),
+        ("versions", AgentVersion),
+        ("versions", ArtifactVersion),
+    ],
+)
+def test_what_may_be_long_is_exempt_from_indexing(group: str, stored: type) -> None:
+    names = {
+        name for name in (field.name for field in dataclasses.fields(stored)) if name.endswith("_json") or name in LONG
+    }
+    assert names
+    assert {name for name in names if (group, name) not in INDEXES.exempt} == set()
 
 
 def test_segments_expire() -> None:

@@ -2,25 +2,14 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Any
 
-from fastapi import Header
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
 from shared.edge.path_ids import ResourceId
 from shared.usecases.start_run import IfBusy
-
-IdempotencyKey = Annotated[
-    str | None,
-    Header(
-        min_length=1,
-        max_length=255,
-        pattern=r"^[\x21-\x7e]+$",
-        description="The same key with the same body gives the same run; with another body it is refused.",
-    ),
-]
 
 
 class _Body(BaseModel):

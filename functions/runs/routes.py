@@ -6,12 +6,13 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.runs.requests import IdempotencyKey, PageQuery, RunBody, RunQuery
+from functions.runs.requests import PageQuery, RunBody, RunQuery
 from functions.runs.views import NodePage, RunPage, RunView, render_nodes, render_run, render_runs
 from shared.domain.ids import AgentId, RunId, SessionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.path_ids import ResourceId
+from shared.edge.request_headers import IdempotencyKey
 from shared.usecases.cancel_run import cancel_run
 from shared.usecases.engine import Core
 from shared.usecases.get_run import RunSearch, get_run, list_nodes, list_runs

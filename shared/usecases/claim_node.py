@@ -40,7 +40,7 @@ async def claim_node(engine: Engine, target: Target) -> Attempt | Finished | Bus
 
 def hold(engine: Engine, target: Target, number: int, token: Token, sent: float) -> Attempt:
     """The attempt whose claim was sent at monotonic time `sent`."""
-    return Attempt(
+    attempt = Attempt(
         engine.core,
         run_id=target.run.id,
         instance=target.instance,
@@ -49,6 +49,8 @@ def hold(engine: Engine, target: Target, number: int, token: Token, sent: float)
         lease_seconds=engine.lease_seconds,
         sent=sent,
     )
+    engine.held.add(attempt)
+    return attempt
 
 
 async def _claim(engine: Engine, target: Target, token: Token) -> int | Finished | Busy:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol
+from weakref import WeakSet
 
 from shared.domain.events import Event
 from shared.domain.ids import RunId
@@ -50,6 +51,7 @@ class Engine:
         max_attempts: after so many attempts a node fails, whatever its own retry policy says.
         report_defect: told of every exception that is not a DomainError.
         loaded: plans by run, kept because they never change.
+        held: the attempts that this process makes now.
     """
 
     core: Core
@@ -59,6 +61,15 @@ class Engine:
     lease_seconds: float = 30.0
     max_attempts: int = 20
     loaded: dict[RunId, LoadedRun] = field(default_factory=dict[RunId, LoadedRun])
+    held: WeakSet[Yielding] = field(default_factory=WeakSet["Yielding"])
+
+
+class Yielding(Protocol):
+    """What can be asked to go on in another request."""
+
+    def give_way(self, *, at_once: bool = False) -> None:
+        """Go on elsewhere, from the next step or at once."""
+        ...
 
 
 class Viewer(Protocol):

@@ -80,6 +80,11 @@ class StartedRun:
     claimed: bool = False
     seq: int | None = None
 
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for the session's active run."""
+        return self.created and self.seq is None
+
 
 @dataclass(frozen=True, slots=True)
 class _Found:

@@ -18,6 +18,9 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from shared.edge.errors import render_crash, render_problem
 from shared.edge.logs import RequestFacts, enter_request, logger
 
+MAX_REQUEST_BYTES = 32 << 20
+"""Source: https://cloud.google.com/run/quotas"""
+
 _TRACEPARENT = re.compile(r"[0-9a-f]{2}-([0-9a-f]{32})-[0-9a-f]{16}-[0-9a-f]{2}")
 _CLOUD_TRACE = re.compile(r"([0-9a-f]{32})(?:/.*)?")
 _REQUEST_ID = re.compile(r"[\w.:-]{1,128}")
@@ -64,9 +67,13 @@ class RequestIdentity:
 
 
 class BodySizeLimit:
-    """Refuses too large bodies with 413: at once where the length is declared, else on arrival."""
+    """Refuses too large bodies with 413, and keeps none of them.
 
-    def __init__(self, app: ASGIApp, default_bytes: int, exceptions: Sequence[BodyLimit] = ()) -> None:
+    A refused body is read to its end, up to what Google's front end lets through: a client that is
+    cut off while it still sends sees a broken connection, and not the answer.
+    """
+
+    def __init__(self, app: ASGIApp, default_bytes: int, exceptions: Sequence[BodyLimit]) -> None:
         """Wrap `app`; the first of `exceptions` that fits a request replaces the default limit."""
         self._app = app
         self._default_bytes = default_bytes
@@ -81,8 +88,8 @@ class BodySizeLimit:
         reason = f"The body is larger than {limit} bytes."
         declared = Headers(scope=scope).get("content-length", "")
         if declared.isdecimal() and int(declared) > limit:
-            refusal = render_problem(413, "too_large", reason, headers={"Connection": "close"})
-            await refusal(scope, receive, send)
+            await _drain(receive)
+            await render_problem(413, "too_large", reason)(scope, receive, send)
             return
         received = 0
 
@@ -91,7 +98,9 @@ class BodySizeLimit:
             message = await receive()
             received += len(message.get("body", b""))
             if received > limit:
-                raise HTTPException(413, reason, {"Connection": "close"})
+                if message.get("more_body"):
+                    await _drain(receive)
+                raise HTTPException(413, reason)
             return message
 
         await self._app(scope, receive_within_limit, send)
@@ -101,6 +110,16 @@ class BodySizeLimit:
             if exception.method == method and exception.path.fullmatch(path):
                 return exception.limit_bytes
         return self._default_bytes
+
+
+async def _drain(receive: Receive) -> None:
+    """Read the rest of a body and forget it."""
+    left = MAX_REQUEST_BYTES
+    while left > 0:
+        message = await receive()
+        left -= len(message.get("body", b""))
+        if not message.get("more_body"):
+            return
 
 
 class CrashNet:

@@ -43,7 +43,7 @@ async def reserve_username(documents: Documents, accounts: Accounts, account: Ac
     if holder and holder.is_held_against(account.uid, held.read_time):
         raise UsernameTaken(f"The username '{registration.username}' is taken.")
     reservation = hold_username(held.update_time, account.uid, registration.username, state="reserved")
-    claimed = Update(found.path, {"uid": account.uid}, seen=found.update_time)
+    claimed = Update(found.path, {"uid": account.uid})
     if not await commit_or_refuse(documents, [reservation, claimed]):
         raise Aborted("Somebody is registering with this username or address right now.")
     return "user"

@@ -50,7 +50,5 @@ async def _email_of(documents: Documents, username: str) -> str:
     if username_fault(username):
         return nobody
     holder = username_in(await documents.get(username_path(username)))
-    if holder is None or holder.state != "confirmed":
-        return nobody
-    user = user_in(await documents.get(user_path(holder.uid)))
+    user = user_in(await documents.get(user_path(holder.uid))) if holder else None
     return (user and user.email) or nobody

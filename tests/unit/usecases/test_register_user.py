@@ -12,9 +12,10 @@ from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
 from shared.domain.errors import Aborted, EmailTaken, InvalidArgument, Unavailable, UsernameTaken
 from shared.domain.ids import Uid
-from shared.domain.users import RESERVATION_LIFE, Account, Application
-from shared.domain.writes import Delete
+from shared.domain.users import RESERVATION_LIFE, Account, Application, registration_path
+from shared.domain.writes import Delete, Put
 from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.usecases.confirm_sign_in import confirm_sign_in
 from shared.usecases.get_profile import get_profile
 from shared.usecases.register_user import register_user
 from shared.usecases.reserve_username import reserve_username
@@ -287,3 +288,43 @@ async def test_a_second_registration_with_an_address_is_refused_while_the_first_
 
     world.accounts.trouble["before_sign_in"] = try_again_too_early
     assert (await world.register(ADA)).user.username == "Ada"
+
+
+async def test_a_failed_registration_leaves_alone_one_that_is_under_way(world: World) -> None:
+    async def be_overtaken() -> None:
+        theirs = {
+            "nonce": "theirs",
+            "username": "x",
+            "display_name": None,
+            "uid": None,
+            "started_at": world.clock.now(),
+        }
+        await world.documents.commit([Put(registration_path(ADA.email), theirs)])
+        raise Unavailable("as told")
+
+    world.accounts.trouble["before_create"] = be_overtaken
+    with pytest.raises(Unavailable):
+        await world.register(ADA)
+    assert world.documents.paths == [registration_path(ADA.email)]
+
+
+async def test_a_failed_registration_leaves_alone_a_username_that_it_lost(world: World) -> None:
+    async def dawdle() -> None:
+        world.accounts.trouble.clear()
+        world.clock.jump(RESERVATION_LIFE.total_seconds())
+        await world.register(replace(BOB, username="ada"))
+        world.accounts.trouble["answer"] = failing(Unavailable)
+
+    world.accounts.trouble["before_sign_in"] = dawdle
+    with pytest.raises(Unavailable):
+        await world.register(ADA)
+    assert world.documents.paths == ["usernames/ada", "users/uid1"]
+
+
+async def test_what_a_registration_says_goes_to_its_own_account_only(world: World) -> None:
+    async def another_signs_in() -> None:
+        await confirm_sign_in(world.documents, Account(Uid("other"), ADA.email), frozenset())
+
+    world.accounts.trouble["before_sign_in"] = another_signs_in
+    await world.register(ADA)
+    assert (await get_profile(world.documents, Uid("other"))).display_name is None

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 
@@ -228,3 +229,11 @@ async def test_a_change_that_is_overtaken_can_be_repeated(
         with pytest.raises(Aborted):
             await change()
         assert (await change()).uid == ada.uid
+
+
+async def test_of_two_new_usernames_at_once_one_lasts(documents: MemoryDocuments, ada: User) -> None:
+    results = await asyncio.gather(
+        *(update_profile(documents, ada.uid, {"username": name}) for name in ("one", "two")), return_exceptions=True
+    )
+    assert [type(result) for result in results] == [User, Aborted]
+    assert documents.paths == ["usernames/one", f"users/{ada.uid}"]

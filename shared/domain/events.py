@@ -52,7 +52,12 @@ def events_path(session_id: SessionId) -> str:
 
 def event_path(session_id: SessionId, seq: int) -> str:
     """Where an event is stored."""
-    return f"{events_path(session_id)}/{seq:012}"
+    return f"{events_path(session_id)}/{event_id(seq)}"
+
+
+def event_id(seq: int) -> str:
+    """An event's document id, which sorts by its number."""
+    return f"{seq:012}"
 
 
 def start_event(run: Run, seq: int, at: datetime) -> Event:

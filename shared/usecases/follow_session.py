@@ -5,13 +5,13 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 
 from shared.domain.errors import NotFound
-from shared.domain.events import Event, events_path
+from shared.domain.events import Event, event_id, events_path
 from shared.domain.ids import Instance, RunId, SessionId, Uid, instance_of
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
 from shared.domain.segments import segments_path
 from shared.domain.sessions import Session, Slot, session_path, slot_path
-from shared.ports.documents import Documents, Filter, Order, Query
+from shared.ports.documents import Documents, Query
 from shared.usecases.engine import Core
 from shared.usecases.turn_updates import EventAppended, RunWithdrawn, TextShown, Update
 
@@ -65,7 +65,7 @@ async def check_reader(documents: Documents, caller: Uid, session_id: SessionId)
 
 
 async def _events(documents: Documents, session_id: SessionId, after: int) -> list[Event]:
-    query = Query(events_path(session_id), (Filter("seq", ">", after),), (Order("seq"),), limit=PAGE)
+    query = Query(events_path(session_id), after=(event_id(after),), limit=PAGE)
     return [parse(Event, found.fields) for found in await documents.query(query) if found.fields is not None]
 
 

@@ -28,10 +28,10 @@ graph:
       arguments: {glob: "*.md"}
     review:
       kind: map
-      over: "{{ files.output.files }}"
+      over: "{{ files.output.paths }}"
       body:
         kind: agent
-        prompt: "Review {{ item.path }}: {{ input.text }}"
+        prompt: "Review {{ item }}: {{ input.text }}"
     all:
       kind: join
       after: [review]

@@ -22,6 +22,11 @@ TaskQueueController.LISTEN_TIMEOUT = 10;
 TaskQueueController.TOKEN_REFRESH_INTERVAL = 20;
 TaskQueueController.UPDATE_TIMEOUT = 2;
 
+// A fresh connection for each task and each blocking function: an idle one that the function has just closed
+// makes the call fail, which the emulators do not try again as Google does.
+const { fetch } = globalThis;
+globalThis.fetch = (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, connection: "close" } });
+
 // Other projects' administrators are served too; a client's API key always means PROJECT.
 const singleProjectMode = SingleProjectMode.NO_WARNING;
 const emulators = [

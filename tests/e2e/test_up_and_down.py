@@ -48,6 +48,7 @@ def processes_of(folder: Path) -> list[psutil.Process]:
 
 def sign_in(client: httpx.Client, person: Person) -> dict[str, str]:
     answer = client.post("/auth/login", json={"email": person.email, "password": person.password})
+    assert answer.status_code == 200, answer.text
     return {"Authorization": f"Bearer {answer.json()['id_token']}"}
 
 

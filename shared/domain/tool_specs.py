@@ -37,70 +37,69 @@ class _Shape:
     configuration: type[Configuration]
 
 
-def _tools() -> dict[str, tuple[ToolSpec, _Shape]]:
-    tools: dict[str, tuple[ToolSpec, _Shape]] = {}
-
-    def add(
-        name: str,
-        description: str,
-        arguments: type[Arguments],
-        *,
-        effect: Effect = Effect.NONE,
-        configuration: type[Configuration] = NoConfiguration,
-    ) -> None:
-        spec = ToolSpec(
-            name=name,
-            description=description,
-            effect=effect,
-            arguments_schema=schema_of(arguments),
-            config_schema=schema_of(configuration),
-        )
-        tools[name] = (spec, _Shape(arguments, configuration))
-
-    add(
-        "file_read",
-        "Read a text file of the workspace, whole or from one line to another. A long answer is "
-        "cut and says at which line to go on.",
-        FileReadArguments,
+def _tool(
+    name: str,
+    description: str,
+    arguments: type[Arguments],
+    *,
+    effect: Effect = Effect.NONE,
+    configuration: type[Configuration] = NoConfiguration,
+) -> tuple[ToolSpec, _Shape]:
+    spec = ToolSpec(
+        name=name,
+        description=description,
+        effect=effect,
+        arguments_schema=schema_of(arguments),
+        config_schema=schema_of(configuration),
     )
-    add(
-        "file_write",
-        "Write a text file of the workspace. Each change makes a new version; writing what is "
-        "there already changes nothing.",
-        FileWriteArguments,
-        effect=Effect.IDEMPOTENT,  # the same content as the newest version makes no version
-    )
-    add(
-        "grep",
-        "Search the text files of the workspace for lines that match a regular expression.",
-        GrepArguments,
-    )
-    add(
-        "find",
-        "List the files of the workspace whose path matches a glob pattern, with their sizes.",
-        FindArguments,
-    )
-    add(
-        "diff",
-        "Compare two text files of the workspace, or two versions of one, as a unified diff.",
-        DiffArguments,
-    )
-    add(
-        "document_analyzer",
-        "Extract the text and facts (title, pages, words, headings) of a document in the "
-        "workspace: plain text, Markdown, HTML or PDF.",
-        DocumentAnalyzerArguments,
-    )
-    add(
-        "web_search",
-        "Search the web; returns titles, addresses and excerpts.",
-        WebSearchArguments,
-        configuration=WebSearchConfiguration,
-    )
-    return tools
+    return spec, _Shape(arguments, configuration)
 
 
-_TOOLS = _tools()
+_TOOLS = {
+    spec.name: (spec, shape)
+    for spec, shape in (
+        _tool(
+            "file_read",
+            "Read a text file of the workspace, whole or from one line to another. A long answer is "
+            "cut and says at which line to go on.",
+            FileReadArguments,
+        ),
+        _tool(
+            "file_write",
+            "Write a text file of the workspace. Each change makes a new version; writing what is "
+            "there already changes nothing.",
+            FileWriteArguments,
+            effect=Effect.IDEMPOTENT,  # the same content as the newest version makes no version
+        ),
+        _tool(
+            "grep",
+            "Search the text files of the workspace for lines that match a regular expression.",
+            GrepArguments,
+        ),
+        _tool(
+            "find",
+            "List the files of the workspace whose path matches a glob pattern, with their sizes.",
+            FindArguments,
+        ),
+        _tool(
+            "diff",
+            "Compare two text files of the workspace, or two versions of one, as a unified diff.",
+            DiffArguments,
+        ),
+        _tool(
+            "document_analyzer",
+            "Extract the text and facts (title, pages, words, headings) of a document in the "
+            "workspace: plain text, Markdown, HTML or PDF.",
+            DocumentAnalyzerArguments,
+        ),
+        _tool(
+            "web_search",
+            "Search the web; returns titles, addresses and excerpts.",
+            WebSearchArguments,
+            configuration=WebSearchConfiguration,
+        ),
+    )
+}
 
 BUILT_IN: Mapping[str, ToolSpec] = MappingProxyType({name: spec for name, (spec, _) in _TOOLS.items()})
 """Every tool that a definition may name, by name."""

@@ -78,7 +78,7 @@ def _node_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]
             yield from _template_faults(f"{path}.prompt", name, node.prompt, names)
         case ToolNode():
             yield from _tool_node_faults(path, name, node, names)
-        case MapNode():
+        case _:
             yield from _map_faults(path, name, node, names)
 
 

@@ -145,10 +145,8 @@ def locate(raw: Any, steps: Sequence[int | str]) -> tuple[list[str], Any]:
                 tag_possible = False
                 continue
             here = fields.get(str(step))
-        elif isinstance(here, list) and isinstance(step, int):
-            here = cast("list[Any]", here)[step] if step < len(cast("list[Any]", here)) else None
         else:
-            here = None
+            here = cast("list[Any]", here)[int(step)]
         path.append(str(step))
         tag_possible = True
     return path, None

@@ -23,12 +23,9 @@ def keys_at(path: Sequence[str], raw: Any) -> tuple[str, ...]:
 
 
 def _child(here: Any, step: str) -> Any:
-    if isinstance(here, dict):
-        return cast("dict[str, Any]", here).get(step)
-    if isinstance(here, list) and step.isdecimal():
-        items = cast("list[Any]", here)
-        return items[int(step)] if int(step) < len(items) else None
-    return None
+    if isinstance(here, list):
+        return cast("list[Any]", here)[int(step)]
+    return cast("dict[str, Any]", here).get(step)
 
 
 def _fields(kind: Any, step: str) -> list[Any]:

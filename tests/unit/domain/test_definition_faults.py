@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import pytest
 import yaml
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from shared.domain.definition_faults import MAX_FAULTS, inspect_definition, parse_definition
 from shared.domain.errors import Fault, InvalidArgument
@@ -120,6 +123,7 @@ def test_a_good_definition_has_no_fault(raw: dict[str, Any]) -> None:
             "whole number",
             None,
         ),
+        (("model",), {"provider": "google", "model": ""}, "model.model", "must have at least 1", None),
         (("limits",), {"requests": 0}, "limits.requests", "must be greater", None),
         (("graph",), GRAPH["graph"], "type", "since there is a 'graph'", "graph"),
         (("metadata",), {"tags": "a"}, "metadata.tags", "list of texts", None),
@@ -293,3 +297,31 @@ def test_a_flood_of_faults_is_cut() -> None:
     faults = faults_of(raw)
     assert len(faults) == MAX_FAULTS + 1
     assert faults[-1].reason == "and 400 faults more"
+
+
+KEYS = st.sampled_from(["name", "kind", "tool", "agent", "map", "model", "tools", "after", "body", "0", "x", ""])
+VALUES = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=5) | KEYS,
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=3),
+    max_leaves=8,
+)
+
+
+def places(value: Any, path: tuple[str | int, ...] = ()) -> Iterator[tuple[str | int, ...]]:
+    if path:
+        yield path
+    if isinstance(value, dict):
+        for key, below in cast("dict[str, Any]", value).items():
+            yield from places(below, (*path, key))
+    elif isinstance(value, list):
+        for position, below in enumerate(cast("list[Any]", value)):
+            yield from places(below, (*path, position))
+
+
+@settings(max_examples=300, deadline=None)
+@given(place=st.sampled_from(list(places(GRAPH))), value=VALUES, extra=VALUES)
+def test_whatever_is_written_is_judged_and_never_a_crash(place: tuple[str | int, ...], value: Any, extra: Any) -> None:
+    beside = place if isinstance(place[-1], int) else (*place[:-1], "x")
+    for raw in (with_value(GRAPH, place, value), with_value(GRAPH, beside, extra), value):
+        definition, faults = inspect_definition(raw)
+        assert (definition is None) == bool(faults)

@@ -1,0 +1,36 @@
+"""Events are shown with their JSON texts as values."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from shared.domain.events import Event, call_content, result_content
+from shared.domain.ids import RunId, Uid
+from shared.domain.tools import ToolCall, ToolResult
+from shared.edge.event_view import render_event
+
+CALL = ToolCall(step=0, call_id="c1", name="grep", arguments={"pattern": "a_json"})
+
+
+@pytest.mark.parametrize(
+    ("content", "shown"),
+    [
+        ({"text": "hello"}, {"text": "hello"}),
+        (
+            {"text": "", "calls": [call_content(CALL)]},
+            {"text": "", "calls": [{"call_id": "c1", "name": "grep", "arguments": {"pattern": "a_json"}}]},
+        ),
+        (
+            {"result": result_content(CALL, ToolResult([1, {"a": None}]))},
+            {"result": {"call_id": "c1", "name": "grep", "content": [1, {"a": None}], "is_error": False}},
+        ),
+    ],
+)
+def test_an_event_is_shown_as_values(content: dict[str, Any], shown: dict[str, Any]) -> None:
+    now = datetime(2026, 1, 1, tzinfo=UTC)
+    view = render_event(Event(Uid("ann"), 3, RunId("r"), "agent", now, content))
+    assert view.content == shown
+    assert (view.seq, view.author, view.created_at) == (3, "agent", now)

@@ -1,0 +1,78 @@
+"""The `worker` and `sweeper` functions over HTTP, on the engine in memory."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+import httpx
+import pytest
+
+from functions.sweeper.routes import sweep_routes
+from functions.worker.routes import task_routes
+from shared.domain.errors import Unauthenticated
+from shared.domain.ids import Token
+from shared.domain.states import RunState
+from shared.edge.app import create_app
+from tests.support.engine_rig import LEASE_SECONDS, EngineRig
+
+
+class QueueOnly:
+    async def verify(self, token: str) -> str:
+        if token != "queue":
+            raise Unauthenticated("This is not the queue's token.")
+        return "tasks@demo.iam.gserviceaccount.com"
+
+
+@pytest.fixture
+def rig() -> EngineRig:
+    return EngineRig()
+
+
+@pytest.fixture
+async def client(rig: EngineRig) -> AsyncIterator[httpx.AsyncClient]:
+    app = create_app("worker", task_verifier=QueueOnly())
+    app.include_router(task_routes(rig.engine()))
+    app.include_router(sweep_routes(rig.core, LEASE_SECONDS))
+    transport = httpx.ASGITransport(app)
+    headers = {"Authorization": "Bearer queue"}
+    async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
+        yield client
+
+
+async def test_a_delivered_task_executes_its_node_once(rig: EngineRig, client: httpx.AsyncClient) -> None:
+    run = (await rig.start(await rig.make_agent())).run
+    task = rig.queue.lose_next()
+    body = {"run_id": task.run_id, "instance": task.instance}
+    for _ in range(2):
+        answer = await client.post("/tasks/node", json=body)
+        assert (answer.status_code, answer.json()) == (200, {"status": "done"})
+    await rig.drain()
+    assert (await rig.run(run.id)).state is RunState.SUCCEEDED
+
+
+async def test_a_node_that_another_holds_is_delivered_again(rig: EngineRig, client: httpx.AsyncClient) -> None:
+    started = await rig.start(await rig.make_agent(), claim=Token("somebody"))
+    body = {"run_id": started.run.id, "instance": "main~0"}
+    answer = await client.post("/tasks/node", json=body)
+    assert (answer.status_code, answer.json()["code"]) == (409, "busy")
+
+
+@pytest.mark.parametrize("path", ["/tasks/node", "/tasks/sweep"])
+async def test_only_the_queue_is_let_in(client: httpx.AsyncClient, path: str) -> None:
+    answer = await client.post(path, json={}, headers={"Authorization": "Bearer user"})
+    assert answer.status_code == 401
+
+
+async def test_a_task_of_nothing_is_finished_with(client: httpx.AsyncClient) -> None:
+    answer = await client.post("/tasks/node", json={"run_id": "gone", "instance": "main~0"})
+    assert answer.status_code == 200
+
+
+async def test_a_lost_task_is_found_by_the_sweep(rig: EngineRig, client: httpx.AsyncClient) -> None:
+    run = (await rig.start(await rig.make_agent())).run
+    rig.queue.lose_next()
+    rig.clock.jump(3600)
+    swept = await client.post("/tasks/sweep")
+    assert swept.json() == {"leases": 0, "runs": 1, "tasks": 1, "sessions": 0}
+    await rig.drain()
+    assert (await rig.run(run.id)).state is RunState.SUCCEEDED

@@ -105,17 +105,18 @@ class LocalResponse(StreamedResponse):
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         written = 0
-        async for piece in self.pieces:
-            if isinstance(piece, str):
-                written += len(piece)
-                for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
-                    yield event
-            else:
-                written += len(piece.args_as_json_str())
-                yield self._parts_manager.handle_part(vendor_part_id=None, part=piece)
+        try:
+            async for piece in self.pieces:
+                if isinstance(piece, str):
+                    written += len(piece)
+                    for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
+                        yield event
+                else:
+                    written += len(piece.args_as_json_str())
+                    yield self._parts_manager.handle_part(vendor_part_id=None, part=piece)
+            self.finish_reason = "stop"
+        finally:
             self._usage = _usage(self.input_characters, written)
-        self._usage = _usage(self.input_characters, written)
-        self.finish_reason = "stop"
 
     async def close_stream(self) -> None:
         """Nothing is open: the pieces are closed by whoever opened them."""

@@ -7,6 +7,8 @@ import json
 from typing import Any
 
 import pytest
+from google.auth.exceptions import TransportError
+from pydantic_ai.exceptions import UserError
 
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
@@ -188,7 +190,15 @@ async def test_calls_of_one_response_run_side_by_side() -> None:
 
 @pytest.mark.parametrize("kind", ["begin", "text", "respond", "call"])
 @pytest.mark.parametrize(
-    "error", [Superseded("x"), DomainError("x"), TimeoutError("x"), KeyError("x"), asyncio.CancelledError()]
+    "error",
+    [
+        Superseded("x"),
+        DomainError("x"),
+        TimeoutError("x"),
+        asyncio.CancelledError(),
+        TransportError("the store's own credentials, not the model's"),
+        UserError("x"),
+    ],
 )
 async def test_what_the_engine_raises_passes_through_untouched(kind: str, error: BaseException) -> None:
     def stop(entry: tuple[str, Any]) -> bool:

@@ -21,7 +21,7 @@ class ProviderSettings:
         google_base_url: another address of the Gemini API, such as a proxy's.
         anthropic_api_key: key of the Anthropic API.
         anthropic_base_url: another address of the Anthropic API.
-        vertex_project: the Google Cloud project that pays for Vertex AI; None takes the credentials' own.
+        vertex_project: the Google Cloud project that pays for Vertex AI; for Gemini, None takes the credentials' own.
         vertex_location: where Gemini on Vertex AI is asked.
         vertex_base_url: another address of Vertex AI for Gemini.
         claude_region: where Claude on Vertex AI is asked.
@@ -93,20 +93,19 @@ def _anthropic(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable
 
 
 def _anthropic_vertex(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
+    if settings.vertex_project is None:
+        raise FailedPrecondition("anthropic-vertex: no project is configured; set GOOGLE_CLOUD_PROJECT.")
     from anthropic.lib.vertex import AsyncAnthropicVertex
     from pydantic_ai.models.anthropic import AnthropicModel
     from pydantic_ai.providers.anthropic import AnthropicProvider
 
-    given: dict[str, Any] = {}
-    if settings.vertex_project is not None:
-        given["project_id"] = settings.vertex_project
     client = AsyncAnthropicVertex(
+        project_id=settings.vertex_project,
         region=settings.claude_region,
         credentials=settings.credentials,
         base_url=settings.claude_base_url,
         http_client=http,
         max_retries=0,
-        **given,
     )
     provider = AnthropicProvider(anthropic_client=client)
     return lambda name: AnthropicModel(name, provider=provider)

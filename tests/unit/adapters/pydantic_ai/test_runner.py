@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
+import sys
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -302,6 +305,7 @@ async def test_a_damaged_journal_is_refused(recorded: tuple[str, ...]) -> None:
     [
         ("google:gemini-2.5-flash", "GOOGLE_API_KEY"),
         ("anthropic:claude-sonnet-4-6", "ANTHROPIC_API_KEY"),
+        ("anthropic-vertex:claude-sonnet-4-6", "GOOGLE_CLOUD_PROJECT"),
         ("local:gpt", "no such model"),
     ],
 )
@@ -310,6 +314,46 @@ async def test_a_model_that_is_not_configured_says_what_is_missing(model: str, m
     with pytest.raises(FailedPrecondition, match=missing):
         await run(turn_of(model_of(model)), recorder)
     assert recorder.log == []
+
+
+async def test_a_provider_whose_package_is_missing_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pydantic_ai.models.anthropic", None)
+    models = Models(ProviderSettings(anthropic_api_key="k"))
+    recorder = Recorder()
+    with pytest.raises(FailedPrecondition, match=r"anthropic: .* not installed"):
+        await PydanticAiRunner(models).run(turn_of(model_of("anthropic:claude-sonnet-4-6")), recorder, recorder)
+
+
+def test_no_provider_is_imported_before_a_definition_names_it() -> None:
+    program = (
+        "import sys, shared.adapters.pydantic_ai.runner;"
+        "print([name for name in ('anthropic', 'google.genai', 'jsonschema', 'logfire') if name in sys.modules])"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=Path.cwd())
+    assert done.stdout.strip() == "[]"
+
+
+@pytest.mark.parametrize(
+    ("environ", "expected"),
+    [
+        ({}, ProviderSettings()),
+        ({"GOOGLE_API_KEY": "", "GEMINI_API_KEY": "g"}, ProviderSettings(google_api_key="g")),
+        (
+            {"ANTHROPIC_API_KEY": "a", "ANTHROPIC_BASE_URL": "http://127.0.0.1:1"},
+            ProviderSettings(anthropic_api_key="a", anthropic_base_url="http://127.0.0.1:1"),
+        ),
+        (
+            {"GOOGLE_CLOUD_PROJECT": "p", "GOOGLE_CLOUD_LOCATION": "europe-west4", "CLOUD_ML_REGION": "us-east5"},
+            ProviderSettings(vertex_project="p", vertex_location="europe-west4", claude_region="us-east5"),
+        ),
+    ],
+)
+def test_settings_have_the_names_that_the_sdks_use(environ: dict[str, str], expected: ProviderSettings) -> None:
+    assert ProviderSettings.from_environ(environ) == expected
+
+
+def test_keys_do_not_show_in_a_representation() -> None:
+    assert "secret" not in repr(ProviderSettings(google_api_key="secret", anthropic_api_key="secret"))
 
 
 async def test_history_of_a_graph_is_read_back_as_a_turn() -> None:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 from collections import Counter
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,8 +52,8 @@ class CountingToolbox:
         """Call the function; an exception is the tool's failure."""
         self.calls[f"{context.instance} {call.name} {call.call_id}"] += 1
         try:
-            result = self.tools[call.name](call.arguments)
-            if isinstance(result, Awaitable):
+            result: Any = self.tools[call.name](call.arguments)
+            if inspect.isawaitable(result):
                 result = await result
         except ValueError as error:
             return ToolResult(str(error), is_error=True)

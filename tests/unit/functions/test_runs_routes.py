@@ -15,6 +15,7 @@ from functions.runs.sessions import session_routes
 from functions.sweeper.routes import sweep_routes
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import AgentId, Uid
+from shared.domain.writes import Update
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
@@ -288,6 +289,16 @@ async def test_files_go_in_and_out_as_they_are(here: Deployment) -> None:
     assert (known.status_code, known.content) == (304, b"")
     assert (await here.client.get(path, params={**name, "version": 3})).status_code == 404
     assert (await here.client.get(path, params={"name": "other"})).status_code == 404
+
+
+async def test_a_reader_of_a_session_reads_its_files_and_writes_none(here: Deployment) -> None:
+    session = f"sessions/{(await here.start())['session_id']}"
+    path = f"/{session}/artifacts"
+    await here.client.put(path, params={"name": "a.txt"}, content=b"a")
+    await here.rig.documents.commit([Update(session, {"readers": ["bob"]})])
+    assert (await here.client.get(path, params={"name": "a.txt"}, headers=as_("bob"))).content == b"a"
+    refused = await here.client.put(path, params={"name": "a.txt"}, content=b"b", headers=as_("bob"))
+    assert (refused.status_code, refused.json()["code"]) == (403, "permission_denied")
 
 
 async def test_files_are_listed_in_pages(here: Deployment) -> None:

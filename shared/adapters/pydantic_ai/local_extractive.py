@@ -26,7 +26,7 @@ from shared.adapters.pydantic_ai.local_model import (
     next_call_id,
     prompt_text,
 )
-from shared.adapters.pydantic_ai.local_reviews import Read, answer, review
+from shared.adapters.pydantic_ai.local_reviews import FOUND_NOTHING, Read, answer, review
 from shared.adapters.pydantic_ai.paths_named import paths_named
 
 FILE_READ = "file_read"
@@ -69,9 +69,16 @@ def _answer(turn: _Turn) -> str:
     files = list(_files(turn.messages))
     if any(not file.failed for file in files):
         return review(turn.prompt, files)
+    question, given = split_question(turn.prompt)
     said = [*_said(turn.earlier), *_results(turn.messages)]
-    found = answer(turn.prompt, [*_files(turn.earlier), *said])
+    found = answer(question, [*_files(turn.earlier), *given, *said])
     return "\n\n".join([*([review(turn.prompt, files)] if files else []), found])
+
+
+def split_question(prompt: str) -> tuple[str, list[Read]]:
+    """What is asked, the last paragraph, and the text before it that it is asked about."""
+    before, _, question = prompt.strip().rpartition("\n\n")
+    return question, [Read("this message", before)] if before.strip() else []
 
 
 def _last_turn(messages: list[ModelMessage]) -> _Turn:
@@ -123,7 +130,7 @@ def _said(messages: list[ModelMessage]) -> Iterator[Read]:
                 case UserPromptPart():
                     turn += 1
                     yield Read(f"you, turn {turn}", prompt_text(part))
-                case TextPart():
+                case TextPart() if not part.content.startswith(FOUND_NOTHING):
                     yield Read(f"answer, turn {turn}", part.content)
                 case _:
                     pass

@@ -9,6 +9,9 @@ from shared.adapters.pydantic_ai.outlines import Outline, outline
 from shared.adapters.pydantic_ai.passages import Passage, rank, split_passages, terms_of
 from shared.adapters.pydantic_ai.paths_named import paths_named
 
+FOUND_NOTHING = "I am local:extractive, a program that quotes from what it is given, not an AI model."
+"""How an answer begins that quotes nothing."""
+
 _MOST_PARTS = 12
 _MOST_CONCERNS = 8
 _MOST_PASSAGES = 3
@@ -129,7 +132,6 @@ def _nothing(question: str, sources: Sequence[Read]) -> str:
     asked = ", ".join(sorted(_terms(question))) or "nothing in particular"
     read = f"{len(sources)} text(s)" if sources else "no other text"
     return (
-        "I am local:extractive, a program that quotes from what it is given, not an AI model. "
-        f"I looked for: {asked}. I was given {read} to look in, and found nothing about it. "
+        f"{FOUND_NOTHING} I looked for: {asked}. I was given {read} to look in, and found nothing about it. "
         "Name a file, or give me a text."
     )

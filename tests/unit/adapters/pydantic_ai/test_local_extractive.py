@@ -137,3 +137,18 @@ async def test_it_streams_word_by_word_and_says_what_it_is() -> None:
 @pytest.mark.parametrize("tools", [(), (FILE_READ,)])
 async def test_any_input_gets_some_answer(prompt: str, tools: tuple[Any, ...]) -> None:
     assert await ask(workspace(), prompt, tools=tools)
+
+
+async def test_a_question_is_answered_from_the_text_that_comes_with_it() -> None:
+    prompt = "Forty looms were observed.\nIn summer the effect vanished.\n\nWhat became of the effect in summer?"
+    answer = await ask(workspace(), prompt)
+    assert "**this message**" in answer
+    assert "> In summer the effect vanished." in answer
+
+
+async def test_an_answer_that_found_nothing_is_never_quoted_later() -> None:
+    recorder = workspace()
+    assert "found nothing" in await ask(recorder, "What is a shuttle?")
+    answer = await ask(workspace(), "And a shuttle of wood?", history=recorder.messages)
+    assert "What is a shuttle?" in answer
+    assert "found nothing" not in answer

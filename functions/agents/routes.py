@@ -22,11 +22,11 @@ from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, expected_version, is_known
 from shared.edge.path_ids import ResourceId
-from shared.usecases.create_agent import create_agent
-from shared.usecases.delete_agent import delete_agent
-from shared.usecases.get_agent import get_agent, get_version
-from shared.usecases.list_agents import AgentSearch, list_agents, list_versions
-from shared.usecases.update_agent import update_agent
+from shared.usecases.agents.create_agent import create_agent
+from shared.usecases.agents.delete_agent import delete_agent
+from shared.usecases.agents.get_agent import get_agent, get_version
+from shared.usecases.agents.list_agents import AgentSearch, list_agents, list_versions
+from shared.usecases.agents.update_agent import update_agent
 
 IfMatch = Annotated[str | None, Header(description="Only if this is the latest version's ETag.")]
 IfNoneMatch = Annotated[str | None, Header(description="Answer 304 if this is the latest version's ETag.")]

@@ -21,8 +21,8 @@ from shared.edge.errors import status_of
 from shared.edge.logs import logger
 from shared.ports.accounts import Accounts
 from shared.ports.documents import Documents
-from shared.usecases.confirm_sign_in import confirm_sign_in
-from shared.usecases.reserve_username import reserve_username
+from shared.usecases.users.confirm_sign_in import confirm_sign_in
+from shared.usecases.users.reserve_username import reserve_username
 
 
 class HookData(BaseModel):

@@ -30,15 +30,15 @@ from shared.ports.accounts import Accounts
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
-from shared.usecases.deactivate_user import deactivate_user
-from shared.usecases.get_profile import get_profile
-from shared.usecases.reactivate_user import reactivate_user
-from shared.usecases.refresh_tokens import refresh_tokens
-from shared.usecases.register_user import register_user
-from shared.usecases.reset_password import request_password_reset, reset_password
-from shared.usecases.sign_in_user import sign_in_user
-from shared.usecases.update_profile import update_profile
-from shared.usecases.verify_email import request_email_verification, verify_email
+from shared.usecases.users.deactivate_user import deactivate_user
+from shared.usecases.users.get_profile import get_profile
+from shared.usecases.users.reactivate_user import reactivate_user
+from shared.usecases.users.refresh_tokens import refresh_tokens
+from shared.usecases.users.register_user import register_user
+from shared.usecases.users.reset_password import request_password_reset, reset_password
+from shared.usecases.users.sign_in_user import sign_in_user
+from shared.usecases.users.update_profile import update_profile
+from shared.usecases.users.verify_email import request_email_verification, verify_email
 
 
 @dataclass(frozen=True, slots=True)

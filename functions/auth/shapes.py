@@ -20,7 +20,7 @@ from shared.domain.users import (
     username_fault,
 )
 from shared.ports.accounts import Tokens
-from shared.usecases.sign_in_user import SignedIn
+from shared.usecases.users.sign_in_user import SignedIn
 
 
 def _free_of(fault: Callable[[str], str | None]) -> AfterValidator:

@@ -17,8 +17,8 @@ from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.edge.shutdown import on_terminate
 from shared.settings import load_settings
-from shared.usecases.engine import Engine
-from shared.usecases.give_way import give_way
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.give_way import give_way
 
 GRACE_SECONDS = 5.0
 

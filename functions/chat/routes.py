@@ -17,11 +17,11 @@ from shared.edge.event_view import EventView, render_event
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.edge.server_sent_events import EventStream
-from shared.usecases.answer_message import Turn, answer_message
-from shared.usecases.engine import Engine
-from shared.usecases.follow_session import check_reader, follow_session
-from shared.usecases.start_run import IfBusy, RunRequest
-from shared.usecases.turn_updates import EventAppended
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.runs.start_run import IfBusy, RunRequest
+from shared.usecases.sessions.answer_message import Turn, answer_message
+from shared.usecases.sessions.follow_session import check_reader, follow_session
+from shared.usecases.sessions.turn_updates import EventAppended
 
 LEAVE_GRACE_SECONDS = 5.0
 _STREAM: dict[int | str, dict[str, Any]] = {

@@ -20,10 +20,10 @@ from shared.edge.middleware import BodyLimit
 from shared.edge.path_ids import ResourceId
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
-from shared.usecases.get_artifact import ArtifactContent, get_artifact
-from shared.usecases.get_session import get_own_session, get_session
-from shared.usecases.list_artifacts import list_artifacts
-from shared.usecases.put_artifact import NewArtifact, put_artifact
+from shared.usecases.artifacts.get_artifact import ArtifactContent, get_artifact
+from shared.usecases.artifacts.list_artifacts import list_artifacts
+from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
+from shared.usecases.sessions.get_session import get_own_session, get_session
 
 ARTIFACT_BODIES = BodyLimit("PUT", re.compile(r"/sessions/[^/]+/artifacts"), MAX_ARTIFACT_BYTES)
 

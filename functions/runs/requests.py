@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
 from shared.edge.path_ids import ResourceId
-from shared.usecases.start_run import IfBusy
+from shared.usecases.runs.start_run import IfBusy
 
 
 class _Body(BaseModel):

@@ -13,10 +13,10 @@ from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
-from shared.usecases.cancel_run import cancel_run
-from shared.usecases.engine import Core
-from shared.usecases.get_run import RunSearch, get_run, list_nodes, list_runs
-from shared.usecases.start_run import RunRequest, start_run
+from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.get_run import RunSearch, get_run, list_nodes, list_runs
+from shared.usecases.runs.start_run import RunRequest, start_run
 
 
 def run_routes(core: Core) -> APIRouter:

@@ -19,12 +19,12 @@ from shared.domain.ids import AgentId, SessionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.path_ids import ResourceId
-from shared.usecases.delete_session import delete_session
-from shared.usecases.engine import Core
-from shared.usecases.get_session import get_session
-from shared.usecases.list_sessions import SessionSearch, list_sessions
-from shared.usecases.open_session import NewSession, open_session
-from shared.usecases.read_history import read_history
+from shared.usecases.nodes.engine import Core
+from shared.usecases.sessions.delete_session import delete_session
+from shared.usecases.sessions.get_session import get_session
+from shared.usecases.sessions.list_sessions import SessionSearch, list_sessions
+from shared.usecases.sessions.open_session import NewSession, open_session
+from shared.usecases.sessions.read_history import read_history
 
 
 def session_routes(core: Core) -> APIRouter:

@@ -10,9 +10,9 @@ from pydantic import BaseModel, Field
 from shared.edge.app import problem_responses
 from shared.edge.logs import logger
 from shared.edge.tasks import Deliverer
-from shared.usecases.delete_session import remove_deleted
-from shared.usecases.engine import Core
-from shared.usecases.sweep_runs import sweep_runs
+from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.sweep_runs import sweep_runs
+from shared.usecases.sessions.delete_session import remove_deleted
 
 SESSIONS = 20
 """Deleted sessions that one sweep removes at most."""

@@ -8,8 +8,8 @@ from starlette.responses import Response
 
 from shared.domain.ids import Instance, RunId
 from shared.edge.tasks import Deliverer, acknowledge
-from shared.usecases.engine import Engine
-from shared.usecases.execute_node import execute_node
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.execute_node import execute_node
 
 
 class NodeTaskBody(BaseModel):

@@ -19,7 +19,7 @@ from shared.ports.identity import TokenVerifier
 from shared.ports.task_identity import TaskTokenVerifier
 from shared.ports.task_queue import TaskQueue
 from shared.settings import Settings
-from shared.usecases.engine import Core
+from shared.usecases.nodes.engine import Core
 
 
 def connect_core(settings: Settings) -> Core:

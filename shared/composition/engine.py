@@ -11,7 +11,7 @@ from shared.adapters.tools.toolbox import LocalToolbox
 from shared.composition.core import connect_core
 from shared.edge.logs import logger
 from shared.settings import Settings
-from shared.usecases.engine import Engine
+from shared.usecases.nodes.engine import Engine
 
 
 def connect_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:

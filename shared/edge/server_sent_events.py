@@ -17,7 +17,7 @@ from starlette.types import Receive, Scope, Send
 
 from shared.domain.events import Event
 from shared.edge.event_view import render_event
-from shared.usecases.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
+from shared.usecases.sessions.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
 
 PING_SECONDS = 15.0
 """How often a silent stream says that it lives, so that no proxy closes it."""

@@ -20,9 +20,9 @@ from shared.adapters.system.ids import SystemIds
 from shared.domain.ids import Instance, RunId, Token, Uid
 from shared.domain.nodes import lease_fields, lease_path
 from shared.domain.writes import Create, Merge, Put
-from shared.usecases.attempt import Attempt
-from shared.usecases.engine import Core
-from shared.usecases.segment_writer import SegmentWriter
+from shared.usecases.nodes.attempt import Attempt
+from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.segment_writer import SegmentWriter
 from tests.support.breaking_proxy import breaking_proxy
 from tests.support.listeners import Follow, Picture, Place, SignedIn, follow_in_node, follow_in_python
 

@@ -24,10 +24,10 @@ from shared.ports.documents import Documents, Query, Snapshot
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
 from shared.ports.tools import ToolContext
-from shared.usecases.create_agent import create_agent
-from shared.usecases.engine import Core, Engine
-from shared.usecases.execute_node import Acknowledgement, execute_node
-from shared.usecases.start_run import RunRequest, StartedRun, start_run
+from shared.usecases.agents.create_agent import create_agent
+from shared.usecases.nodes.engine import Core, Engine
+from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from tests.support.scripted_runner import ScriptedRunner
 
 ANN = Uid("ann")

@@ -15,8 +15,8 @@ from shared.domain.ids import Uid
 from shared.domain.users import Account, Role
 from shared.ports.accounts import HookRefused, Tokens
 from shared.ports.documents import Documents
-from shared.usecases.confirm_sign_in import confirm_sign_in
-from shared.usecases.reserve_username import reserve_username
+from shared.usecases.users.confirm_sign_in import confirm_sign_in
+from shared.usecases.users.reserve_username import reserve_username
 
 
 @dataclass

@@ -12,7 +12,7 @@ from shared.domain.ids import Instance, RunId, SessionId, Uid
 from shared.domain.tools import ToolCall, ToolResult
 from shared.ports.tools import ToolContext
 from shared.ports.web_search import WebSearch
-from shared.usecases.put_artifact import NewArtifact, put_artifact
+from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
 from tests.support.watched_documents import WatchedDocuments
 
 

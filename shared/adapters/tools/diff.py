@@ -11,7 +11,7 @@ from shared.domain.errors import FailedPrecondition
 from shared.domain.line_diffs import unified_diff
 from shared.domain.text_lines import excerpt, lines_of
 from shared.domain.tool_arguments import DiffArguments
-from shared.usecases.get_artifact import get_head, get_versions
+from shared.usecases.artifacts.get_artifact import get_head, get_versions
 
 MAX_CHARACTERS = 65_536
 

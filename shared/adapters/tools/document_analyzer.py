@@ -13,7 +13,7 @@ from shared.domain.errors import FailedPrecondition, InvalidArgument
 from shared.domain.markdown_headings import markdown_headings
 from shared.domain.media_types import decode_text, detect_media_type
 from shared.domain.tool_arguments import DocumentAnalyzerArguments
-from shared.usecases.get_artifact import ArtifactContent, get_artifact
+from shared.usecases.artifacts.get_artifact import ArtifactContent, get_artifact
 
 MAX_HEADINGS = 100
 MAX_HTML_CHARACTERS = 2 * 1024 * 1024

@@ -8,7 +8,7 @@ from shared.adapters.tools.workspace import Workspace, text_of
 from shared.domain.errors import InvalidArgument
 from shared.domain.text_lines import excerpt
 from shared.domain.tool_arguments import FileReadArguments
-from shared.usecases.get_artifact import get_artifact
+from shared.usecases.artifacts.get_artifact import get_artifact
 
 MAX_CHARACTERS = 65_536
 

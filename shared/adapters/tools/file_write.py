@@ -6,7 +6,7 @@ from typing import Any
 
 from shared.adapters.tools.workspace import Workspace
 from shared.domain.tool_arguments import FileWriteArguments
-from shared.usecases.put_artifact import NewArtifact, put_artifact
+from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
 
 
 async def file_write(arguments: FileWriteArguments, workspace: Workspace) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from shared.adapters.tools.workspace import Workspace
 from shared.domain.artifacts import ArtifactHead
 from shared.domain.globs import literal_prefix
 from shared.domain.tool_arguments import FindArguments
-from shared.usecases.list_artifacts import every_artifact
+from shared.usecases.artifacts.list_artifacts import every_artifact
 
 MAX_CHARACTERS = 100_000
 

@@ -14,9 +14,9 @@ from shared.domain.globs import literal_prefix
 from shared.domain.media_types import decode_text, is_binary
 from shared.domain.text_lines import lines_of
 from shared.domain.tool_arguments import GrepArguments
-from shared.usecases.get_artifact import ArtifactContent
-from shared.usecases.list_artifacts import every_artifact
-from shared.usecases.read_workspace import read_workspace
+from shared.usecases.artifacts.get_artifact import ArtifactContent
+from shared.usecases.artifacts.list_artifacts import every_artifact
+from shared.usecases.artifacts.read_workspace import read_workspace
 
 MAX_BYTES = 32 * 1024 * 1024
 MAX_FILES = 2000

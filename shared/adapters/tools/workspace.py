@@ -12,7 +12,7 @@ from shared.domain.ids import SessionId, Uid
 from shared.domain.media_types import decode_text
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
-from shared.usecases.get_artifact import ArtifactContent
+from shared.usecases.artifacts.get_artifact import ArtifactContent
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,9 +11,9 @@ from shared.domain.errors import InvalidArgument, NotFound
 from shared.domain.ids import SessionId, Uid
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
-from shared.usecases.get_artifact import get_artifact
-from shared.usecases.list_artifacts import every_artifact, list_artifacts
-from shared.usecases.put_artifact import NewArtifact, Stored, put_artifact
+from shared.usecases.artifacts.get_artifact import get_artifact
+from shared.usecases.artifacts.list_artifacts import every_artifact, list_artifacts
+from shared.usecases.artifacts.put_artifact import NewArtifact, Stored, put_artifact
 
 OWNER = Uid("ada")
 

@@ -80,9 +80,7 @@ class Attempt:
 @st.composite
 def attempts(draw: st.DrawFn, number: int) -> Attempt:
     """A writer's work: deltas gathered into flushes, flushes into segments."""
-    segments = draw(
-        st.lists(st.lists(st.text(max_size=4), min_size=1, max_size=4), min_size=1, max_size=5)
-    )
+    segments = draw(st.lists(st.lists(st.text(max_size=4), min_size=1, max_size=4), min_size=1, max_size=5))
     revisions: list[dict[str, Any]] = []
     whole = ""
     for n, flushes in enumerate(segments):

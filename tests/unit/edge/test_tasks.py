@@ -17,7 +17,7 @@ from shared.domain.errors import (
 )
 from shared.edge.app import create_app
 from shared.edge.tasks import Deliverer, acknowledge
-from shared.usecases.execute_node import Acknowledgement
+from shared.usecases.nodes.execute_node import Acknowledgement
 
 
 @pytest.mark.parametrize(

@@ -28,11 +28,11 @@ from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, OutcomeUnknown
 from shared.ports.identity import Identity
-from shared.usecases.create_agent import create_agent
-from shared.usecases.delete_agent import delete_agent
-from shared.usecases.get_agent import get_agent, get_version
-from shared.usecases.list_agents import AgentSearch, list_agents, list_versions
-from shared.usecases.update_agent import update_agent
+from shared.usecases.agents.create_agent import create_agent
+from shared.usecases.agents.delete_agent import delete_agent
+from shared.usecases.agents.get_agent import get_agent, get_version
+from shared.usecases.agents.list_agents import AgentSearch, list_agents, list_versions
+from shared.usecases.agents.update_agent import update_agent
 
 ADA = Identity(Uid("ada"), "user")
 BOB = Identity(Uid("bob"), "user")

@@ -16,8 +16,8 @@ from shared.domain.ids import SessionId, Uid
 from shared.domain.writes import Update
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, OutcomeUnknown
-from shared.usecases.get_artifact import get_artifact
-from shared.usecases.put_artifact import NewArtifact, Stored, put_artifact
+from shared.usecases.artifacts.get_artifact import get_artifact
+from shared.usecases.artifacts.put_artifact import NewArtifact, Stored, put_artifact
 from tests.support.port_contracts.artifacts import ArtifactContract
 from tests.support.watched_documents import WatchedDocuments
 

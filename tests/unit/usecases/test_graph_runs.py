@@ -9,8 +9,8 @@ import pytest
 from shared.domain.ids import AgentId, Instance
 from shared.domain.states import NodeState, RunState
 from shared.ports.task_queue import NodeTask
-from shared.usecases.cancel_run import cancel_run
-from shared.usecases.sweep_runs import sweep_runs
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 
 

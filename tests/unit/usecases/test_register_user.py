@@ -15,11 +15,11 @@ from shared.domain.ids import Uid
 from shared.domain.users import RESERVATION_LIFE, Account, Application, registration_path
 from shared.domain.writes import Delete, Put
 from shared.ports.documents import CommitRefused, OutcomeUnknown
-from shared.usecases.confirm_sign_in import confirm_sign_in
-from shared.usecases.get_profile import get_profile
-from shared.usecases.register_user import register_user
-from shared.usecases.reserve_username import reserve_username
-from shared.usecases.sign_in_user import SignedIn, sign_in_user
+from shared.usecases.users.confirm_sign_in import confirm_sign_in
+from shared.usecases.users.get_profile import get_profile
+from shared.usecases.users.register_user import register_user
+from shared.usecases.users.reserve_username import reserve_username
+from shared.usecases.users.sign_in_user import SignedIn, sign_in_user
 from tests.support.memory_accounts import MemoryAccounts, Person, failing
 from tests.support.watched_documents import WatchedDocuments
 

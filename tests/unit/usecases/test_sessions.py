@@ -14,12 +14,12 @@ from shared.domain.states import RunState
 from shared.domain.writes import Put, Update
 from shared.ports.documents import Documents
 from shared.ports.identity import Identity
-from shared.usecases.delete_session import delete_session, remove_deleted, remove_session
-from shared.usecases.engine import Core
-from shared.usecases.get_session import get_own_session, get_session
-from shared.usecases.open_session import NewSession, open_session
-from shared.usecases.read_history import read_history
-from shared.usecases.start_run import RunRequest, start_run
+from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.start_run import RunRequest, start_run
+from shared.usecases.sessions.delete_session import delete_session, remove_deleted, remove_session
+from shared.usecases.sessions.get_session import get_own_session, get_session
+from shared.usecases.sessions.open_session import NewSession, open_session
+from shared.usecases.sessions.read_history import read_history
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments

@@ -11,7 +11,7 @@ from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, ModelUna
 from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
-from shared.usecases.cancel_run import cancel_run
+from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 

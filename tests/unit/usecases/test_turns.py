@@ -8,12 +8,12 @@ from typing import Any
 
 from shared.domain.ids import SessionId
 from shared.domain.states import RunState
-from shared.usecases.answer_message import Turn, answer_message
-from shared.usecases.cancel_run import cancel_run
-from shared.usecases.follow_session import follow_session
-from shared.usecases.give_way import give_way
-from shared.usecases.start_run import RunRequest
-from shared.usecases.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
+from shared.usecases.nodes.give_way import give_way
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.start_run import RunRequest
+from shared.usecases.sessions.answer_message import Turn, answer_message
+from shared.usecases.sessions.follow_session import follow_session
+from shared.usecases.sessions.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.slow_documents import SlowDocuments

@@ -23,13 +23,13 @@ from shared.domain.ids import Uid
 from shared.domain.users import Account, Application, User
 from shared.ports.documents import CommitRefused
 from shared.ports.identity import Identity
-from shared.usecases.confirm_sign_in import confirm_sign_in
-from shared.usecases.deactivate_user import deactivate_user
-from shared.usecases.get_profile import get_profile
-from shared.usecases.reactivate_user import reactivate_user
-from shared.usecases.register_user import register_user
-from shared.usecases.sign_in_user import REFUSAL, sign_in_user
-from shared.usecases.update_profile import update_profile
+from shared.usecases.users.confirm_sign_in import confirm_sign_in
+from shared.usecases.users.deactivate_user import deactivate_user
+from shared.usecases.users.get_profile import get_profile
+from shared.usecases.users.reactivate_user import reactivate_user
+from shared.usecases.users.register_user import register_user
+from shared.usecases.users.sign_in_user import REFUSAL, sign_in_user
+from shared.usecases.users.update_profile import update_profile
 from tests.support.memory_accounts import MemoryAccounts, failing
 from tests.support.watched_documents import WatchedDocuments
 

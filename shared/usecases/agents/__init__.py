@@ -1,0 +1,1 @@
+"""Use cases of agents and their versions."""

@@ -1,0 +1,73 @@
+"""List agents and versions."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.domain.agents import Agent, AgentType, AgentVersion, Scope, agent_path, name_path, versions_path
+from shared.domain.errors import NotFound
+from shared.domain.ids import AgentId, Uid
+from shared.domain.pages import DEFAULT_LIMIT, Page
+from shared.domain.records import parse
+from shared.ports.documents import Documents, Filter, Order, Query
+from shared.usecases.agents.get_agent import read_agent
+from shared.usecases.read_page import read_page
+
+
+@dataclass(frozen=True, slots=True)
+class AgentSearch:
+    """Which agents to list; None does not narrow.
+
+    Args:
+        scope: `system` lists everybody's system agents, any other only one's own.
+    """
+
+    scope: Scope | None = None
+    type: AgentType | None = None
+    name: str | None = None
+    limit: int = DEFAULT_LIMIT
+    page_token: str | None = None
+
+
+async def list_agents(documents: Documents, uid: Uid, search: AgentSearch) -> Page[Agent]:
+    """A page of this person's agents, or of the system's, the newest first.
+
+    Raises:
+        InvalidArgument: the page token belongs to another list.
+        Unavailable: the store does not answer.
+    """
+    if search.name is not None:
+        return await _named(documents, uid, search)
+    where = [Filter("is_active", "==", value=True)]
+    if search.scope != "system":
+        where.append(Filter("owner_uid", "==", uid))
+    if search.scope is not None:
+        where.append(Filter("scope", "==", search.scope))
+    if search.type is not None:
+        where.append(Filter("type", "==", search.type))
+    query = Query("agents", tuple(where), (Order("created_at", descending=True),))
+    return await read_page(documents, query, search.limit, search.page_token, lambda fields: parse(Agent, fields))
+
+
+async def list_versions(documents: Documents, agent: Agent, limit: int, page_token: str | None) -> Page[AgentVersion]:
+    """A page of the versions of an agent that the caller may see, the newest first.
+
+    Raises:
+        InvalidArgument: the page token belongs to another list.
+        Unavailable: the store does not answer.
+    """
+    query = Query(versions_path(agent.id), (), (Order("number", descending=True),))
+    return await read_page(documents, query, limit, page_token, lambda fields: parse(AgentVersion, fields))
+
+
+async def _named(documents: Documents, uid: Uid, search: AgentSearch) -> Page[Agent]:
+    """The one agent of this name that the person owns."""
+    mark = await documents.get(name_path(uid, search.name or ""))
+    if mark.fields is None:
+        return Page(())
+    try:
+        agent = read_agent(await documents.get(agent_path(AgentId(mark.fields["agent_id"]))), uid)
+    except NotFound:
+        return Page(())  # deleted between the two reads
+    fits = search.scope in {None, agent.scope} and search.type in {None, agent.type}
+    return Page((agent,) if fits else ())

@@ -1,0 +1,1 @@
+"""The engine: how one node of a run is executed."""

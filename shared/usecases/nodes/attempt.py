@@ -1,0 +1,202 @@
+"""An attempt: the right to write for one node run, for as long as its lease exists."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from typing import Any, TypeVar
+
+from shared.domain.ids import Instance, RunId, Token
+from shared.domain.nodes import lease_path, node_path
+from shared.domain.writes import Delete, Increment, ServerTime, Update, Write
+from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Snapshot
+from shared.usecases.nodes.engine import Core
+
+T = TypeVar("T")
+MOST_BEAT_SECONDS = 5.0
+RESEND_SECONDS = 0.05
+YIELD_AFTER_SECONDS = 25 * 60
+"""Cloud Tasks ends a request after 30 minutes. Source: https://cloud.google.com/tasks/docs/dual-overview"""
+
+
+class Superseded(Exception):
+    """Another attempt has the node, or this one was silent for too long; nothing more may be written."""
+
+
+class StopRequested(Exception):
+    """The run is to be cancelled."""
+
+
+class YieldRequested(Exception):
+    """The node is to go on in another request; everything so far is recorded."""
+
+
+class Attempt:
+    """The holder of a node's lease.
+
+    Every commit of an attempt contains its lease, which a takeover deletes: so a late writer is refused. The commit's
+    result tells whether cancelling was requested, so nothing is polled.
+    """
+
+    def __init__(  # noqa: PLR0913 - it is all that tells one attempt from another
+        self,
+        core: Core,
+        *,
+        run_id: RunId,
+        instance: Instance,
+        number: int,
+        token: Token,
+        lease_seconds: float,
+        sent: float,
+    ) -> None:
+        """Take up an attempt whose lease was committed; `sent` is the monotonic time at which that commit was sent."""
+        self.run_id = run_id
+        self.instance = instance
+        self.number = number
+        self.token = token
+        self._core = core
+        self._lease = lease_path(run_id, instance, number)
+        self._lease_seconds = lease_seconds
+        self._last_beat = sent
+        self._began = sent
+        self._yield = False
+        self._stop = False
+        self._interrupt = asyncio.Event()
+
+    @property
+    def path(self) -> str:
+        """Path of the node run."""
+        return node_path(self.run_id, self.instance)
+
+    @property
+    def is_stopping(self) -> bool:
+        """Whether cancelling was requested."""
+        return self._stop
+
+    def stop(self) -> None:
+        """Note that cancelling was requested."""
+        self._stop = True
+        self._interrupt.set()
+
+    @property
+    def is_yielding(self) -> bool:
+        """Whether the node should go on in another request: asked for, or because this one runs for too long."""
+        return self._yield or self._core.clock.monotonic() - self._began > YIELD_AFTER_SECONDS
+
+    def give_way(self, *, at_once: bool = False) -> None:
+        """Ask the node to go on in another request: from its next step, or at once, in the middle of a model call."""
+        self._yield = True
+        if at_once:
+            self._interrupt.set()
+
+    def beat_age(self) -> float:
+        """Seconds since the last good beat was sent."""
+        return self._core.clock.monotonic() - self._last_beat
+
+    def fence(self) -> Update:
+        """The write that proves that the lease is held, and prolongs it."""
+        return Update(self._lease, {"beat": ServerTime(), "cancel": Increment(0)})
+
+    def note_beat(self, sent: float, sums: Mapping[str, int]) -> None:
+        """Take note of an applied `fence` that was sent at monotonic time `sent`."""
+        self._last_beat = max(self._last_beat, sent)
+        if sums.get("cancel", 0) > 0:
+            self.stop()
+
+    async def commit(
+        self,
+        writes: Callable[[], Awaitable[Sequence[Write]]],
+        applied: Callable[[Snapshot], Awaitable[bool]],
+        *,
+        last: bool = False,
+    ) -> Committed | None:
+        """Commit under the lease, and find out what became of it when the store does not say.
+
+        Args:
+            writes: makes the commit's writes; called again before each try, for those that depend on what is stored.
+            applied: whether the commit took effect, given the node as it is now.
+            last: give the lease up with this commit.
+
+        Returns:
+            The sums of the writes, or None when the commit took effect but its result was lost.
+
+        Raises:
+            Superseded: the right to write is gone; nothing was written.
+        """
+        lease: Write = Delete(self._lease, must_exist=True) if last else self.fence()
+        while True:
+            if self.beat_age() > self._lease_seconds:
+                raise Superseded
+            batch = [lease, *await writes()]
+            sent = self._core.clock.monotonic()
+            try:
+                committed = await self._core.documents.commit(batch)
+            except (CommitRefused, OutcomeUnknown):
+                if await self._took_effect(applied):
+                    return None
+                await self._core.clock.sleep(RESEND_SECONDS)
+                continue
+            self.note_beat(sent, committed.sums[0])
+            return Committed(committed.sums[1:])
+
+    async def _took_effect(self, applied: Callable[[Snapshot], Awaitable[bool]]) -> bool:
+        node = await self._core.documents.get(self.path)
+        if node.fields is None or node.fields["token"] != self.token:
+            raise Superseded
+        return await applied(node)
+
+    async def beat(self) -> None:
+        """Prolong the lease.
+
+        Raises:
+            Superseded: the right to write is gone.
+        """
+
+        async def nothing_else() -> Sequence[Write]:
+            return ()
+
+        async def unknown(_: Snapshot) -> bool:
+            return False
+
+        await self.commit(nothing_else, unknown)
+
+    async def hold(self, work: Coroutine[Any, Any, T]) -> T:
+        """Run `work` while beating; stop it when the run is cancelled, must give way, or has lost its lease.
+
+        Raises:
+            StopRequested: cancelling was requested; the work was stopped.
+            YieldRequested: the node must give way at once; the work was stopped.
+            Superseded: the lease is lost; the work was stopped.
+        """
+        if self._interrupt.is_set():
+            work.close()
+            self._raise_interrupt()
+        task = asyncio.ensure_future(work)
+        guard = asyncio.ensure_future(self._guard())
+        try:
+            await asyncio.wait({task, guard}, return_when=asyncio.FIRST_COMPLETED)
+            if not task.done():
+                await guard
+            return await task
+        finally:
+            for running in (task, guard):
+                running.cancel()
+            await asyncio.gather(task, guard, return_exceptions=True)
+
+    def _raise_interrupt(self) -> None:
+        raise StopRequested if self._stop else YieldRequested
+
+    async def _guard(self) -> None:
+        pause = min(self._lease_seconds / 3, MOST_BEAT_SECONDS)
+        while True:
+            stopping = asyncio.ensure_future(self._interrupt.wait())
+            pausing = asyncio.ensure_future(self._core.clock.sleep(pause))
+            try:
+                await asyncio.wait({stopping, pausing}, return_when=asyncio.FIRST_COMPLETED)
+            finally:
+                stopping.cancel()
+                pausing.cancel()
+            if self._interrupt.is_set():
+                self._raise_interrupt()
+            if self.beat_age() >= pause:
+                await self.beat()

@@ -1,0 +1,146 @@
+"""End a run: its state, its last event, its messages, and the slot, in one commit with the end of its last node."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+from shared.domain.events import Event, append, start_event
+from shared.domain.ids import RunId
+from shared.domain.nodes import NodeRun, Outcome, nodes_path
+from shared.domain.plans import END
+from shared.domain.records import parse, render, to_json
+from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
+from shared.domain.sessions import Slot, message_path, session_path, slot_path
+from shared.domain.states import NodeState, RunState
+from shared.domain.templates import as_text
+from shared.domain.usage import Usage
+from shared.domain.writes import Create, Update, Write
+from shared.ports.documents import Query, Snapshot
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.gather_inputs import read_outputs
+from shared.usecases.nodes.node_context import NodeContext
+
+_RUN_STATES = {
+    NodeState.SUCCEEDED: RunState.SUCCEEDED,
+    NodeState.FAILED: RunState.FAILED,
+    NodeState.CANCELLED: RunState.CANCELLED,
+}
+
+
+async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
+    """The outcome of a graph's end: its last nodes' outputs, or the first failure, and the usage of all nodes."""
+    documents, run = engine.core.documents, context.run
+    found = await documents.query(Query(nodes_path(run.id)))
+    nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
+    usage = sum((node.usage for node in nodes), Usage())
+    if run.cancel_requested:
+        return cancelled(usage)
+    failures = [node for node in nodes if node.state is NodeState.FAILED]
+    if failures:
+        first = min(failures, key=lambda node: (node.completed_at or node.created_at, node.instance))
+        error = first.error or Failure("internal", "the node failed without a reason")
+        return Outcome(
+            NodeState.FAILED, error=replace(error, message=f"{first.instance}: {error.message}"), usage=usage
+        )
+    sinks = context.target.graph.by_id[END].after
+    outputs = await read_outputs(documents, context.target, sinks)
+    output = outputs[sinks[0]] if len(sinks) == 1 else {name: outputs[name] for name in sinks}
+    text = as_text(output)
+    messages = tuple(engine.runner.history(run.input_text, text))
+    return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)
+
+
+def cancelled(usage: Usage, text: str = "") -> Outcome:
+    """The outcome of what was cancelled; `text` is what there was by then."""
+    error = Failure("cancelled", "the run was cancelled")
+    return Outcome(NodeState.CANCELLED, error=error, usage=usage, text=text)
+
+
+class RunEnd:
+    """The writes that end a run, made anew for each try, because the session's queue may have grown meanwhile."""
+
+    def __init__(self, engine: Engine, context: NodeContext, outcome: Outcome) -> None:
+        """End `context`'s run with the outcome of its last node."""
+        self._engine = engine
+        self._context = context
+        self._outcome = outcome
+        self._event: Event | None = None
+
+    async def writes(self) -> list[Write]:
+        """The writes, for the slot as it is now."""
+        run = self._context.run
+        snapshot = await self._engine.core.documents.get(slot_path(run.session_id))
+        slot = Slot() if snapshot.fields is None else parse(Slot, snapshot.fields)
+        self._event = self._last_event(slot.next_seq)
+        return [
+            append(run.session_id, self._event),
+            *self._messages(slot),
+            Update(run.path, self._run_fields()),
+            *await self._hand_over(snapshot, slot),
+        ]
+
+    def tell_viewer(self) -> None:
+        """Tell who watches in this process that the last event was committed."""
+        if self._context.viewer is not None and self._event is not None:
+            self._context.viewer.event(self._event)
+
+    def _last_event(self, seq: int) -> Event:
+        outcome, run = self._outcome, self._context.run
+        return Event(
+            owner_uid=run.owner_uid,
+            seq=seq,
+            run_id=run.id,
+            author="agent" if outcome.error is None else "system",
+            created_at=self._engine.core.clock.now(),
+            content={"text": outcome.text},
+            metadata={"instance": self._context.instance, **outcome.position},
+            partial=outcome.error is not None,
+            turn_complete=True,
+            error_code=None if outcome.error is None else outcome.error.code,
+            error_message=None if outcome.error is None else outcome.error.message,
+        )
+
+    def _messages(self, slot: Slot) -> list[Write]:
+        run = self._context.run
+        return [
+            Create(message_path(run.session_id, slot.next_message + n), {"run_id": run.id, "message_json": message})
+            for n, message in enumerate(self._outcome.messages)
+        ]
+
+    def _run_fields(self) -> dict[str, Any]:
+        outcome = self._outcome
+        return {
+            "state": _RUN_STATES[outcome.state],
+            "output_json": None if outcome.output is None else to_json(outcome.output),
+            "error": None if outcome.error is None else render(outcome.error),
+            "usage": render(outcome.usage),
+            "completed_at": self._engine.core.clock.now(),
+            "next_sweep_at": None,
+        }
+
+    async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:
+        """Give the slot to the next waiting run, whose message enters the log now."""
+        run = self._context.run
+        path = slot_path(run.session_id)
+        fields: dict[str, Any] = {
+            "run_id": None,
+            "queue": list(slot.queue[1:]),
+            "next_seq": slot.next_seq + 1,
+            "next_message": slot.next_message + len(self._outcome.messages),
+        }
+        writes: list[Write] = []
+        now = self._engine.core.clock.now()
+        if slot.queue:
+            following = await self._read_run(slot.queue[0])
+            fields |= {"run_id": following.id, "next_seq": slot.next_seq + 2}
+            writes = [
+                append(run.session_id, start_event(following, slot.next_seq + 1, now)),
+                Update(following.path, {"next_sweep_at": now + SWEEP_AFTER}),
+            ]
+        touched = Update(session_path(run.session_id), {"updated_at": now})
+        return [*writes, touched, Update(path, fields, seen=snapshot.update_time)]
+
+    async def _read_run(self, run_id: RunId) -> Run:
+        snapshot = await self._engine.core.documents.get(run_path(run_id))
+        return parse(Run, snapshot.fields or {})

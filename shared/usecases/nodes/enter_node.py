@@ -1,0 +1,93 @@
+"""Enter a claimed node: read the run, and check that the node may start."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import replace
+
+from shared.domain.ids import SessionId, instance_of
+from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
+from shared.domain.nodes import NodeRun, node_path
+from shared.domain.plans import EndWork
+from shared.domain.records import parse
+from shared.domain.runs import Run
+from shared.domain.sessions import Slot, messages_path, slot_path
+from shared.domain.states import NodeState, is_terminal
+from shared.domain.writes import Delete, Write
+from shared.ports.documents import Documents, Query, Snapshot
+from shared.usecases.nodes.attempt import Attempt
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.node_context import NodeContext, Target
+from shared.usecases.nodes.session_log import SessionLog
+
+
+async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeContext | None:
+    """The context to execute in; None, and the claim undone, when the node must not start.
+
+    The run is read after the claim: whoever cancels flags the run first and marks the leases then, so that one of the
+    two sees the other.
+    """
+    slot = slot_path(target.run.session_id) if target.graph.ends_run(target.node.id) else None
+    waits = _readiness_path(target)
+    wanted = [target.run.path, attempt.path, slot, waits]
+    documents = engine.core.documents
+    found, history = await asyncio.gather(
+        documents.get_many(list(dict.fromkeys(path for path in wanted if path))),
+        read_history(documents, target.run.session_id) if slot else _no_history(),
+    )
+    snapshots = {snapshot.path: snapshot for snapshot in found}
+    run = parse(Run, snapshots[target.run.path].fields or {})
+    readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
+    if is_terminal(run.state) or readiness is Readiness.WAIT:
+        await _undo_claim(attempt)
+        return None
+    if run.cancel_requested:
+        attempt.stop()
+    return NodeContext(
+        target=replace(target, run=run),
+        attempt=attempt,
+        failures=parse(NodeRun, snapshots[attempt.path].fields or {}).failures,
+        skips=readiness is Readiness.SKIP and not isinstance(target.node.work, EndWork),
+        log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
+        history=history,
+    )
+
+
+async def read_history(documents: Documents, session_id: SessionId) -> tuple[str, ...]:
+    """The model messages of a session's earlier turns."""
+    found = await documents.query(Query(messages_path(session_id)))
+    return tuple(message.fields["message_json"] for message in found if message.fields is not None)
+
+
+async def _no_history() -> tuple[str, ...]:
+    return ()
+
+
+def _readiness_path(target: Target) -> str | None:
+    """The document that tells whether a vertex may start; None if it waits for nothing, or its map has expanded it."""
+    if target.item is not None or not target.node.after:
+        return None
+    if needs_counter(target.graph, target.node):
+        return join_path(target.run.id, target.instance)
+    return node_path(target.run.id, instance_of(target.node.after[0], target.run.epoch))
+
+
+def _readiness(target: Target, snapshot: Snapshot) -> Readiness:
+    if needs_counter(target.graph, target.node):
+        return decide(len(target.node.after), JoinCount.read(snapshot.fields))
+    if snapshot.fields is None or not is_terminal(NodeState(snapshot.fields["state"])):
+        return Readiness.WAIT
+    return Readiness.FIRE if snapshot.fields["state"] == NodeState.SUCCEEDED else Readiness.SKIP
+
+
+async def _undo_claim(attempt: Attempt) -> None:
+    """Undo a claim that came too early or too late."""
+
+    async def make() -> Sequence[Write]:
+        return [Delete(attempt.path)]
+
+    async def applied(_: Snapshot) -> bool:
+        return False
+
+    await attempt.commit(make, applied, last=True)

@@ -1,0 +1,167 @@
+"""Execute one node of one run: claim it, do its work, record the outcome once, wake what waited for it."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from enum import Enum
+
+from shared.domain.errors import DomainError, FailedPrecondition, Internal
+from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
+from shared.domain.nodes import NodeRun, Outcome, node_path
+from shared.domain.records import from_json
+from shared.domain.runs import Failure, Run
+from shared.domain.states import NodeState
+from shared.ports.task_queue import NodeTask
+from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, YieldRequested
+from shared.usecases.nodes.claim_node import Busy, Finished, claim_node
+from shared.usecases.nodes.end_run import cancelled
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.enter_node import enter_node
+from shared.usecases.nodes.finish_node import finish_node, release_node
+from shared.usecases.nodes.load_run import load_run_once
+from shared.usecases.nodes.node_context import Item, NodeContext, Target
+from shared.usecases.nodes.node_recorder import NodeRecorder
+from shared.usecases.nodes.perform_work import perform_work
+from shared.usecases.nodes.run_agent_node import read_node_journal
+from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
+
+
+class Acknowledgement(Enum):
+    """What to tell the queue: the task is done with, or is to be delivered again."""
+
+    DONE = "done"
+    BUSY = "busy"
+
+
+async def execute_node(engine: Engine, run_id: RunId, instance: Instance) -> Acknowledgement:
+    """Execute a delivered task; safe to call any number of times, concurrently, for the same node.
+
+    Raises:
+        shared.domain.errors.Unavailable: the store or the queue did not answer; deliver the task again.
+    """
+    target = await find_target(engine, run_id, instance)
+    if target is None:
+        return Acknowledgement.DONE
+    claim = await claim_node(engine, target)
+    match claim:
+        case Busy():
+            return Acknowledgement.BUSY
+        case Finished(node):
+            await _wake_again(engine, target, node)
+            return Acknowledgement.DONE
+        case Attempt():
+            return await execute_claimed(engine, target, claim)
+
+
+async def find_target(engine: Engine, run_id: RunId, instance: Instance) -> Target | None:
+    """What a task is about; None when there is no such run, or it has gone on to another epoch."""
+    loaded = await load_run_once(engine, run_id)
+    if loaded is None:
+        return None
+    name, epoch, index = parse_instance(instance)
+    node = loaded.graph.by_id.get(name)
+    if node is None or epoch != loaded.run.epoch:
+        return None
+    if index is None:
+        return Target.of(loaded, node)
+    item = await _read_item(engine, loaded.run, name, index)
+    return None if item is None else Target.of(loaded, node, item)
+
+
+async def execute_claimed(engine: Engine, target: Target, attempt: Attempt) -> Acknowledgement:
+    """Execute a node whose lease is held."""
+    try:
+        context = await enter_node(engine, target, attempt)
+    except Superseded:
+        return Acknowledgement.BUSY
+    return Acknowledgement.DONE if context is None else await execute_entered(engine, context)
+
+
+async def execute_entered(engine: Engine, context: NodeContext) -> Acknowledgement:
+    """Execute a node whose run was read after its claim, or made with it."""
+    try:
+        await _execute(engine, context)
+    except Superseded:
+        return Acknowledgement.BUSY
+    return Acknowledgement.DONE
+
+
+async def _execute(engine: Engine, context: NodeContext) -> None:
+    """Do the work and finish: with its outcome, with a failure, cancelled, or released to be tried again."""
+    recorder = NodeRecorder(engine, context, await read_node_journal(engine, context))
+    try:
+        outcome = await _attempt(engine, context, recorder)
+    except StopRequested:
+        outcome = cancelled(recorder.usage, recorder.shown)
+    except YieldRequested:
+        outcome = Outcome(NodeState.READY, usage=recorder.usage, cause="yield")
+    except DomainError as error:
+        outcome = _failure(engine, context, recorder, error)
+    finally:
+        await recorder.close()
+    if outcome.state is NodeState.READY:
+        await _release(engine, context, outcome)
+    else:
+        await _finish(engine, context, outcome, recorder)
+
+
+async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
+    """The outcome of the work; every error that is not expected becomes a retryable `Internal`."""
+    if context.skips:
+        return Outcome(NodeState.SKIPPED)
+    if context.attempt.number > engine.max_attempts:
+        raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
+    try:
+        return await context.attempt.hold(perform_work(engine, context, recorder))
+    except (DomainError, StopRequested, YieldRequested, Superseded):
+        raise
+    except Exception as error:
+        engine.report_defect(error)
+        raise Internal("an internal error") from error
+
+
+def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error: DomainError) -> Outcome:
+    """The outcome of an error: another try where the error and the node's policy allow one."""
+    retry = context.target.node.retry
+    retryable = error.retryable or isinstance(error, Internal)
+    failure = Failure(error.code, error.message, retryable)
+    outcome = Outcome(NodeState.FAILED, error=failure, usage=recorder.usage, text=recorder.shown)
+    if not retryable or context.failures + 1 >= retry.max_attempts:
+        return outcome
+    back_off = min(retry.initial_seconds * retry.factor**context.failures, retry.max_seconds)
+    wait = timedelta(seconds=max(back_off, error.retry_after_seconds or 0))
+    return replace(outcome, state=NodeState.READY, not_before=engine.core.clock.now() + wait)
+
+
+async def _release(engine: Engine, context: NodeContext, outcome: Outcome) -> None:
+    await release_node(context, outcome)
+    cause = f"{outcome.cause} {context.attempt.number}"
+    task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
+    await engine.core.queue.enqueue([task])
+
+
+async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
+    live = await recorder.final_writes()
+    outcome = replace(outcome, position=recorder.position)
+    counts = await finish_node(engine, context, outcome, live)
+    items = None if outcome.items is None else len(outcome.items)
+    await wake_successors(engine.core, context.target, items, counts)
+    if context.log is not None:
+        await wake_next_run(engine.core, context.run)
+
+
+async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
+    """Check every successor of a node that had ended before: its finisher may have died before it woke them."""
+    items = None if node.items_json is None else len(from_json(node.items_json))
+    await wake_successors(engine.core, target, items, counts=None)
+    if target.graph.ends_run(target.node.id):
+        await wake_next_run(engine.core, target.run)
+
+
+async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:
+    snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch)))
+    items = from_json(snapshot.fields["items_json"]) if snapshot.fields else None
+    if items is None or index >= len(items):
+        return None
+    return Item(index, len(items), items[index])

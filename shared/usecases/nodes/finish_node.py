@@ -1,0 +1,111 @@
+"""Finish a node: record its outcome once, and resolve its edges in the same commit."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.domain.errors import DocumentTooLarge
+from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter, resolve
+from shared.domain.nodes import Outcome
+from shared.domain.records import render, to_json
+from shared.domain.runs import Failure
+from shared.domain.states import NodeState
+from shared.domain.writes import Update, Write
+from shared.ports.documents import Committed, Snapshot
+from shared.usecases.nodes.end_run import RunEnd
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.node_context import NodeContext
+
+Counts = dict[str, JoinCount]
+"""What a commit said about counters, by path."""
+
+
+async def finish_node(
+    engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write] = ()
+) -> Counts | None:
+    """Commit the outcome; an output that no document can hold becomes a failure.
+
+    Args:
+        engine: the engine.
+        context: the node.
+        outcome: a terminal outcome.
+        live: writes that complete the node's live text.
+
+    Returns:
+        The counters after the commit, or None when its result was lost.
+
+    Raises:
+        Superseded: another attempt has the node.
+    """
+    try:
+        return await _commit(engine, context, outcome, live)
+    except DocumentTooLarge as error:
+        failure = Failure("node_output_too_large", f"the node's output does not fit into a document: {error.message}")
+        failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage)
+        return await _commit(engine, context, failed, ())
+
+
+async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write]) -> Counts | None:
+    edges = counted_edges(context)
+    resolutions = [_resolution(edge, outcome) for edge in edges]
+    end = RunEnd(engine, context, outcome) if context.log is not None else None
+
+    async def make() -> Sequence[Write]:
+        ending = await end.writes() if end else ()
+        return [*resolutions, Update(context.attempt.path, _ended(engine, outcome)), *live, *ending]
+
+    async def applied(node: Snapshot) -> bool:
+        return node.fields is not None and node.fields["state"] == outcome.state
+
+    committed = await context.attempt.commit(make, applied, last=True)
+    if end is not None:
+        end.tell_viewer()
+    return None if committed is None else _counts(edges, committed)
+
+
+def counted_edges(context: NodeContext) -> list[Edge]:
+    """The edges of a node instance that are counted; the others fire their successor directly."""
+    target = context.target
+    graph, run = target.graph, target.run
+    edges = edges_out(graph, run.id, run.epoch, target.node.id, target.position)
+    return [edge for edge in edges if needs_counter(graph, edge.successor)]
+
+
+def _resolution(edge: Edge, outcome: Outcome) -> Write:
+    if outcome.items is not None:
+        return expand(edge, len(outcome.items))
+    return resolve(edge, ok=outcome.state is NodeState.SUCCEEDED)
+
+
+def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
+    return {
+        "state": outcome.state,
+        "output_json": None if outcome.output is None else to_json(outcome.output),
+        "items_json": None if outcome.items is None else to_json(outcome.items),
+        "error": None if outcome.error is None else render(outcome.error),
+        "usage": render(outcome.usage),
+        "completed_at": engine.core.clock.now(),
+    }
+
+
+def _counts(edges: list[Edge], committed: Committed) -> Counts:
+    return {edge.path: JoinCount.read(sums) for edge, sums in zip(edges, committed.sums[: len(edges)], strict=True)}
+
+
+async def release_node(context: NodeContext, outcome: Outcome) -> None:
+    """Give the node up so that it is tried again from its journal, not before the outcome says."""
+    fields = {
+        "state": NodeState.READY,
+        "failures": context.failures + (outcome.error is not None),
+        "not_before": outcome.not_before,
+        "error": None if outcome.error is None else render(outcome.error),
+    }
+
+    async def make() -> Sequence[Write]:
+        return [Update(context.attempt.path, fields)]
+
+    async def applied(node: Snapshot) -> bool:
+        return node.fields is not None and node.fields["state"] == NodeState.READY
+
+    await context.attempt.commit(make, applied, last=True)

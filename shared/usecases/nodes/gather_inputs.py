@@ -1,0 +1,61 @@
+"""Gather what a node's templates refer to."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.domain.ids import NodeId, instance_of
+from shared.domain.nodes import NodeRun, node_path, nodes_path
+from shared.domain.plans import templates_of
+from shared.domain.records import from_json, parse
+from shared.domain.runs import Run
+from shared.domain.templates import references
+from shared.ports.documents import Documents, Filter, Query
+from shared.usecases.nodes.node_context import Target
+
+
+async def gather_scope(documents: Documents, target: Target) -> dict[str, Any]:
+    """What the node's templates may refer to: the run's input, the outputs that they name, and the map's item.
+
+    An output is `{"output": …}` under the node's name.
+    """
+    names = [NodeId(name) for name in references(templates_of(target.work)) if name in target.graph.by_id]
+    outputs = await read_outputs(documents, target, names)
+    scope = {"input": run_input(target.run), **{name: {"output": outputs[name]} for name in names}}
+    if target.item is not None:
+        scope |= {"item": target.item.value, "index": target.item.index}
+    return scope
+
+
+def run_input(run: Run) -> Any:
+    """The run's input as templates see it; text is `{"text": …}`."""
+    value = from_json(run.input_json)
+    return {"text": value} if isinstance(value, str) else value
+
+
+async def read_outputs(documents: Documents, target: Target, names: Sequence[NodeId]) -> dict[NodeId, Any]:
+    """The outputs of finished nodes; a map's is the list of its items' outputs, in order."""
+    run, graph = target.run, target.graph
+    plain = [name for name in names if not graph.is_map(name)]
+    snapshots = (
+        await documents.get_many([node_path(run.id, instance_of(name, run.epoch)) for name in plain]) if plain else []
+    )
+    outputs = {
+        name: from_json(parse(NodeRun, snapshot.fields).output_json) if snapshot.fields else None
+        for name, snapshot in zip(plain, snapshots, strict=True)
+    }
+    for name in names:
+        if graph.is_map(name):
+            items = await read_items(documents, run, name)
+            outputs[name] = [from_json(item.output_json) for item in items]
+    return outputs
+
+
+async def read_items(documents: Documents, run: Run, name: NodeId) -> list[NodeRun]:
+    """The instances of a map, in the order of its items."""
+    found = await documents.query(Query(nodes_path(run.id), (Filter("node", "==", name),)))
+    nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
+    epoch = f"~{run.epoch}"
+    items = [node for node in nodes if node.index is not None and node.instance.endswith(epoch)]
+    return sorted(items, key=lambda node: node.index or 0)

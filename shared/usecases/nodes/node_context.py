@@ -1,0 +1,109 @@
+"""What the execution of one node instance knows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from shared.domain.ids import Instance, RunId, instance_of
+from shared.domain.nodes import item_label
+from shared.domain.plans import AgentWork, EndWork, JoinWork, MapWork, PlanGraph, PlanNode, ToolWork
+from shared.domain.runs import Run
+from shared.ports.tools import ToolContext
+from shared.usecases.nodes.attempt import Attempt
+from shared.usecases.nodes.engine import LoadedRun, Viewer
+from shared.usecases.nodes.session_log import SessionLog
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """An instance's place in its map."""
+
+    index: int
+    count: int
+    value: Any
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A node instance that may be executed: the run, its plan, the vertex, and the item for an instance of a map."""
+
+    run: Run
+    graph: PlanGraph
+    node: PlanNode
+    item: Item | None = None
+
+    @classmethod
+    def of(cls, loaded: LoadedRun, node: PlanNode, item: Item | None = None) -> Target:
+        """The target in a loaded run."""
+        return cls(loaded.run, loaded.graph, node, item)
+
+    @property
+    def instance(self) -> Instance:
+        """The instance's name."""
+        return instance_of(self.node.id, self.run.epoch, None if self.item is None else self.item.index)
+
+    @property
+    def work(self) -> AgentWork | ToolWork | MapWork | JoinWork | EndWork:
+        """What to do: a map's item does its body."""
+        work = self.node.work
+        return work.body if isinstance(work, MapWork) and self.item is not None else work
+
+    @property
+    def label(self) -> str | None:
+        """The item, for people."""
+        return None if self.item is None else item_label(self.item.value)
+
+    @property
+    def position(self) -> tuple[int, int] | None:
+        """Index and count of the item."""
+        return None if self.item is None else (self.item.index, self.item.count)
+
+
+@dataclass(frozen=True, slots=True)
+class NodeContext:
+    """A claimed node instance.
+
+    Args:
+        target: what to execute, with the run as read after the claim.
+        attempt: the right to write for it.
+        failures: how many attempts before this one ended in a retryable error.
+        skips: a predecessor did not succeed, so the node is skipped.
+        log: the session's log, if this node ends the run and so writes it.
+        history: the session's model messages, for the node that speaks in the session.
+        viewer: who watches in this process.
+    """
+
+    target: Target
+    attempt: Attempt
+    failures: int = 0
+    skips: bool = False
+    log: SessionLog | None = None
+    history: tuple[str, ...] = ()
+    viewer: Viewer | None = None
+
+    @property
+    def run(self) -> Run:
+        """The run as read after the claim."""
+        return self.target.run
+
+    @property
+    def run_id(self) -> RunId:
+        """The run's id."""
+        return self.target.run.id
+
+    @property
+    def instance(self) -> Instance:
+        """The instance's name."""
+        return self.target.instance
+
+    def tool_context(self, config: Mapping[str, Any]) -> ToolContext:
+        """The context in which this node calls a tool configured with `config`."""
+        return ToolContext(
+            owner_uid=self.run.owner_uid,
+            session_id=self.run.session_id,
+            run_id=self.run.id,
+            instance=self.instance,
+            config=config,
+        )

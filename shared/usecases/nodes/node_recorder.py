@@ -1,0 +1,198 @@
+"""Record what an agent does while it does it: journal, segments and events, each commit under the lease."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from shared.domain.errors import FailedPrecondition
+from shared.domain.events import Author, Event, call_content, result_content
+from shared.domain.journal import (
+    Journal,
+    intent_id,
+    journal_path,
+    record_intent,
+    record_response,
+    record_result,
+    response_id,
+    result_id,
+)
+from shared.domain.segments import first_try
+from shared.domain.tools import Effect, ToolCall, ToolResult
+from shared.domain.usage import Usage
+from shared.domain.writes import Write
+from shared.ports.agent_runner import StepResponse
+from shared.ports.documents import Snapshot
+from shared.usecases.nodes.attempt import YieldRequested
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.segment_writer import SegmentWriter
+
+
+class UncertainCall(FailedPrecondition):
+    """A tool call with an effect may or may not have happened; only a person can tell."""
+
+    code = "uncertain_tool_call"
+
+
+class NodeRecorder:
+    """The runner's sink and tool caller for one node.
+
+    A final answer is not committed by itself but with the node's end, which saves a round trip: no tool depends on it.
+    """
+
+    def __init__(self, engine: Engine, context: NodeContext, journal: Journal) -> None:
+        """Go on where `journal` ends."""
+        self._engine = engine
+        self._context = context
+        self._journal = journal
+        self._journal_path = journal_path(context.run.id, context.instance)
+        self._writer: SegmentWriter | None = None
+        self._held: StepResponse | None = None
+        self._messages = list(journal.messages)
+        self._usage = journal.usage
+        self._one_at_a_time = asyncio.Lock()
+
+    @property
+    def journal(self) -> Journal:
+        """What earlier attempts recorded."""
+        return self._journal
+
+    @property
+    def messages(self) -> tuple[str, ...]:
+        """All model messages of the turn so far."""
+        return tuple(self._messages)
+
+    @property
+    def usage(self) -> Usage:
+        """What all attempts consumed, as far as it was recorded."""
+        return self._usage
+
+    @property
+    def shown(self) -> str:
+        """The text of the present step, or of the last recorded one."""
+        return self._journal.text if self._writer is None else self._writer.text
+
+    async def begin(self, step: int) -> None:
+        """Start a step, or start it again: the earlier try is void."""
+        await self._release_held()
+        if self._context.attempt.is_yielding:
+            raise YieldRequested
+        previous = self._writer
+        if previous is not None:
+            await previous.stop()
+        again = previous is not None and previous.step == step
+        try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
+        attempt, owner = self._context.attempt, self._context.run.owner_uid
+        self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
+
+    async def text(self, delta: str) -> None:
+        """Show more text."""
+        if self._writer is not None and delta:
+            self._writer.append(delta)
+            if self._context.viewer is not None:
+                self._context.viewer.text(self._writer.step, self._writer.try_, delta)
+
+    async def respond(self, response: StepResponse) -> None:
+        """Journal a response before its tools start; hold a final answer back for the node's end."""
+        self._messages.extend(response.messages)
+        self._usage += response.usage
+        self._held = response
+        if response.calls:
+            await self._release_held()
+
+    async def _release_held(self) -> None:
+        response, self._held = self._held, None
+        if response is None:
+            return
+        entry = f"{self._journal_path}/{response_id(response.step)}"
+        writes = await self.step_writes(response)
+        await self._commit(writes, entry, self.step_event("agent", _content(response), response.step))
+
+    async def step_writes(self, response: StepResponse) -> list[Write]:
+        """The writes that complete a step: its last segments and its journal entry."""
+        writes: list[Write] = []
+        if self._writer is not None:
+            self._writer.add_parts([call_content(call) for call in response.calls])
+            writes += await self._writer.finish()
+        recorded = record_response(self._journal_path, response.step, response.messages, response.text, response.usage)
+        return [*writes, recorded]
+
+    async def final_writes(self) -> list[Write]:
+        """The writes that complete the live text of the step that ends the node; call it once."""
+        return [] if self._writer is None else await self._writer.finish()
+
+    @property
+    def position(self) -> dict[str, Any]:
+        """The step and try that the node's end replaces."""
+        if self._writer is None:
+            return {"step": max(self._journal.steps - 1, 0), "try": None}
+        return {"step": self._writer.step, "try": self._writer.try_}
+
+    async def call(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
+        """Answer a call from the journal, or execute and journal it.
+
+        Args:
+            call: the call.
+            config: the tool's configuration in the definition.
+
+        Raises:
+            UncertainCall: an earlier attempt may have made the call.
+        """
+        key = result_id(call)
+        if key in self._journal.results:
+            return self._journal.results[key]
+        spec = self._engine.toolbox.find(call.name)
+        if spec is not None and spec.effect is Effect.ONCE:
+            if key in self._journal.intents:
+                raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
+            await self._commit([record_intent(self._journal_path, call)], f"{self._journal_path}/{intent_id(call)}")
+        result = await self._engine.toolbox.call(call, self._context.tool_context(config))
+        self._usage += Usage(tool_calls=1)
+        record = record_result(self._journal_path, call, result)
+        event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
+        await self._commit([record], record.path, event)
+        return result
+
+    def step_event(self, author: Author, content: dict[str, Any], step: int) -> Event:
+        """An event about a step; it gets its number when it is appended."""
+        try_ = self._writer.try_ if self._writer is not None and self._writer.step == step else None
+        return Event(
+            owner_uid=self._context.run.owner_uid,
+            seq=0,
+            run_id=self._context.run.id,
+            author=author,
+            created_at=self._engine.core.clock.now(),
+            content=content,
+            metadata={"instance": self._context.instance, "step": step, "try": try_},
+        )
+
+    async def close(self) -> None:
+        """Stop writing in the background."""
+        if self._writer is not None:
+            await self._writer.stop()
+
+    async def _commit(self, writes: Sequence[Write], witness: str, event: Event | None = None) -> None:
+        """Commit records together with their event; the document at `witness` shows that it was done."""
+        log = self._context.log
+
+        async def make() -> Sequence[Write]:
+            return [*writes, *(log.writes(event) if log and event else ())]
+
+        async def applied(_: Snapshot) -> bool:
+            return (await self._engine.core.documents.get(witness)).exists
+
+        async with self._one_at_a_time:
+            await self._context.attempt.commit(make, applied)
+            if log and event:
+                numbered = log.appended(event)
+                if self._context.viewer is not None:
+                    self._context.viewer.event(numbered)
+
+
+def _content(response: StepResponse) -> dict[str, Any]:
+    content: dict[str, Any] = {"text": response.text}
+    if response.calls:
+        content["calls"] = [call_content(call) for call in response.calls]
+    return content

@@ -1,0 +1,73 @@
+"""Perform a node's work, by its kind."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from shared.domain.errors import FailedPrecondition
+from shared.domain.nodes import Outcome
+from shared.domain.plans import AgentWork, EndWork, JoinWork, MapWork, ToolWork
+from shared.domain.runs import Failure
+from shared.domain.states import NodeState
+from shared.domain.templates import as_text, render_template
+from shared.domain.tools import ToolCall
+from shared.usecases.nodes.end_run import conclude_graph
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
+from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.node_recorder import NodeRecorder
+from shared.usecases.nodes.run_agent_node import prepare_turn, run_agent_node
+
+
+async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
+    """The outcome of the work.
+
+    Raises:
+        shared.domain.errors.DomainError: the work failed, for a reason that is safe to show.
+    """
+    scope = await gather_scope(engine.core.documents, context.target)
+    work = context.target.work
+    match work:
+        case AgentWork():
+            prompt = as_text(render_template(work.prompt, scope))
+            turn = prepare_turn(engine, context, work.agent, prompt, recorder.journal)
+            return await run_agent_node(engine, context, recorder, turn)
+        case ToolWork():
+            return await _call_tool(work, scope, recorder)
+        case MapWork():
+            return _expand(work, scope)
+        case JoinWork():
+            return await _join(engine, context, work)
+        case EndWork():
+            return await conclude_graph(engine, context)
+
+
+async def _call_tool(work: ToolWork, scope: Mapping[str, Any], recorder: NodeRecorder) -> Outcome:
+    """Call the tool of a plan; its failure fails the node."""
+    arguments = render_template(work.arguments, scope)
+    result = await recorder.call(ToolCall(0, "call", work.tool, arguments), work.config)
+    text = as_text(result.content)
+    if result.is_error:
+        return Outcome(NodeState.FAILED, error=Failure("tool_failed", f"{work.tool}: {text}"), usage=recorder.usage)
+    return Outcome(NodeState.SUCCEEDED, output=result.content, usage=recorder.usage, text=text)
+
+
+def _expand(work: MapWork, scope: Mapping[str, Any]) -> Outcome:
+    items = render_template(work.over, scope)
+    if not isinstance(items, list):
+        raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} yields {type(items).__name__}")
+    items = cast(list[Any], items)
+    return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
+
+
+async def _join(engine: Engine, context: NodeContext, work: JoinWork) -> Outcome:
+    target = context.target
+    names = list(target.node.after)
+    outputs = await read_outputs(engine.core.documents, target, names)
+    gathered: list[Any] = []
+    for name in names:
+        gathered += outputs[name] if target.graph.is_map(name) else [outputs[name]]
+    if work.reducer == "text":
+        return Outcome(NodeState.SUCCEEDED, output="\n\n".join(as_text(output) for output in gathered))
+    return Outcome(NodeState.SUCCEEDED, output=gathered)

@@ -1,0 +1,88 @@
+"""Wake what an ended node made ready: enqueue its successors, a map's items, and the session's next run."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from shared.domain.ids import Instance, RunId, instance_of
+from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter, promote
+from shared.domain.plans import PlanGraph
+from shared.domain.records import parse
+from shared.domain.runs import Run
+from shared.domain.sessions import Slot, slot_path
+from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.ports.task_queue import NodeTask
+from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.finish_node import Counts
+from shared.usecases.nodes.load_run import load_run
+from shared.usecases.nodes.node_context import Target
+
+READY = "ready"
+
+
+async def wake_successors(core: Core, target: Target, items: int | None, counts: Counts | None) -> None:
+    """Enqueue a task for each instance that `find_ready` finds."""
+    await enqueue_ready(core, target.run.id, await find_ready(core, target, items, counts))
+
+
+async def find_ready(core: Core, target: Target, items: int | None, counts: Counts | None) -> list[Instance]:
+    """The node instances that may start because `target` ended: its items, and successors that wait for nothing else.
+
+    Args:
+        core: the ports.
+        target: the node instance that ended.
+        items: how many instances the node expanded into, for a map.
+        counts: what the finishing commit said about the counters; None reads them, as a redelivered task does, because
+            whoever finished the node may have died before it woke anybody.
+    """
+    run, graph, node = target.run, target.graph, target.node
+    ready = [instance_of(node.id, run.epoch, index) for index in range(items or 0)]
+    edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
+    counted = [edge for edge in edges if needs_counter(graph, edge.successor)]
+    ready += [edge.instance for edge in edges if edge not in counted]
+    if counts is None:
+        counts = await _read_counts(core, counted)
+    for edge in counted:
+        if await _is_ready(core, edge, counts.get(edge.path, JoinCount())):
+            ready.append(edge.instance)
+    return ready
+
+
+async def enqueue_ready(core: Core, run_id: RunId, instances: Sequence[Instance], cause: str = READY) -> None:
+    """Enqueue one task for each instance; a cause that was used before changes nothing."""
+    if instances:
+        await core.queue.enqueue([NodeTask(run_id, instance, cause) for instance in instances])
+
+
+async def wake_next_run(core: Core, run: Run) -> None:
+    """Enqueue the entry nodes of the run that owns the session's slot after `run`."""
+    snapshot = await core.documents.get(slot_path(run.session_id))
+    slot = Slot() if snapshot.fields is None else parse(Slot, snapshot.fields)
+    if slot.run_id is not None and slot.run_id != run.id:
+        following = await load_run(core.documents, slot.run_id)
+        if following is not None:
+            await enqueue_entries(core, following.run, following.graph)
+
+
+async def enqueue_entries(core: Core, run: Run, graph: PlanGraph, cause: str = READY) -> None:
+    """Enqueue the nodes that wait for nothing."""
+    await enqueue_ready(core, run.id, [instance_of(node.id, run.epoch) for node in graph.entries], cause)
+
+
+async def _is_ready(core: Core, edge: Edge, count: JoinCount) -> bool:
+    """Whether the counter is complete, adding a complete shard to it first."""
+    if not edge.is_complete(count):
+        return False
+    if edge.shard is None:
+        return True
+    try:
+        committed = await core.documents.commit(promote(edge, count))
+        total = JoinCount.read(committed.sums[1])
+    except (CommitRefused, OutcomeUnknown):
+        total = JoinCount.read((await core.documents.get(edge.counter)).fields)
+    return edge.total_is_complete(total)
+
+
+async def _read_counts(core: Core, edges: Sequence[Edge]) -> Counts:
+    snapshots = await core.documents.get_many([edge.path for edge in edges]) if edges else []
+    return {snapshot.path: JoinCount.read(snapshot.fields) for snapshot in snapshots}

@@ -1,0 +1,73 @@
+"""Cancel a run: it makes no further model call, keeps what it produced, and reaches `cancelled`."""
+
+from __future__ import annotations
+
+from shared.domain.errors import Aborted, NotFound
+from shared.domain.ids import RunId, Uid
+from shared.domain.records import parse, render
+from shared.domain.runs import Failure, Run, run_path
+from shared.domain.sessions import Slot, slot_path
+from shared.domain.states import RunState, is_terminal
+from shared.domain.writes import Increment, Update
+from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.usecases.nodes.engine import Core
+
+TRIES = 10
+
+
+async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
+    """Request that the run stops; doing it twice, or after its end, changes nothing.
+
+    Raises:
+        NotFound: there is no such run, or it is somebody else's.
+    """
+    for _ in range(TRIES):
+        run = await _read(core, run_id)
+        if run is None or run.owner_uid != caller:
+            raise NotFound(f"there is no run {run_id}")
+        if is_terminal(run.state):
+            return run
+        try:
+            if await _leave_queue(core, run):
+                continue
+            await core.documents.commit([Update(run.path, {"cancel_requested": True})])
+        except (CommitRefused, OutcomeUnknown):
+            continue
+        await _mark_leases(core, run_id)
+        return await _read(core, run_id) or run
+    raise Aborted("the run changes too fast; try again", retry_after_seconds=1)
+
+
+async def _read(core: Core, run_id: RunId) -> Run | None:
+    snapshot = await core.documents.get(run_path(run_id))
+    return None if snapshot.fields is None else parse(Run, snapshot.fields)
+
+
+async def _leave_queue(core: Core, run: Run) -> bool:
+    """Take a run that has not started out of its session's queue, and end it; False if it is not there."""
+    snapshot = await core.documents.get(slot_path(run.session_id))
+    slot = parse(Slot, snapshot.fields or {})
+    if run.id not in slot.queue:
+        return False
+    now = core.clock.now()
+    ended = {
+        "state": RunState.CANCELLED,
+        "cancel_requested": True,
+        "error": render(Failure("cancelled", "the run was cancelled before it started")),
+        "completed_at": now,
+    }
+    queue = [other for other in slot.queue if other != run.id]
+    await core.documents.commit(
+        [Update(snapshot.path, {"queue": queue}, seen=snapshot.update_time), Update(run.path, ended)]
+    )
+    return True
+
+
+async def _mark_leases(core: Core, run_id: RunId) -> None:
+    """Tell the present holders; one that claims later reads the run after its claim."""
+    for lease in await core.documents.query(Query("leases", (Filter("run_id", "==", run_id),))):
+        try:
+            await core.documents.commit([Update(lease.path, {"cancel": Increment(1)})])
+        except (CommitRefused, OutcomeUnknown):
+            # Gone: its holder has finished. Unknown: the holder's next claim or the run's end sees the flag.
+            continue

@@ -1,0 +1,270 @@
+"""Start a run of an agent, in a session of its own or in one that goes on."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Literal, TypeAlias
+
+from shared.domain.agents import Agent, AgentVersion, agent_path, version_path
+from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, NotFound, SessionBusy
+from shared.domain.events import append, start_event
+from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
+from shared.domain.plans import PlanGraph, compile_plan, split_plan
+from shared.domain.records import parse, render, to_json
+from shared.domain.runs import SWEEP_AFTER, Run, plan_path, run_path
+from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slot_path
+from shared.domain.states import RunState
+from shared.domain.writes import Create, Update, Write
+from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
+from shared.usecases.nodes.claim_node import claim_writes
+from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.load_run import load_run
+from shared.usecases.nodes.node_context import Target
+from shared.usecases.nodes.wake_successors import enqueue_entries
+from shared.usecases.runs.cancel_run import cancel_run
+
+IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
+MAX_INPUT_CHARACTERS = 200_000
+TRIES = 10
+KEPT_PLANS = 64
+
+
+@dataclass(frozen=True, slots=True)
+class RunRequest:
+    """What somebody wants to run.
+
+    Args:
+        caller: who asks, and will own the run.
+        agent_id: the agent; may be left out where a session names one.
+        version: the agent's version; the latest if left out. A session's runs keep the session's version.
+        session_id: the session to go on with; a new one if left out.
+        input: text, or a JSON object with the person's words as `text`.
+        if_busy: what to do when the session has an active run: refuse, wait for it, or cancel it.
+        idempotency_key: the same key and request give the same run.
+        claim: take the only node of a single agent's run at once, under this token, to execute it in this process.
+    """
+
+    caller: Uid
+    input: Any
+    agent_id: AgentId | None = None
+    version: int | None = None
+    session_id: SessionId | None = None
+    if_busy: IfBusy = "reject"
+    idempotency_key: str | None = None
+    claim: Token | None = None
+
+    @property
+    def digest(self) -> str:
+        """SHA-256 of what is asked for, whatever the key."""
+        asked = [self.agent_id, self.version, self.session_id, self.input, self.if_busy]
+        return hashlib.sha256(to_json(asked).encode()).hexdigest()
+
+
+@dataclass(frozen=True, slots=True)
+class StartedRun:
+    """A run that was started, or found under its idempotency key.
+
+    Args:
+        graph: its plan.
+        created: False when the key had started it before.
+        claimed: its node was taken in the same commit; nobody else executes it.
+        seq: number of the event with what the person said; None while the run waits for the session.
+    """
+
+    run: Run
+    graph: PlanGraph
+    created: bool = True
+    claimed: bool = False
+    seq: int | None = None
+
+    @property
+    def waits(self) -> bool:
+        """Whether the run waits for the session's active run."""
+        return self.created and self.seq is None
+
+
+@dataclass(frozen=True, slots=True)
+class _Found:
+    """What the request refers to, as stored."""
+
+    agent_id: AgentId
+    version: int
+    session: Session | None
+    slot: Slot
+    slot_snapshot: Snapshot | None = None
+    earlier: Run | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class _Draft:
+    run: Run
+    graph: PlanGraph
+    writes: list[Write]
+    claimed: bool
+
+
+async def start_run(core: Core, request: RunRequest) -> StartedRun:
+    """Commit the run, then enqueue its first nodes.
+
+    Raises:
+        InvalidArgument: no agent is named, or another one than the session's; the input is empty or too long.
+        NotFound: there is no such agent, version or session for this caller.
+        SessionBusy: the session has an active run and the request says to refuse then.
+        ResourceExhausted: too many runs wait for the session.
+        IdempotencyKeyReused: the key came before with another request.
+        Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
+    """
+    _check_input(request.input)
+    run_id = RunId(_id_of(request) or core.ids.new())
+    for _ in range(TRIES):
+        found = await _find(core, request, run_id)
+        if found.earlier is not None:
+            return await _again(core, request, found.earlier)
+        draft = await _draft(core, request, run_id, found)
+        try:
+            await core.documents.commit(draft.writes)
+        except (CommitRefused, OutcomeUnknown):
+            if request.idempotency_key is None and (await core.documents.get(run_path(run_id))).exists:
+                return await _started(core, request, draft, found)
+            continue
+        return await _started(core, request, draft, found)
+    raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
+
+
+async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found) -> StartedRun:
+    waits = draft.run.next_sweep_at is None
+    claimed = draft.claimed
+    if not waits and not claimed:
+        await enqueue_entries(core, draft.run, draft.graph)
+    if waits and request.if_busy == "interrupt" and found.slot.run_id is not None:
+        await cancel_run(core, request.caller, found.slot.run_id)
+    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=None if waits else found.slot.next_seq)
+
+
+async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
+    """The run of an earlier request with the same key, enqueued again if nobody has begun it."""
+    if run.body_digest != request.digest:
+        raise IdempotencyKeyReused("this Idempotency-Key came before with another request; use a new key")
+    loaded = await load_run(core.documents, run.id)
+    assert loaded is not None  # noqa: S101 - it was just read
+    if run.state is RunState.QUEUED and run.next_sweep_at is not None:
+        await enqueue_entries(core, loaded.run, loaded.graph)
+    return StartedRun(loaded.run, loaded.graph, created=False)
+
+
+async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
+    """Everything the request refers to, in one round trip."""
+    session_id, agent_id = request.session_id, request.agent_id
+    paths = [run_path(run_id)]
+    if session_id is not None:
+        paths += [session_path(session_id), slot_path(session_id)]
+    elif agent_id is None:
+        raise InvalidArgument("name the agent to run: 'agent_id', or a 'session_id' that has one")
+    else:
+        paths.append(agent_path(agent_id))
+    earlier, first, *rest = await core.documents.get_many(paths)
+    ran = None if earlier.fields is None else parse(Run, earlier.fields)
+    if session_id is None:
+        assert agent_id is not None  # noqa: S101 - checked above
+        agent = None if first.fields is None else parse(Agent, first.fields)
+        if ran is None and (agent is None or not agent.visible_to(request.caller)):
+            raise NotFound(f"there is no agent {agent_id} that you may run")
+        return _Found(agent_id, request.version or (agent.head if agent else 0), None, Slot(), earlier=ran)
+    session = None if first.fields is None else parse(Session, first.fields)
+    if session is None or session.deleted_at is not None or session.owner_uid != request.caller:
+        raise NotFound(f"there is no session {session_id}")
+    if agent_id not in {None, session.agent_id} or request.version not in {None, session.version}:
+        raise InvalidArgument(f"the session is pinned to version {session.version} of agent {session.agent_id}")
+    slot = parse(Slot, rest[0].fields or {})
+    return _Found(session.agent_id, session.version, session, slot, rest[0], ran)
+
+
+async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
+    """The run and the commit that makes it."""
+    graph = await _plan(core, found)
+    digest, chunks = split_plan(graph.plan)
+    now = core.clock.now()
+    session_id = found.session.id if found.session else SessionId(core.ids.new())
+    waits = found.slot.run_id is not None
+    run = Run(
+        id=run_id,
+        owner_uid=request.caller,
+        agent_id=found.agent_id,
+        version=found.version,
+        session_id=session_id,
+        shape=graph.plan.shape,
+        state=RunState.QUEUED,
+        input_json=to_json(_as_object(request.input)),
+        plan_digest=digest,
+        plan_chunks=len(chunks),
+        created_at=now,
+        body_digest=request.digest,
+        next_sweep_at=None if waits else now + SWEEP_AFTER,
+    )
+    writes: list[Write] = [
+        Create(run.path, render(run)),
+        *(Create(plan_path(run_id, n), {"owner_uid": run.owner_uid, "text": text}) for n, text in enumerate(chunks)),
+        *_session_writes(request, run, found, now),
+    ]
+    claimed = request.claim is not None and not waits and run.shape == "single"
+    if request.claim is not None and claimed:
+        writes += claim_writes(Target(run, graph, graph.entries[0]), request.claim, now)
+    return _Draft(run, graph, writes, claimed)
+
+
+def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime) -> list[Write]:
+    """Take the session's slot, or a place in its queue."""
+    path = slot_path(run.session_id)
+    if found.session is None or found.slot_snapshot is None:
+        session = Session(run.session_id, run.owner_uid, run.agent_id, run.version, created_at=now, updated_at=now)
+        return [
+            Create(session_path(session.id), render(session)),
+            Create(path, render(Slot(run_id=run.id, next_seq=2))),
+            append(run.session_id, start_event(run, 1, now)),
+        ]
+    slot, seen = found.slot, found.slot_snapshot.update_time
+    if slot.run_id is None:
+        taken = {"run_id": run.id, "next_seq": slot.next_seq + 1}
+        return [Update(path, taken, seen), append(run.session_id, start_event(run, slot.next_seq, now))]
+    if request.if_busy == "reject":
+        raise SessionBusy(
+            f"the session is busy with run {slot.run_id}; wait, cancel it, or ask with if_busy 'enqueue' or 'interrupt'"
+        )
+    return [Update(path, {"queue": list(enqueue_run(slot, run.id, first=request.if_busy == "interrupt"))}, seen)]
+
+
+async def _plan(core: Core, found: _Found) -> PlanGraph:
+    """The plan of an agent's version; versions never change, so a process compiles each once."""
+    path = version_path(found.agent_id, found.version)
+    graph = core.plans.get(path)
+    if graph is None:
+        snapshot = await core.documents.get(path)
+        if snapshot.fields is None:
+            raise NotFound(f"agent {found.agent_id} has no version {found.version}")
+        definition = AgentDefinition.model_validate_json(parse(AgentVersion, snapshot.fields).definition_json)
+        graph = PlanGraph(compile_plan(definition))
+        while len(core.plans) >= KEPT_PLANS:
+            del core.plans[next(iter(core.plans))]
+        core.plans[path] = graph
+    return graph
+
+
+def _id_of(request: RunRequest) -> str | None:
+    key = request.idempotency_key
+    return None if key is None else hashed_id("run", request.caller, key)
+
+
+def _check_input(value: Any) -> None:
+    if not isinstance(value, str | dict):
+        raise InvalidArgument("'input' must be text or an object")
+    if not value or (isinstance(value, str) and not value.strip()):
+        raise InvalidArgument("'input' is empty")
+    if len(to_json(value)) > MAX_INPUT_CHARACTERS:
+        raise InvalidArgument(f"'input' is longer than {MAX_INPUT_CHARACTERS:,} characters; bring files as artifacts")
+
+
+def _as_object(value: Any) -> Any:
+    return {"text": value} if isinstance(value, str) else value

@@ -1,0 +1,106 @@
+"""Sweep: find what a dead process left behind, and hand it to the queue again."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+
+from shared.domain.ids import Instance, RunId, instance_of
+from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.plans import MapWork
+from shared.domain.records import from_json, parse
+from shared.domain.runs import SWEEP_AFTER, run_path
+from shared.domain.states import NodeState, is_terminal
+from shared.domain.writes import Update
+from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query
+from shared.usecases.nodes.engine import Core, LoadedRun
+from shared.usecases.nodes.load_run import load_run
+from shared.usecases.nodes.node_context import Item, Target
+from shared.usecases.nodes.wake_successors import enqueue_ready, find_ready
+
+BATCH = 100
+
+
+@dataclass(frozen=True, slots=True)
+class Swept:
+    """What one sweep did: how many silent leases and how many runs it looked at, and how many tasks it enqueued."""
+
+    leases: int
+    runs: int
+    tasks: int
+
+
+async def sweep_runs(core: Core, lease_seconds: float) -> Swept:
+    """Enqueue the nodes whose attempts fell silent, and those of old runs that nobody was woken for.
+
+    Tasks get names of their own: a name that was used once stays reserved.
+    """
+    now = core.clock.now()
+    cause = f"sweep {now.isoformat()}"
+    silent = await _silent_nodes(core, now - timedelta(seconds=lease_seconds))
+    for run_id, instance in silent:
+        await enqueue_ready(core, run_id, [instance], cause)
+    due = Query("runs", (Filter("next_sweep_at", "<=", now),), (Order("next_sweep_at"),), limit=BATCH)
+    runs = [RunId(snapshot.id) for snapshot in await core.documents.query(due)]
+    lost = 0
+    for run_id in runs:
+        instances = await find_lost(core, run_id, now)
+        await enqueue_ready(core, run_id, instances, cause)
+        lost += len(instances)
+        await _postpone(core, run_id, now)
+    return Swept(len(silent), len(runs), len(silent) + lost)
+
+
+async def find_lost(core: Core, run_id: RunId, now: datetime) -> list[Instance]:
+    """The node instances of a run that could be executed now and that nobody holds."""
+    loaded = await load_run(core.documents, run_id)
+    if loaded is None or is_terminal(loaded.run.state):
+        return []
+    found = await core.documents.query(Query(nodes_path(run_id)))
+    nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
+    ready = [instance_of(node.id, loaded.run.epoch) for node in loaded.graph.entries]
+    for target, node in _ended(loaded, nodes):
+        items = None if node.items_json is None else len(from_json(node.items_json))
+        ready += await find_ready(core, target, items, None)
+    begun = {node.instance for node in nodes}
+    released = [
+        node.instance
+        for node in nodes
+        if node.state is NodeState.READY and (node.not_before is None or node.not_before <= now)
+    ]
+    return [*dict.fromkeys(instance for instance in ready if instance not in begun), *released]
+
+
+def _ended(loaded: LoadedRun, nodes: list[NodeRun]) -> list[tuple[Target, NodeRun]]:
+    """The ended nodes whose successors have not all begun; one item stands for all of an unsharded map."""
+    begun = {node.instance for node in nodes}
+    counts = {node.node: len(from_json(node.items_json)) for node in nodes if node.items_json is not None}
+    ended: list[tuple[Target, NodeRun]] = []
+    for node in nodes:
+        vertex = loaded.graph.by_id.get(node.node)
+        if vertex is None or not is_terminal(node.state):
+            continue
+        after = [instance_of(other.id, loaded.run.epoch) for other in loaded.graph.successors[vertex.id]]
+        if all(instance in begun for instance in after) and not isinstance(vertex.work, MapWork):
+            continue
+        item = None if node.index is None else Item(node.index, counts[node.node], None)
+        ended.append((Target.of(loaded, vertex, item), node))
+    return ended
+
+
+async def _silent_nodes(core: Core, before: datetime) -> list[tuple[RunId, Instance]]:
+    query = Query("leases", (Filter("beat", "<", before),), (Order("beat"),), limit=BATCH)
+    leases = await core.documents.query(query)
+    return [(RunId(lease.fields["run_id"]), Instance(lease.fields["instance"])) for lease in leases if lease.fields]
+
+
+async def _postpone(core: Core, run_id: RunId, now: datetime) -> None:
+    """Look at the run again later, unless it has ended meanwhile."""
+    snapshot = await core.documents.get(run_path(run_id))
+    if snapshot.fields is None or snapshot.fields["next_sweep_at"] is None:
+        return
+    try:
+        update = Update(snapshot.path, {"next_sweep_at": now + SWEEP_AFTER}, seen=snapshot.update_time)
+        await core.documents.commit([update])
+    except (CommitRefused, OutcomeUnknown):
+        return

@@ -1,0 +1,119 @@
+"""Delete a session with all that is below it.
+
+Writes below a deleted parent succeed. So the session is marked first, which lets no new run in, its
+runs are cancelled, and the tree is removed when none of them is active: at once, or by the sweeper.
+"""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Sequence
+from datetime import UTC, datetime
+
+from shared.domain.artifacts import artifacts_path
+from shared.domain.errors import Aborted, NotFound
+from shared.domain.events import events_path
+from shared.domain.ids import RunId, SessionId, Uid
+from shared.domain.records import parse
+from shared.domain.sessions import Slot, messages_path, session_path, slot_path
+from shared.domain.writes import Delete, Update
+from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query
+from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.sessions.get_session import own, read_session
+
+TRIES = 10
+BATCH = 300
+
+
+async def delete_session(core: Core, uid: Uid, session_id: SessionId) -> None:
+    """Take the session out of sight, cancel its runs, and remove it as soon as none is active.
+
+    Raises:
+        NotFound: there is no such session for this person.
+        PermissionDenied: the person may read the session but not delete it.
+        Aborted: the session changes too fast.
+        Unavailable: the store does not answer.
+    """
+    slot = await _mark(core, uid, session_id)
+    for run_id in (*slot.queue, *([slot.run_id] if slot.run_id else [])):
+        await _cancel(core, uid, run_id)
+    await remove_session(core.documents, session_id)
+
+
+async def remove_deleted(documents: Documents, limit: int) -> int:
+    """Remove sessions that were deleted while a run was active; how many are gone now."""
+    marked = Query(
+        "sessions",
+        (Filter("deleted_at", ">", datetime(2000, 1, 1, tzinfo=UTC)),),
+        (Order("deleted_at"),),
+        limit=limit,
+    )
+    return sum([await remove_session(documents, SessionId(found.id)) for found in await documents.query(marked)])
+
+
+async def remove_session(documents: Documents, session_id: SessionId) -> bool:
+    """Remove the tree of a session that is marked as deleted; False while a run is active in it."""
+    snapshot = await documents.get(slot_path(session_id))
+    slot = parse(Slot, snapshot.fields or {})
+    if slot.run_id is not None or slot.queue:
+        return False
+    async for paths in _below(documents, session_id):
+        await documents.commit([Delete(path) for path in paths])
+    try:
+        await documents.commit(
+            (Delete(slot_path(session_id), seen=snapshot.update_time), Delete(session_path(session_id)))
+        )
+    except (CommitRefused, OutcomeUnknown):
+        return False  # looked at again by the sweeper
+    return True
+
+
+async def _mark(core: Core, uid: Uid, session_id: SessionId) -> Slot:
+    """Mark the session as deleted. The slot changes too, so that a run which is being started is refused."""
+    for _ in range(TRIES):
+        session, slot = await core.documents.get_many([session_path(session_id), slot_path(session_id)])
+        own(read_session(session, uid), uid)
+        now = core.clock.now()
+        try:
+            await core.documents.commit(
+                (
+                    Update(session.path, {"deleted_at": now}, seen=session.update_time),
+                    Update(slot.path, {"closed_at": now}, seen=slot.update_time),
+                )
+            )
+        except CommitRefused:
+            continue
+        except OutcomeUnknown:
+            marked = (await core.documents.get(session.path)).fields
+            if marked is not None and marked["deleted_at"] != now:
+                continue
+        return parse(Slot, slot.fields or {})
+    raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
+
+
+async def _cancel(core: Core, uid: Uid, run_id: RunId) -> None:
+    try:
+        await cancel_run(core, uid, run_id)
+    except NotFound:
+        return  # a run that is gone needs no cancelling
+
+
+async def _below(documents: Documents, session_id: SessionId) -> AsyncIterator[Sequence[str]]:
+    """The paths of everything below a session, in batches, what is deepest first."""
+    async for artifacts in _batches(documents, artifacts_path(session_id)):
+        for artifact in artifacts:
+            async for versions in _batches(documents, f"{artifact}/versions"):
+                for version in versions:
+                    async for chunks in _batches(documents, f"{version}/chunks"):
+                        yield chunks
+                yield versions
+        yield artifacts
+    for collection in (events_path(session_id), messages_path(session_id)):
+        async for paths in _batches(documents, collection):
+            yield paths
+
+
+async def _batches(documents: Documents, collection: str) -> AsyncIterator[Sequence[str]]:
+    """The documents of a collection, batch by batch, while whoever asks deletes them."""
+    while paths := [found.path for found in await documents.query(Query(collection, limit=BATCH))]:
+        yield paths

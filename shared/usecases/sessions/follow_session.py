@@ -1,0 +1,99 @@
+"""Follow a session's log from the store, for who cannot listen to it."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+
+from shared.domain.errors import NotFound
+from shared.domain.events import Event, event_id, events_path
+from shared.domain.ids import Instance, RunId, SessionId, Uid, instance_of
+from shared.domain.plans import MAIN
+from shared.domain.records import parse
+from shared.domain.segments import segments_path
+from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.ports.documents import Documents, Query
+from shared.usecases.nodes.engine import Core
+from shared.usecases.sessions.turn_updates import EventAppended, RunWithdrawn, TextShown, Update
+
+FIRST_PAUSE_SECONDS = 0.1
+MOST_PAUSE_SECONDS = 1.0
+PAGE = 100
+
+
+async def follow_session(
+    core: Core, session_id: SessionId, *, after: int = 0, until_run: RunId | None = None
+) -> AsyncIterator[Update]:
+    """Every event after number `after`, and the live text of the run that is active, as they come.
+
+    Ends with the last event of `until_run`; without one, when no run is active and every event was told. While nothing
+    happens the store is asked less and less often, at least once a second.
+    """
+    pause = FIRST_PAUSE_SECONDS
+    live = _LiveText(core.documents)
+    while True:
+        slot = parse(Slot, (await core.documents.get(slot_path(session_id))).fields or {})
+        events = await _events(core.documents, session_id, after)
+        for event in events:
+            after = event.seq
+            yield EventAppended(event)
+            if event.turn_complete and event.run_id == until_run:
+                return
+        if not events and until_run is None and slot.run_id is None:
+            return
+        if not events and until_run is not None and until_run not in {slot.run_id, *slot.queue}:
+            yield RunWithdrawn(until_run)
+            return
+        shown = [] if events or slot.run_id is None else await live.read(slot.run_id)
+        for update in shown:
+            yield update
+        pause = FIRST_PAUSE_SECONDS if events or shown else min(pause * 1.5, MOST_PAUSE_SECONDS)
+        if len(events) < PAGE:
+            await core.clock.sleep(pause)
+
+
+async def check_reader(documents: Documents, caller: Uid, session_id: SessionId) -> Session:
+    """The session, if the caller may read it.
+
+    Raises:
+        NotFound: there is none, or it is not theirs to read.
+    """
+    snapshot = await documents.get(session_path(session_id))
+    session = None if snapshot.fields is None else parse(Session, snapshot.fields)
+    if session is None or session.deleted_at is not None or caller not in {session.owner_uid, *session.readers}:
+        raise NotFound(f"there is no session {session_id}")
+    return session
+
+
+async def _events(documents: Documents, session_id: SessionId, after: int) -> list[Event]:
+    query = Query(events_path(session_id), after=(event_id(after),), limit=PAGE)
+    return [parse(Event, found.fields) for found in await documents.query(query) if found.fields is not None]
+
+
+class _LiveText:
+    """What was shown of the segments of the active run's speaking node."""
+
+    def __init__(self, documents: Documents) -> None:
+        self._documents = documents
+        self._collection = ""
+        self._last = ""
+        self._shown: dict[tuple[int, int], int] = {}
+
+    async def read(self, run_id: RunId) -> list[TextShown]:
+        """The text that came since the last read; the last segment is read again, because it may have grown."""
+        collection = segments_path(run_id, Instance(instance_of(MAIN, 0)))
+        if collection != self._collection:
+            self._collection, self._last, self._shown = collection, "", {}
+        query = Query(collection, after=(self._last,) if self._last else None, limit=PAGE)
+        updates: list[TextShown] = []
+        found = [snapshot for snapshot in await self._documents.query(query) if snapshot.fields is not None]
+        for before, snapshot in zip([None, *found], found, strict=False):
+            fields = snapshot.fields or {}
+            place = (fields["step"], fields["try"])
+            shown = self._shown.get(place, 0)
+            delta = fields["text"][max(shown - fields["start"], 0) :]
+            if fields["start"] <= shown and delta:
+                updates.append(TextShown(run_id, *place, delta))
+                self._shown[place] = shown + len(delta)
+            if before is not None:
+                self._last = before.id
+        return updates

@@ -1,0 +1,89 @@
+"""Open a session with an agent."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.agents import version_path
+from shared.domain.errors import Fault, InvalidArgument, NotFound, Unavailable
+from shared.domain.ids import AgentId, SessionId
+from shared.domain.records import render, to_json
+from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.domain.writes import Create
+from shared.ports.clock import Clock
+from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
+from shared.ports.id_source import Ids
+from shared.ports.identity import Identity
+from shared.usecases.agents.get_agent import get_agent
+
+MAX_STATE_CHARACTERS = 200_000
+
+
+@dataclass(frozen=True, slots=True)
+class NewSession:
+    """What a session starts with.
+
+    Args:
+        agent_id: the agent that its runs execute.
+        version: the version that they are pinned to; the agent's latest if left out.
+        external_session_id: the caller's own name for it.
+        title: what people see.
+        state: the conversation's state.
+        configuration: the caller's settings, kept as they are.
+    """
+
+    agent_id: AgentId
+    version: int | None = None
+    external_session_id: str | None = None
+    title: str | None = None
+    state: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    configuration: Mapping[str, Any] = field(default_factory=dict[str, Any])
+
+
+async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Identity, new: NewSession) -> Session:
+    """Store a session of the caller's, pinned to one version of an agent that they may run.
+
+    Raises:
+        NotFound: there is no such agent or version for this caller.
+        InvalidArgument: state or configuration is too large.
+        Unavailable: the store does not answer.
+    """
+    _check_size(new)
+    agent = await get_agent(documents, caller.uid, new.agent_id)
+    version = new.version or agent.head
+    if version != agent.head and not (await documents.get(version_path(agent.id, version))).exists:
+        raise NotFound(f"The agent has no version {version}; its latest is {agent.head}.")
+    now = clock.now()
+    session = Session(
+        id=SessionId(ids.new()),
+        owner_uid=caller.uid,
+        agent_id=agent.id,
+        version=version,
+        created_at=now,
+        updated_at=now,
+        external_session_id=new.external_session_id,
+        title=new.title,
+        state_json=to_json(new.state),
+        configuration_json=to_json(new.configuration),
+    )
+    try:
+        await documents.commit(
+            (Create(session_path(session.id), render(session)), Create(slot_path(session.id), render(Slot())))
+        )
+    except (CommitRefused, OutcomeUnknown):
+        if not (await documents.get(session_path(session.id))).exists:
+            raise Unavailable("The session was not stored; try again.") from None
+    return session
+
+
+def _check_size(new: NewSession) -> None:
+    sizes = {"state": len(to_json(new.state)), "configuration": len(to_json(new.configuration))}
+    faults = tuple(
+        Fault(name, f"must have {MAX_STATE_CHARACTERS:,} characters of JSON at most")
+        for name, size in sizes.items()
+        if size > MAX_STATE_CHARACTERS
+    )
+    if faults:
+        raise InvalidArgument("The session is too large.", faults)

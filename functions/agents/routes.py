@@ -17,7 +17,7 @@ from functions.agents.views import (
     render_version,
     render_versions,
 )
-from shared.domain.ids import AgentId
+from shared.domain.ids import AgentId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, expected_version, is_known
@@ -80,7 +80,14 @@ def reading_routes(shelf: Shelf) -> APIRouter:
     @router.get("/agents", responses=problem_responses(400, 401))
     async def find(caller: Caller, query: Annotated[AgentQuery, Query()]) -> AgentPage:
         """List your agents, the newest first."""
-        search = AgentSearch(query.scope, query.type, query.name, query.limit, query.page_token)
+        search = AgentSearch(None, query.scope, query.type, query.name, query.limit, query.page_token)
+        return render_agents(await list_agents(shelf.documents, caller.uid, search))
+
+    @router.get("/users/{user_id}/agents", responses=problem_responses(400, 401))
+    async def find_of_user(caller: Caller, user_id: str, query: Annotated[PageQuery, Query()]) -> AgentPage:
+        """List the agents of somebody that you may see, the newest first; `me` is you."""
+        owner = caller.uid if user_id == "me" else Uid(user_id)
+        search = AgentSearch(owner, limit=query.limit, page_token=query.page_token)
         return render_agents(await list_agents(shelf.documents, caller.uid, search))
 
     @router.get("/agents/{agent_id}", response_model=AgentDetail, responses=problem_responses(401, 404))

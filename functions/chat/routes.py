@@ -14,6 +14,7 @@ from shared.domain.states import RunState
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.event_view import EventView, render_event
+from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.edge.server_sent_events import EventStream
@@ -71,6 +72,7 @@ def message_routes(engine: Engine) -> APIRouter:
             session_id=SessionId(session_id),
             if_busy=body.if_busy,
             idempotency_key=idempotency_key,
+            trace_id=current_request().trace_id,
         )
         turn = await answer_message(engine, request)
         if body.stream:

@@ -11,6 +11,7 @@ from functions.runs.views import NodePage, RunPage, RunView, render_nodes, rende
 from shared.domain.ids import AgentId, RunId, SessionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.usecases.nodes.engine import Core
@@ -36,6 +37,7 @@ def run_routes(core: Core) -> APIRouter:
             session_id=SessionId(body.session_id) if body.session_id else None,
             if_busy=body.if_busy,
             idempotency_key=idempotency_key,
+            trace_id=current_request().trace_id,
         )
         started = await start_run(core, request)
         response.headers["Location"] = f"/runs/{started.run.id}"

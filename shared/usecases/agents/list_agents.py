@@ -19,9 +19,11 @@ class AgentSearch:
     """Which agents to list; None does not narrow.
 
     Args:
-        scope: `system` lists everybody's system agents, any other only one's own.
+        owner_uid: whose agents; one's own if left out. Of others one sees the system's.
+        scope: `system` lists the system's agents, whoever owns them.
     """
 
+    owner_uid: Uid | None = None
     scope: Scope | None = None
     type: AgentType | None = None
     name: str | None = None
@@ -38,11 +40,12 @@ async def list_agents(documents: Documents, uid: Uid, search: AgentSearch) -> Pa
     """
     if search.name is not None:
         return await _named(documents, uid, search)
+    scope = search.scope if search.owner_uid in {None, uid} else "system"
     where = [Filter("is_active", "==", value=True)]
-    if search.scope != "system":
-        where.append(Filter("owner_uid", "==", uid))
-    if search.scope is not None:
-        where.append(Filter("scope", "==", search.scope))
+    if search.owner_uid is not None or scope != "system":
+        where.append(Filter("owner_uid", "==", search.owner_uid or uid))
+    if scope is not None:
+        where.append(Filter("scope", "==", scope))
     if search.type is not None:
         where.append(Filter("type", "==", search.type))
     query = Query("agents", tuple(where), (Order("created_at", descending=True),))

@@ -44,6 +44,7 @@ class RunRequest:
         input: text, or a JSON object with the person's words as `text`.
         if_busy: what to do when the session has an active run: refuse, wait for it, or cancel it.
         idempotency_key: the same key and request give the same run.
+        trace_id: the trace that asked, in 32 hex digits; the run keeps it.
         claim: take the only node of a single agent's run at once, under this token, to execute it in this process.
     """
 
@@ -54,6 +55,7 @@ class RunRequest:
     session_id: SessionId | None = None
     if_busy: IfBusy = "reject"
     idempotency_key: str | None = None
+    trace_id: str | None = None
     claim: Token | None = None
 
     @property
@@ -202,6 +204,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         plan_chunks=len(chunks),
         created_at=now,
         body_digest=request.digest,
+        trace_id=request.trace_id,
         next_sweep_at=None if waits else now + SWEEP_AFTER,
     )
     writes: list[Write] = [

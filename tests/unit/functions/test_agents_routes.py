@@ -114,6 +114,7 @@ async def test_a_body_that_is_no_definition_is_refused(
         ("DELETE", "/agents/x"),
         ("GET", "/agents/x/versions"),
         ("GET", "/agents/x/versions/1"),
+        ("GET", "/users/me/agents"),
         ("GET", "/tools"),
     ],
 )
@@ -196,6 +197,14 @@ async def test_agents_are_listed_in_pages(client: httpx.AsyncClient) -> None:
     assert rest["next_page_token"] is None
     assert "definition" not in first["items"][0]
     assert [agent["name"] for agent in (await client.get("/agents?name=agent_1")).json()["items"]] == ["agent_1"]
+
+
+async def test_the_agents_of_somebody_are_those_that_one_may_see(client: httpx.AsyncClient) -> None:
+    agent = await create(client)
+    for user, names in (("me", [agent["name"]]), ("ada", [agent["name"]]), ("bob", [])):
+        listed = (await client.get(f"/users/{user}/agents")).json()["items"]
+        assert [one["name"] for one in listed] == names
+    assert (await client.get("/users/ada/agents", headers=as_("bob"))).json()["items"] == []
 
 
 @pytest.mark.parametrize("query", ["limit=0", "limit=101", "limit=x", "scope=all", "limt=5", "page_token=nonsense"])

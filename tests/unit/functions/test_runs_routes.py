@@ -72,8 +72,10 @@ async def here() -> AsyncIterator[Deployment]:
 
 
 async def test_a_run_is_accepted_executed_and_read(here: Deployment) -> None:
-    answer = await here.client.post("/runs", json={"agent_id": here.agent_id, "input": "hello"})
+    traced = {"traceparent": f"00-{'ab' * 16}-{'cd' * 8}-01"}
+    answer = await here.client.post("/runs", json={"agent_id": here.agent_id, "input": "hello"}, headers=traced)
     run = answer.json()
+    assert run["trace_id"] == "ab" * 16
     assert (answer.status_code, answer.headers["location"]) == (202, f"/runs/{run['id']}")
     assert (run["state"], run["input"], run["output"], run["shape"]) == ("queued", {"text": "hello"}, None, "single")
     await here.rig.drain()

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
-from functions.runs.routes import run_routes
+from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from shared.composition.core import connect_core, connect_people
 from shared.edge.app import create_app
@@ -30,7 +30,12 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_limits=(ARTIFACT_BODIES,),
     )
-    for routes in (run_routes(core), session_routes(core), artifact_routes(core.documents, core.clock)):
+    for routes in (
+        run_routes(core),
+        run_reading_routes(core.documents),
+        session_routes(core),
+        artifact_routes(core.documents, core.clock),
+    ):
         app.include_router(routes)
     return app
 

@@ -14,6 +14,7 @@ from shared.edge.auth import Caller
 from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
+from shared.ports.documents import Documents
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.get_run import RunSearch, get_run, list_nodes, list_runs
@@ -21,7 +22,7 @@ from shared.usecases.runs.start_run import RunRequest, start_run
 
 
 def run_routes(core: Core) -> APIRouter:
-    """The routes of runs."""
+    """The routes that start and cancel runs."""
     router = APIRouter(tags=["runs"])
 
     @router.post("/runs", status_code=202, responses=problem_responses(400, 401, 404, 409, 429, 503))
@@ -43,6 +44,18 @@ def run_routes(core: Core) -> APIRouter:
         response.headers["Location"] = f"/runs/{started.run.id}"
         return render_run(started.run)
 
+    @router.post("/runs/{run_id}/cancel", status_code=202, responses=problem_responses(401, 404, 409))
+    async def cancel(caller: Caller, run_id: ResourceId) -> RunView:
+        """Ask a run to stop; it makes no further model call, and keeps what it has produced."""
+        return render_run(await cancel_run(core, caller.uid, RunId(run_id)))
+
+    return router
+
+
+def run_reading_routes(documents: Documents) -> APIRouter:
+    """The routes that show runs and their nodes."""
+    router = APIRouter(tags=["runs"])
+
     @router.get("/runs", responses=problem_responses(400, 401))
     async def find(caller: Caller, query: Annotated[RunQuery, Query()]) -> RunPage:
         """List your runs, the newest first."""
@@ -53,22 +66,17 @@ def run_routes(core: Core) -> APIRouter:
             limit=query.limit,
             page_token=query.page_token,
         )
-        return render_runs(await list_runs(core.documents, caller.uid, search))
+        return render_runs(await list_runs(documents, caller.uid, search))
 
     @router.get("/runs/{run_id}", responses=problem_responses(401, 404))
     async def read(caller: Caller, run_id: ResourceId) -> RunView:
         """Read a run: its state, and its output once it has one."""
-        return render_run(await get_run(core.documents, caller.uid, RunId(run_id)))
+        return render_run(await get_run(documents, caller.uid, RunId(run_id)))
 
     @router.get("/runs/{run_id}/nodes", responses=problem_responses(400, 401, 404))
     async def nodes(caller: Caller, run_id: ResourceId, query: Annotated[PageQuery, Query()]) -> NodePage:
         """List the nodes of a run that were begun; what is still to come is not among them."""
-        run = await get_run(core.documents, caller.uid, RunId(run_id))
-        return render_nodes(await list_nodes(core.documents, run, query.limit, query.page_token))
-
-    @router.post("/runs/{run_id}/cancel", status_code=202, responses=problem_responses(401, 404, 409))
-    async def cancel(caller: Caller, run_id: ResourceId) -> RunView:
-        """Ask a run to stop; it makes no further model call, and keeps what it has produced."""
-        return render_run(await cancel_run(core, caller.uid, RunId(run_id)))
+        run = await get_run(documents, caller.uid, RunId(run_id))
+        return render_nodes(await list_nodes(documents, run, query.limit, query.page_token))
 
     return router

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 
 from shared.domain.definition_faults import MAX_FAULTS, inspect_definition, parse_definition
 from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.suggestions import plain
 
 DATA = Path(__file__).parents[2] / "data"
 
@@ -124,6 +125,14 @@ def test_a_good_definition_has_no_fault(raw: dict[str, Any]) -> None:
             None,
         ),
         (("model",), {"provider": "google", "model": ""}, "model.model", "must have at least 1", None),
+        (("display_name",), "x" * 201, "display_name", "must have at most 200", None),
+        (
+            ("model",),
+            {"provider": "google", "model": "m", "stop_sequences": [1]},
+            "model.stop_sequences.0",
+            "text",
+            'put it in quotes: "1"',
+        ),
         (("limits",), {"requests": 0}, "limits.requests", "must be greater", None),
         (("graph",), GRAPH["graph"], "type", "since there is a 'graph'", "graph"),
         (("metadata",), {"tags": "a"}, "metadata.tags", "list of texts", None),
@@ -325,3 +334,15 @@ def test_whatever_is_written_is_judged_and_never_a_crash(place: tuple[str | int,
     for raw in (with_value(GRAPH, place, value), with_value(GRAPH, beside, extra), value):
         definition, faults = inspect_definition(raw)
         assert (definition is None) == bool(faults)
+
+
+@pytest.mark.parametrize(
+    ("message", "plainer"),
+    [
+        ("Input should be greater than 0", "must be greater than 0"),
+        ("Value error, no such thing", "no such thing"),
+        ("Something new", "something new"),
+    ],
+)
+def test_a_schemas_message_is_put_in_plain_words(message: str, plainer: str) -> None:
+    assert plain(message) == plainer

@@ -12,6 +12,8 @@ import httpx
 import pytest
 from fastapi import FastAPI, Query, Request
 from pydantic import BaseModel
+from starlette.responses import StreamingResponse
+from starlette.types import Message
 
 from shared.domain.errors import Internal, NotFound, Unauthenticated
 from shared.domain.ids import Uid
@@ -224,3 +226,44 @@ def test_the_documentation_has_the_token_and_the_errors_of_every_route() -> None
             assert problem["schema"] == {"$ref": "#/components/schemas/Problem"}
     assert "Problem" in document["components"]["schemas"]
     json.dumps(document)
+
+
+async def test_an_error_in_the_middle_of_an_answer_breaks_the_connection() -> None:
+    app = create_app("agents")
+
+    @app.get("/broken")
+    async def broken() -> StreamingResponse:
+        async def parts() -> AsyncIterator[bytes]:
+            yield b"half"
+            raise ValueError("the other half")
+
+        return StreamingResponse(parts())
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        with pytest.raises(ValueError, match="the other half"):
+            await client.get("/broken")
+
+
+async def test_a_route_that_asks_who_calls_needs_a_verifier() -> None:
+    app = create_app("agents")
+
+    @app.get("/me")
+    async def me(caller: Caller) -> str:
+        return caller.uid
+
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        assert (await client.get("/me", headers={"Authorization": "Bearer good"})).status_code == 500
+
+
+async def test_the_servers_own_messages_pass_through() -> None:
+    sent: list[str] = []
+    messages = iter([{"type": "lifespan.startup"}, {"type": "lifespan.shutdown"}])
+
+    async def receive() -> Message:
+        return next(messages)
+
+    async def send(message: Message) -> None:
+        sent.append(message["type"])
+
+    await create_app("agents")({"type": "lifespan", "asgi": {"version": "3.0"}}, receive, send)
+    assert sent == ["lifespan.startup.complete", "lifespan.shutdown.complete"]

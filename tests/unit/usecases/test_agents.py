@@ -15,6 +15,7 @@ from shared.adapters.memory.ids import MemoryIds
 from shared.domain.agents import Agent, Draft, name_path, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import (
+    Aborted,
     AlreadyExists,
     DomainError,
     InvalidArgument,
@@ -26,13 +27,15 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Write
-from shared.ports.documents import Committed, OutcomeUnknown
+from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Snapshot
 from shared.ports.identity import Identity
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
 from shared.usecases.agents.list_agents import AgentSearch, list_agents, list_versions
 from shared.usecases.agents.update_agent import update_agent
+from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.interfering_documents import InterferingDocuments
 
 ADA = Identity(Uid("ada"), "user")
 BOB = Identity(Uid("bob"), "user")
@@ -237,6 +240,60 @@ async def test_a_lost_reply_is_resolved_by_looking(applied: bool, stored: bool) 
         with pytest.raises(Unavailable):
             await shop.update(agent.id, draft("helper"))
     assert (await get_agent(documents, ADA.uid, agent.id)).head == (2 if stored else 1)
+
+
+@pytest.mark.parametrize(
+    ("fate", "refusal", "gone"), [(Fate.REPLY_LOST, Unavailable, True), (Fate.ABORTED, Unavailable, False)]
+)
+async def test_a_lost_reply_of_deleting_is_told(fate: Fate, refusal: type[DomainError], gone: bool) -> None:  # noqa: FBT001 - a table
+    shop = Shop()
+    agent = await shop.create(draft())
+    with pytest.raises(refusal):
+        await delete_agent(FailingDocuments(shop.documents, lambda _: fate), shop.clock, ADA, agent.id)
+    page = await list_agents(shop.documents, ADA.uid, AgentSearch())
+    assert (page.items == ()) is gone
+
+
+async def test_an_agent_that_is_updated_meanwhile_is_deleted_all_the_same() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+
+    async def rename() -> None:
+        await shop.update(agent.id, draft("other"))
+
+    await delete_agent(InterferingDocuments(shop.documents, rename, before_commit=1), shop.clock, ADA, agent.id)
+    assert (await shop.create(draft("helper"))).name == "helper"
+    assert (await shop.create(draft("other"))).name == "other"
+
+
+async def test_an_agent_that_others_never_leave_alone_is_given_up() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+
+    class Restless(MemoryDocuments):
+        async def commit(self, writes: Sequence[Write]) -> Committed:
+            raise CommitRefused(f"{len(writes)} writes")
+
+        async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
+            return await shop.documents.get_many(paths)
+
+    with pytest.raises(Aborted):
+        await delete_agent(Restless(), shop.clock, ADA, agent.id)
+    updating = asyncio.ensure_future(update_agent(Restless(), shop.clock, ADA, agent.id, draft()))
+    while not updating.done():
+        await shop.clock.advance(1)
+    assert isinstance(updating.exception(), Aborted)
+
+
+async def test_an_agent_that_is_deleted_between_name_and_agent_is_not_found() -> None:
+    shop = Shop()
+    agent = await shop.create(draft())
+
+    async def delete() -> None:
+        await shop.delete(agent.id)
+
+    documents = InterferingDocuments(shop.documents, delete, before_read=2)
+    assert (await list_agents(documents, ADA.uid, AgentSearch(name="helper"))).items == ()
 
 
 async def test_a_list_is_read_page_by_page_the_newest_first() -> None:

@@ -129,6 +129,15 @@ async def test_queued_runs_of_a_deleted_session_never_start() -> None:
     assert rig.runner.turns == []
 
 
+async def test_a_run_that_is_gone_does_not_keep_its_session() -> None:
+    rig = EngineRig()
+    session = await opened(rig)
+    await rig.documents.commit([Update(f"slots/{session.id}", {"queue": ["gone"]})])
+    await delete_session(rig.core, ANN, session.id)
+    with pytest.raises(NotFound):
+        await get_session(rig.documents, ANN, session.id)
+
+
 async def test_a_session_that_changes_while_it_is_removed_is_left_to_the_sweeper() -> None:
     rig = EngineRig()
     session = await opened(rig)

@@ -126,18 +126,22 @@ def edges_out(
     """The edges that an instance of `node` resolves; `item` is the index and the count of a map's items."""
     edges: list[Edge] = []
     for successor in graph.successors[node]:
-        position = item or (successor.after.index(node), len(successor.after))
-        sharded = item is not None or not graph.is_map(node)
         edges.append(
             Edge(
                 run_id=run_id,
                 successor=successor,
                 instance=instance_of(successor.id, epoch),
                 source=node if item else NodeId(""),
-                shard=shard_of(*position) if sharded else None,
+                shard=shard_of(*item) if item else _shard_of_plain(graph, successor, node),
             )
         )
     return tuple(edges)
+
+
+def _shard_of_plain(graph: PlanGraph, successor: PlanNode, node: NodeId) -> Shard | None:
+    """The shard of a vertex's own edge; a map's counts at the counter itself, so no shard may wait for it."""
+    plain = [before for before in successor.after if not graph.is_map(before)]
+    return shard_of(plain.index(node), len(plain)) if node in plain else None
 
 
 def resolve(edge: Edge, *, ok: bool) -> Merge:

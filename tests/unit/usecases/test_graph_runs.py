@@ -79,6 +79,15 @@ async def test_a_map_runs_its_body_once_for_each_item(count: int) -> None:
     assert all(calls == 1 for calls in rig.toolbox.calls.values())
 
 
+async def test_a_map_among_many_branches_does_not_keep_a_join_waiting() -> None:
+    rig = EngineRig(toolbox=tools())
+    branches = {f"b{number}": echo(number) for number in range(60)}
+    nodes = fan_out(2) | branches | {"all": {"kind": "join", "after": ["each", *branches]}}
+    started = await rig.start(await make_graph(rig, nodes))
+    await rig.drain()
+    assert await rig.output(started.run.id) == [0, 2, *range(60)]
+
+
 async def test_several_last_nodes_give_their_outputs_by_name() -> None:
     rig = EngineRig(toolbox=tools())
     started = await rig.start(await make_graph(rig, {"a": echo(1), "b": echo([2])}))

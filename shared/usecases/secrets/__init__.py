@@ -1,0 +1,1 @@
+"""Use cases of the secrets that people store for their tools."""

@@ -10,7 +10,8 @@ DomainError
 ├── Unauthenticated
 │   └── InvalidCredentials
 ├── PermissionDenied
-│   └── AccountDeactivated
+│   ├── AccountDeactivated
+│   └── GrantUsedUp
 ├── NotFound                 also a private thing that is not yours
 ├── AlreadyExists
 │   ├── UsernameTaken
@@ -142,6 +143,12 @@ class AccountDeactivated(PermissionDenied):
     """An administrator has deactivated the account."""
 
     code = "account_deactivated"
+
+
+class GrantUsedUp(PermissionDenied):
+    """Every run that a grant allows was started."""
+
+    code = "grant_used_up"
 
 
 class NotFound(DomainError):

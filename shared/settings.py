@@ -29,6 +29,8 @@ class Settings:
         oidc_service_accounts: whose OIDC tokens it accepts.
         local_oidc_key: signs and verifies tasks beside emulators; None, whatever is set, where there are none.
         max_body_bytes: the largest request body of ordinary routes.
+        egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
+            of them, whatever is set, where there are no emulators.
         firestore_emulator_host: `host:port` from FIRESTORE_EMULATOR_HOST, or None in production; the others alike.
         auth_emulator_host: from FIREBASE_AUTH_EMULATOR_HOST.
         tasks_emulator_host: from CLOUD_TASKS_EMULATOR_HOST.
@@ -48,6 +50,7 @@ class Settings:
     oidc_service_accounts: tuple[str, ...] = ()
     local_oidc_key: str | None = None
     max_body_bytes: int = _BODY_BYTES
+    egress_loopback: frozenset[tuple[str, int]] = frozenset()
     firestore_emulator_host: str | None = None
     auth_emulator_host: str | None = None
     tasks_emulator_host: str | None = None
@@ -88,6 +91,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         oidc_service_accounts=_listed(text("OIDC_SERVICE_ACCOUNTS")),
         local_oidc_key=(text("LOCAL_OIDC_KEY") or None) if any(emulators.values()) else None,
         max_body_bytes=int(_number("MAX_BODY_BYTES", text("MAX_BODY_BYTES", str(_BODY_BYTES)))),
+        egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if any(emulators.values()) else frozenset(),
         **emulators,
     )
 
@@ -95,6 +99,14 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
 def _listed(text: str) -> tuple[str, ...]:
     """The parts of a comma list."""
     return tuple(part.strip() for part in text.split(",") if part.strip())
+
+
+def _sites(name: str, text: str) -> frozenset[tuple[str, int]]:
+    """The `host:port` pairs of a comma list."""
+    pairs = [part.rpartition(":") for part in _listed(text)]
+    if not all(host and port.isdecimal() for host, _, port in pairs):
+        raise ValueError(f"FIRELOOM_{name} is a list of host:port, not {text!r}")
+    return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)
 
 
 def _number(name: str, text: str) -> float:

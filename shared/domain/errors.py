@@ -11,6 +11,7 @@ DomainError
 │   └── InvalidCredentials
 ├── PermissionDenied
 │   ├── AccountDeactivated
+│   ├── EgressRefused        an address that Fireloom does not connect to for others
 │   └── GrantUsedUp
 ├── NotFound                 also a private thing that is not yours
 ├── AlreadyExists
@@ -143,6 +144,12 @@ class AccountDeactivated(PermissionDenied):
     """An administrator has deactivated the account."""
 
     code = "account_deactivated"
+
+
+class EgressRefused(PermissionDenied):
+    """The address may not be reached: it is not on the public internet, or not an address for HTTP."""
+
+    code = "egress_refused"
 
 
 class GrantUsedUp(PermissionDenied):

@@ -36,6 +36,15 @@ def test_the_local_key_counts_only_beside_an_emulator(variable: str) -> None:
     assert load_settings({**key, variable: "127.0.0.1:1"}).local_oidc_key == "k"
 
 
+def test_sites_of_this_machine_can_be_named_only_beside_an_emulator() -> None:
+    sites = {**HERE, "FIRELOOM_EGRESS_LOOPBACK": "127.0.0.1:9000, LocalHost:80,[::1]:81"}
+    assert load_settings(sites).egress_loopback == frozenset()
+    beside = load_settings({**sites, "FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"})
+    assert beside.egress_loopback == {("127.0.0.1", 9000), ("localhost", 80), ("::1", 81)}
+    with pytest.raises(ValueError, match="FIRELOOM_EGRESS_LOOPBACK"):
+        load_settings({**HERE, "FIRESTORE_EMULATOR_HOST": "x:1", "FIRELOOM_EGRESS_LOOPBACK": "127.0.0.1"})
+
+
 @pytest.mark.parametrize(
     ("environ", "named"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
@@ -21,6 +22,7 @@ def connect_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
         core=core,
         runner=PydanticAiRunner(Models(ProviderSettings.from_environ(environ))),
         toolbox=LocalToolbox(core.documents, core.clock),
+        conditions=CelConditions(),
         report_defect=_report,
         lease_seconds=settings.lease_seconds,
     )

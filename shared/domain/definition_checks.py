@@ -14,15 +14,18 @@ from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.definitions import (
     AgentNode,
+    BranchNode,
     GraphNode,
     JoinNode,
+    LoopNode,
     MapNode,
     ModelSpec,
     ToolNode,
     ToolUse,
 )
 from shared.domain.errors import Fault
-from shared.domain.plans import predecessors
+from shared.domain.nodes import FAILED_CASE
+from shared.domain.plans import OTHERWISE, conditions_of, names_in, predecessors
 from shared.domain.suggestions import closest, plain
 from shared.domain.templates import malformed, references
 from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
@@ -72,22 +75,36 @@ def _node_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]
     yield from _after_faults(f"{path}.after", name, node, names)
     match node:
         case JoinNode():
-            if not node.after:
-                yield Fault(f"{path}.after", "a join must name the nodes that it waits for")
+            yield from _join_faults(path, node)
+        case BranchNode():
+            yield from _condition_faults(f"{path}.cases", name, node)
+        case LoopNode():
+            yield from _body_faults(path, name, node.body, names)
+            yield from _condition_faults(f"{path}.until", name, node)
         case AgentNode():
             yield from _template_faults(f"{path}.prompt", name, node.prompt, names)
         case ToolNode():
             yield from _tool_node_faults(path, name, node, names)
-        case _:
+        case MapNode():
             yield from _map_faults(path, name, node, names)
 
 
 def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]) -> Iterator[Fault]:
-    for position, before in enumerate(node.after):
+    for position, reference in enumerate(node.after):
+        before, _, case = reference.partition(".")
+        if case and before in names and case not in (known := cases_of_raw(names[before])):
+            yield Fault(f"{path}.{position}", f"'{before}' has no case '{case}'", closest(case, known))
         if before == name:
             yield Fault(f"{path}.{position}", "a node cannot wait for itself")
         elif before not in names:
             yield Fault(f"{path}.{position}", f"there is no node '{before}'", closest(before, names))
+
+
+def cases_of_raw(raw: Any) -> tuple[str, ...]:
+    """The ways in which a node, as its author wrote it, can end."""
+    fields = _fields(raw)
+    own = (*_fields(fields.get("cases")), OTHERWISE) if fields.get("kind") == "branch" else ()
+    return (*own, FAILED_CASE)
 
 
 def _map_faults(path: str, name: str, node: MapNode, names: Mapping[str, Any]) -> Iterator[Fault]:
@@ -98,10 +115,26 @@ def _map_faults(path: str, name: str, node: MapNode, names: Mapping[str, Any]) -
         yield Fault(f"{path}.over", "must be one placeholder, which yields a list", suggestion)
     else:
         yield from _template_faults(f"{path}.over", name, node.over, names)
+    yield from _body_faults(path, name, node.body, names)
+
+
+def _join_faults(path: str, node: JoinNode) -> Iterator[Fault]:
+    if not node.after:
+        yield Fault(f"{path}.after", "a join must name the nodes that it waits for")
+    if (node.policy == "quorum") != (node.quorum is not None):
+        yield Fault(f"{path}.quorum", "belongs to the policy 'quorum', which needs it")
+
+
+def _condition_faults(path: str, name: str, node: BranchNode | LoopNode) -> Iterator[Fault]:
+    """Only whether a condition refers to its own node: words and functions of CEL look like names too."""
+    if name in names_in(conditions_of(node)):
+        yield Fault(path, f"'{name}' refers to the node itself")
+
+
+def _body_faults(path: str, name: str, body: AgentNode | ToolNode, names: Mapping[str, Any]) -> Iterator[Fault]:
     inside = {**names, "item": None, "index": None}
-    body = node.body
     if body.after:
-        yield Fault(f"{path}.body.after", "belongs to the map, not to its body", f"{path}.after")
+        yield Fault(f"{path}.body.after", "belongs to the node, not to its body", f"{path}.after")
     if isinstance(body, AgentNode):
         yield from _template_faults(f"{path}.body.prompt", name, body.prompt, inside)
     else:

@@ -8,6 +8,10 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_vali
 
 Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
 NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
+NodeReference = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63})?$")]
+"""A node, or one of its ways to end: `review`, `decide.large`, `fetch.failed`."""
+Condition = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
+"""A CEL expression that yields true or false. Source: https://cel.dev"""
 
 PROVIDERS = ("google", "google-cloud", "anthropic", "anthropic-vertex", "local")
 PROVIDER_ALIASES = {"vertex-gemini": "google-cloud", "vertex-anthropic": "anthropic-vertex"}
@@ -114,13 +118,22 @@ class Retry(Strict):
     initial_seconds: float = Field(default=1.0, ge=0, le=600)
     factor: float = Field(default=2.0, ge=1, le=10)
     max_seconds: float = Field(default=60.0, ge=0, le=3600)
+    jitter: float = Field(default=0.2, ge=0, le=1, description="The back-off grows by up to this share, at random.")
+    on: tuple[str, ...] | None = Field(
+        default=None, description="The error codes to try again after; every retryable one if left out."
+    )
 
 
 class _Node(Strict):
-    after: tuple[NodeName, ...] = Field(
-        default=(), description="Nodes that must end first, besides those referred to in templates."
+    after: tuple[NodeReference, ...] = Field(
+        default=(),
+        description=(
+            "Nodes that must end first, besides those referred to in templates. `node.case` waits for a branch to take "
+            "that case, `node.failed` for a node to fail; otherwise this node is skipped."
+        ),
     )
     retry: Retry = Retry()
+    timeout_seconds: float | None = Field(default=None, gt=0, le=86_400, description="Of one attempt.")
 
 
 class AgentNode(_Node):
@@ -151,13 +164,37 @@ class MapNode(_Node):
 
 
 class JoinNode(_Node):
-    """A node that waits for all of `after` and gathers their outputs."""
+    """A node that waits for its predecessors and gathers the outputs of those that succeeded."""
 
     kind: Literal["join"]
+    policy: Literal["all", "any", "quorum", "first_success"] = Field(
+        default="all", description="How many must succeed: all, one (`any` and `first_success`), or `quorum`."
+    )
+    quorum: int | None = Field(default=None, ge=1, description="How many, for the policy `quorum`.")
     reducer: Literal["list", "text"] = Field(default="list", description="`text` joins the outputs with blank lines.")
 
 
-GraphNode = Annotated[AgentNode | ToolNode | MapNode | JoinNode, Field(discriminator="kind")]
+class BranchNode(_Node):
+    """A node that chooses one of its cases: the first whose condition holds, else `otherwise`."""
+
+    kind: Literal["branch"]
+    cases: dict[NodeName, Condition] = Field(
+        min_length=1, max_length=50, description="CEL conditions over `input` and `node.output`, in order."
+    )
+
+
+class LoopNode(_Node):
+    """A node that runs its body again and again; its output is the last one's."""
+
+    kind: Literal["loop"]
+    body: Annotated[AgentNode | ToolNode, Field(discriminator="kind")] = Field(
+        description="In it, {{ item }} is the output of the round before (null at first), {{ index }} counts from 0."
+    )
+    until: Condition = Field(description="A CEL condition over `output`, `index` and `input`, asked after each round.")
+    max_rounds: int = Field(default=10, ge=1, le=1000)
+
+
+GraphNode = Annotated[AgentNode | ToolNode | MapNode | JoinNode | BranchNode | LoopNode, Field(discriminator="kind")]
 
 
 class Graph(Strict):

@@ -47,12 +47,18 @@ class JoinCount:
         return cls(known.get("resolved", 0), known.get("ok", 0), known.get("added", 0))
 
 
-def decide(in_degree: int, count: JoinCount) -> Readiness:
-    """Whether a vertex with `in_degree` edges in the plan fires: all of them must have succeeded."""
+def decide(in_degree: int, count: JoinCount, enough: int | None = None) -> Readiness:
+    """Whether a vertex with `in_degree` edges in the plan fires: `enough` of them must have succeeded, or all.
+
+    It fires as soon as enough have, and is skipped when all are resolved and too few have.
+    """
     total = in_degree + count.added
+    wanted = total if enough is None else min(enough, total)
+    if enough is not None and count.ok >= wanted > 0:
+        return Readiness.FIRE
     if count.resolved < total:
         return Readiness.WAIT
-    return Readiness.FIRE if count.ok >= total else Readiness.SKIP
+    return Readiness.FIRE if count.ok >= wanted else Readiness.SKIP
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +104,7 @@ class Edge:
 
     def total_is_complete(self, count: JoinCount) -> bool:
         """Whether the successor's counter says that all its edges are resolved."""
-        return decide(len(self.successor.after), count) is not Readiness.WAIT
+        return decide(len(self.successor.after), count, self.successor.enough) is not Readiness.WAIT
 
 
 def join_path(run_id: RunId, instance: Instance) -> str:
@@ -117,30 +123,35 @@ def shard_of(index: int, count: int) -> Shard | None:
 
 def needs_counter(graph: PlanGraph, node: PlanNode) -> bool:
     """Whether a vertex counts at all: one plain predecessor fires it directly."""
-    return len(node.after) > 1 or any(graph.is_map(before) for before in node.after)
+    return len(node.after) > 1 or any(graph.expands(before) for before in node.after)
 
 
 def edges_out(
     graph: PlanGraph, run_id: RunId, epoch: int, node: NodeId, item: tuple[int, int] | None = None
 ) -> tuple[Edge, ...]:
     """The edges that an instance of `node` resolves; `item` is the index and the count of a map's items."""
-    edges: list[Edge] = []
-    for successor in graph.successors[node]:
-        edges.append(
-            Edge(
-                run_id=run_id,
-                successor=successor,
-                instance=instance_of(successor.id, epoch),
-                source=node if item else NodeId(""),
-                shard=shard_of(*item) if item else _shard_of_plain(graph, successor, node),
-            )
+    return tuple(
+        Edge(
+            run_id=run_id,
+            successor=successor,
+            instance=instance_of(successor.id, epoch),
+            source=node if item else NodeId(""),
+            shard=_shard(graph, successor, node, item),
         )
-    return tuple(edges)
+        for successor in graph.successors[node]
+    )
+
+
+def _shard(graph: PlanGraph, successor: PlanNode, node: NodeId, item: tuple[int, int] | None) -> Shard | None:
+    """Where an edge counts first; a join that needs only some of its edges must hear of each of them at once."""
+    if successor.enough is not None:
+        return None
+    return shard_of(*item) if item else _shard_of_plain(graph, successor, node)
 
 
 def _shard_of_plain(graph: PlanGraph, successor: PlanNode, node: NodeId) -> Shard | None:
     """The shard of a vertex's own edge; a map's counts at the counter itself, so no shard may wait for it."""
-    plain = [before for before in successor.after if not graph.is_map(before)]
+    plain = [before for before in successor.after if not graph.expands(before)]
     return shard_of(plain.index(node), len(plain)) if node in plain else None
 
 

@@ -7,11 +7,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.domain.ids import Instance, NodeId, RunId, Token, Uid
+from shared.domain.records import from_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.usage import Usage
 
 LABEL_CHARACTERS = 120
+FAILED_CASE = "failed"
+"""The case of an edge that a failure takes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,7 +27,9 @@ class NodeRun:
         item: a short label of the item, for people.
         attempt: counts deliveries that took the node, from 1.
         token: the present attempt's mark.
-        items_json: the list that a map expanded into instances.
+        items_json: the list that a map expanded into instances; a loop's has one entry.
+        chosen: the case that a branch took.
+        next_index: the round of a loop that follows this one.
         failures: how many attempts ended in a retryable error.
         not_before: a ready node must not start before.
     """
@@ -42,6 +47,8 @@ class NodeRun:
     item: str | None = None
     output_json: str | None = None
     items_json: str | None = None
+    chosen: str | None = None
+    next_index: int | None = None
     error: Failure | None = None
     usage: Usage = field(default_factory=Usage)
     failures: int = 0
@@ -57,7 +64,9 @@ class Outcome:
     Args:
         state: a terminal state; or `ready`, to be tried again at `not_before`.
         output: any JSON value.
-        items: the list that a map expands to.
+        items: the list that a map expands to; a loop begins with one.
+        chosen: the case that a branch took.
+        next_index: the round of a loop that is to follow; the loop's edges stay unresolved.
         messages: the turn's model messages (JSON texts), for the session's history.
         text: what a person reads of it: the whole answer, or what there was when it stopped.
         position: step and try of the live text that this replaces.
@@ -67,6 +76,8 @@ class Outcome:
     state: NodeState
     output: Any = None
     items: list[Any] | None = None
+    chosen: str | None = None
+    next_index: int | None = None
     error: Failure | None = None
     usage: Usage = field(default_factory=Usage)
     messages: tuple[str, ...] = ()
@@ -74,6 +85,23 @@ class Outcome:
     not_before: datetime | None = None
     position: dict[str, Any] = field(default_factory=dict[str, Any])
     cause: str = "retry"
+
+
+def passes(state: NodeState, chosen: str | None, case: str | None) -> bool:
+    """Whether an edge lets its successor run: its predecessor succeeded, or ended the way that the edge asks for."""
+    if case == FAILED_CASE:
+        return state is NodeState.FAILED
+    return state is NodeState.SUCCEEDED and case in {None, chosen}
+
+
+def spawned(count: int | None, next_index: int | None) -> range:
+    """The item indices that an ended node sets off: all of a map, or a loop's next round."""
+    return range(count or 0) if next_index is None else range(next_index, next_index + 1)
+
+
+def indices_of(node: NodeRun) -> range:
+    """The item indices that a stored node has set off."""
+    return spawned(None if node.items_json is None else len(from_json(node.items_json)), node.next_index)
 
 
 def node_path(run_id: RunId, instance: Instance) -> str:

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from dataclasses import dataclass
 from functools import cached_property
 from graphlib import TopologicalSorter
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
@@ -14,17 +15,22 @@ from shared.domain.definitions import (
     AgentDefinition,
     AgentNode,
     AgentSpec,
+    BranchNode,
     GraphNode,
     JoinNode,
+    LoopNode,
     MapNode,
     Retry,
     Strict,
     ToolNode,
 )
 from shared.domain.ids import NodeId
+from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
 from shared.domain.templates import references
 
+_LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
+_IDENTIFIER = re.compile(r"(?<![\w.])[a-z_][a-z0-9_]*", re.ASCII)
 MAIN = NodeId("main")
 END = NodeId("$end")
 CHUNK_CHARACTERS = 200_000
@@ -57,10 +63,27 @@ class MapWork(Strict):
 
 
 class JoinWork(Strict):
-    """Gather the outputs of the predecessors."""
+    """Gather the outputs of the predecessors that succeeded; `enough` of them fire it, all if it is None."""
 
     kind: Literal["join"]
     reducer: Literal["list", "text"]
+    enough: int | None = None
+
+
+class BranchWork(Strict):
+    """Choose the first case whose condition holds."""
+
+    kind: Literal["branch"]
+    cases: tuple[tuple[str, str], ...]
+
+
+class LoopWork(Strict):
+    """Run `body` in rounds until the condition holds, at most `max_rounds` times."""
+
+    kind: Literal["loop"]
+    body: Annotated[AgentWork | ToolWork, Field(discriminator="kind")]
+    until: str
+    max_rounds: int
 
 
 class EndWork(Strict):
@@ -69,16 +92,29 @@ class EndWork(Strict):
     kind: Literal["end"]
 
 
-Work = Annotated[AgentWork | ToolWork | MapWork | JoinWork | EndWork, Field(discriminator="kind")]
+AnyWork: TypeAlias = AgentWork | ToolWork | MapWork | JoinWork | BranchWork | LoopWork | EndWork
+Work = Annotated[AnyWork, Field(discriminator="kind")]
+OTHERWISE = "otherwise"
+"""The case that a branch takes when no condition holds."""
 
 
 class PlanNode(Strict):
-    """A vertex: what to do, and which vertices must have ended before."""
+    """A vertex: what to do, and which vertices must have ended before.
+
+    `cases` says of some of them which way they must have ended.
+    """
 
     id: NodeId
     after: tuple[NodeId, ...] = ()
+    cases: dict[NodeId, str] = Field(default_factory=dict[NodeId, str])
     retry: Retry = Retry()
+    timeout_seconds: float | None = None
     work: Work
+
+    @property
+    def enough(self) -> int | None:
+        """How many predecessors must succeed; None for all."""
+        return self.work.enough if isinstance(self.work, JoinWork) else None
 
 
 class Plan(Strict):
@@ -114,8 +150,16 @@ class PlanGraph:
         return tuple(node for node in self.plan.nodes if not node.after)
 
     def is_map(self, node: NodeId) -> bool:
-        """Whether the vertex expands into instances."""
+        """Whether the vertex expands into an instance for each item of a list."""
         return isinstance(self.by_id[node].work, MapWork)
+
+    def expands(self, node: NodeId) -> bool:
+        """Whether the vertex expands into instances: items or rounds."""
+        return isinstance(self.by_id[node].work, MapWork | LoopWork)
+
+    def handles_failure(self, node: NodeId) -> bool:
+        """Whether a failure of the vertex has a successor that waits for it."""
+        return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors[node])
 
     def ends_run(self, node: NodeId) -> bool:
         """Whether the run ends with this vertex."""
@@ -131,7 +175,9 @@ def compile_plan(definition: AgentDefinition) -> Plan:
         NodeId(name): PlanNode(
             id=NodeId(name),
             after=predecessors(name, node, definition.graph.nodes),
+            cases=cases_of(node),
             retry=node.retry,
+            timeout_seconds=node.timeout_seconds,
             work=_work(definition, name, node),
         )
         for name, node in definition.graph.nodes.items()
@@ -144,13 +190,41 @@ def compile_plan(definition: AgentDefinition) -> Plan:
 
 def predecessors(name: str, node: GraphNode, nodes: dict[str, GraphNode]) -> tuple[NodeId, ...]:
     """The nodes that `node` waits for: those it names, then those that its templates refer to."""
-    named = dict.fromkeys(node.after) | dict.fromkeys(
-        root for root in references(templates_of(node)) if root in nodes and root != name
-    )
-    return tuple(NodeId(before) for before in named)
+    named = [before.partition(".")[0] for before in node.after]
+    referred = [root for root in roots_of(node) if root in nodes and root != name]
+    return tuple(NodeId(before) for before in dict.fromkeys([*named, *referred]))
 
 
-def templates_of(node: GraphNode | AgentWork | ToolWork | MapWork | JoinWork | EndWork) -> list[Any]:
+def cases_of(node: GraphNode) -> dict[NodeId, str]:
+    """Which way a predecessor must end, where the node says so."""
+    pairs = [before.partition(".") for before in node.after]
+    return {NodeId(name): case for name, _, case in pairs if case}
+
+
+def roots_of(node: GraphNode | AnyWork) -> tuple[str, ...]:
+    """The names that a node's templates and conditions begin with."""
+    return tuple(dict.fromkeys([*references(templates_of(node)), *names_in(conditions_of(node))]))
+
+
+def conditions_of(node: GraphNode | AnyWork) -> list[str]:
+    """The CEL conditions of a node or of its work."""
+    match node:
+        case BranchNode():
+            return list(node.cases.values())
+        case BranchWork():
+            return [condition for _, condition in node.cases]
+        case LoopNode() | LoopWork():
+            return [node.until]
+        case _:
+            return []
+
+
+def names_in(conditions: list[str]) -> list[str]:
+    """The identifiers in CEL expressions that stand at the beginning of a path."""
+    return [name for condition in conditions for name in _IDENTIFIER.findall(_LITERAL.sub(" ", condition))]
+
+
+def templates_of(node: GraphNode | AnyWork) -> list[Any]:
     """Every template of a node or of its work."""
     match node:
         case AgentNode() | AgentWork():
@@ -159,7 +233,9 @@ def templates_of(node: GraphNode | AgentWork | ToolWork | MapWork | JoinWork | E
             return [node.arguments]
         case MapNode() | MapWork():
             return [node.over, *templates_of(node.body)]
-        case JoinNode() | JoinWork() | EndWork():
+        case LoopNode() | LoopWork():
+            return templates_of(node.body)
+        case JoinNode() | JoinWork() | BranchNode() | BranchWork() | EndWork():
             return []
 
 
@@ -179,18 +255,26 @@ def split_plan(plan: Plan) -> tuple[str, tuple[str, ...]]:
     return hashlib.sha256(text.encode()).hexdigest(), chunks
 
 
-def _work(definition: AgentDefinition, name: str, node: GraphNode) -> AgentWork | ToolWork | MapWork | JoinWork:
+def _work(definition: AgentDefinition, name: str, node: GraphNode) -> AnyWork:
     match node:
-        case AgentNode():
-            return AgentWork(kind="agent", agent=_agent(definition, name, node), prompt=node.prompt)
-        case ToolNode():
-            return ToolWork(kind="tool", tool=node.tool, arguments=node.arguments, config=node.config)
+        case AgentNode() | ToolNode():
+            return _body(definition, name, node)
         case MapNode():
-            body = _work(definition, name, node.body)
-            assert isinstance(body, AgentWork | ToolWork)  # noqa: S101 - the definition's schema allows no other body
-            return MapWork(kind="map", over=node.over, body=body)
+            return MapWork(kind="map", over=node.over, body=_body(definition, name, node.body))
+        case LoopNode():
+            body = _body(definition, name, node.body)
+            return LoopWork(kind="loop", body=body, until=node.until, max_rounds=node.max_rounds)
         case JoinNode():
-            return JoinWork(kind="join", reducer=node.reducer)
+            enough = {"all": None, "quorum": node.quorum}.get(node.policy, 1)
+            return JoinWork(kind="join", reducer=node.reducer, enough=enough)
+        case BranchNode():
+            return BranchWork(kind="branch", cases=tuple(node.cases.items()))
+
+
+def _body(definition: AgentDefinition, name: str, node: AgentNode | ToolNode) -> AgentWork | ToolWork:
+    if isinstance(node, AgentNode):
+        return AgentWork(kind="agent", agent=_agent(definition, name, node), prompt=node.prompt)
+    return ToolWork(kind="tool", tool=node.tool, arguments=node.arguments, config=node.config)
 
 
 def _agent(definition: AgentDefinition, name: str, node: AgentNode) -> AgentSpec:

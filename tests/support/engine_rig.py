@@ -9,11 +9,12 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
 from shared.adapters.memory.queue import MemoryTaskQueue
-from shared.domain.agents import Draft
+from shared.domain.agents import Proposal
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, node_path
@@ -25,6 +26,7 @@ from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
 from shared.ports.tools import ToolContext
 from shared.usecases.agents.create_agent import create_agent
+from shared.usecases.agents.shelf import Shelf
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
@@ -85,13 +87,14 @@ class EngineRig:
     def engine(self, documents: Documents | None = None) -> Engine:
         """A worker process of its own: nothing is kept from another; `documents` stands between it and the store."""
         core = self.core if documents is None else Core(documents, self.queue, self.clock, self.ids)
-        return Engine(core, self.runner, self.toolbox, self.defects.append, LEASE_SECONDS)
+        return Engine(core, self.runner, self.toolbox, CelConditions(), self.defects.append, LEASE_SECONDS)
 
     async def make_agent(self, **definition: Any) -> AgentId:
         """An agent of Ann's."""
         raw = {"name": "agent", "model": "local:scripted", **definition}
-        draft = Draft(AgentDefinition.model_validate(raw), raw)
-        agent, _ = await create_agent(self.documents, self.clock, self.ids, Identity(ANN, "user"), draft)
+        proposal = Proposal(AgentDefinition.model_validate(raw), raw)
+        shelf = Shelf(self.documents, self.clock, self.ids)
+        agent, _ = await create_agent(shelf, Identity(ANN, "user"), proposal)
         return agent.id
 
     async def start(self, agent_id: AgentId | None = None, **request: Any) -> StartedRun:
@@ -122,6 +125,10 @@ class EngineRig:
     async def output(self, run_id: RunId) -> Any:
         """The run's output."""
         return from_json((await self.run(run_id)).output_json)
+
+    async def output_of(self, run_id: RunId, instance: str) -> Any:
+        """A node's output."""
+        return from_json((await self.node(run_id, instance)).output_json)
 
     async def events(self, session_id: SessionId) -> list[dict[str, Any]]:
         """The session's log."""

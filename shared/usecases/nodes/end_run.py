@@ -36,16 +36,17 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     usage = sum((node.usage for node in nodes), Usage())
     if run.cancel_requested:
         return cancelled(usage)
-    failures = [node for node in nodes if node.state is NodeState.FAILED]
+    graph = context.target.graph
+    failures = [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
     if failures:
         first = min(failures, key=lambda node: (node.completed_at or node.created_at, node.instance))
         error = first.error or Failure("internal", "the node failed without a reason")
         return Outcome(
             NodeState.FAILED, error=replace(error, message=f"{first.instance}: {error.message}"), usage=usage
         )
-    sinks = context.target.graph.by_id[END].after
+    sinks = graph.by_id[END].after
     outputs = await read_outputs(documents, context.target, sinks)
-    output = outputs[sinks[0]] if len(sinks) == 1 else {name: outputs[name] for name in sinks}
+    output = outputs.get(sinks[0]) if len(sinks) == 1 else dict(outputs)
     text = as_text(output)
     messages = tuple(engine.runner.history(run.input_text, text))
     return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)

@@ -13,6 +13,7 @@ from shared.domain.plans import PlanGraph
 from shared.domain.runs import Run
 from shared.ports.agent_runner import AgentRunner
 from shared.ports.clock import Clock
+from shared.ports.conditions import Conditions
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
 from shared.ports.task_queue import TaskQueue
@@ -57,6 +58,7 @@ class Engine:
     core: Core
     runner: AgentRunner
     toolbox: Toolbox
+    conditions: Conditions
     report_defect: Callable[[BaseException], None]
     lease_seconds: float = 30.0
     max_attempts: int = 20

@@ -8,7 +8,7 @@ from dataclasses import replace
 
 from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
-from shared.domain.nodes import NodeRun, node_path
+from shared.domain.nodes import NodeRun, node_path, passes
 from shared.domain.plans import EndWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
@@ -75,10 +75,12 @@ def _readiness_path(target: Target) -> str | None:
 
 def _readiness(target: Target, snapshot: Snapshot) -> Readiness:
     if needs_counter(target.graph, target.node):
-        return decide(len(target.node.after), JoinCount.read(snapshot.fields))
+        return decide(len(target.node.after), JoinCount.read(snapshot.fields), target.node.enough)
     if snapshot.fields is None or not is_terminal(NodeState(snapshot.fields["state"])):
         return Readiness.WAIT
-    return Readiness.FIRE if snapshot.fields["state"] == NodeState.SUCCEEDED else Readiness.SKIP
+    case = target.node.cases.get(target.node.after[0])
+    passed = passes(NodeState(snapshot.fields["state"]), snapshot.fields["chosen"], case)
+    return Readiness.FIRE if passed else Readiness.SKIP
 
 
 async def _undo_claim(attempt: Attempt) -> None:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import asyncio
+import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 
-from shared.domain.errors import DomainError, FailedPrecondition, Internal
+from shared.domain.errors import DeadlineExceeded, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
-from shared.domain.nodes import NodeRun, Outcome, node_path
+from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
+from shared.domain.plans import LoopWork
 from shared.domain.records import from_json
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState
@@ -65,7 +68,8 @@ async def find_target(engine: Engine, run_id: RunId, instance: Instance) -> Targ
         return None
     if index is None:
         return Target.of(loaded, node)
-    item = await _read_item(engine, loaded.run, name, index)
+    rounds = isinstance(node.work, LoopWork)
+    item = await (_read_round if rounds else _read_item)(engine, loaded.run, name, index)
     return None if item is None else Target.of(loaded, node, item)
 
 
@@ -113,7 +117,7 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
     if context.attempt.number > engine.max_attempts:
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
     try:
-        return await context.attempt.hold(perform_work(engine, context, recorder))
+        return await context.attempt.hold(_perform_in_time(engine, context, recorder))
     except (DomainError, StopRequested, YieldRequested, Superseded):
         raise
     except Exception as error:
@@ -121,15 +125,44 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
         raise Internal("an internal error") from error
 
 
+async def _perform_in_time(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
+    """The work's outcome, within the node's time.
+
+    Raises:
+        DeadlineExceeded: it took longer; it was stopped.
+    """
+    seconds = context.target.node.timeout_seconds
+    if seconds is None:
+        return await perform_work(engine, context, recorder)
+    working = asyncio.ensure_future(perform_work(engine, context, recorder))
+    waiting = asyncio.ensure_future(engine.core.clock.sleep(seconds))
+    try:
+        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
+        if working.done():
+            return working.result()
+        raise DeadlineExceeded(f"the node took longer than {seconds:g} s")
+    finally:
+        waiting.cancel()
+        working.cancel()
+        await asyncio.gather(working, waiting, return_exceptions=True)
+
+
+def _share(token: str) -> float:
+    """A number between 0 and 1 that differs between attempts: tokens are random."""
+    return int.from_bytes(hashlib.sha256(token.encode()).digest()[:4]) / 2**32
+
+
 def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error: DomainError) -> Outcome:
     """The outcome of an error: another try where the error and the node's policy allow one."""
     retry = context.target.node.retry
     retryable = error.retryable or isinstance(error, Internal)
+    retryable = retryable and (retry.on is None or error.code in retry.on)
     failure = Failure(error.code, error.message, retryable)
     outcome = Outcome(NodeState.FAILED, error=failure, usage=recorder.usage, text=recorder.shown)
     if not retryable or context.failures + 1 >= retry.max_attempts:
         return outcome
     back_off = min(retry.initial_seconds * retry.factor**context.failures, retry.max_seconds)
+    back_off *= 1 + retry.jitter * _share(context.attempt.token)
     wait = timedelta(seconds=max(back_off, error.retry_after_seconds or 0))
     return replace(outcome, state=NodeState.READY, not_before=engine.core.clock.now() + wait)
 
@@ -145,16 +178,15 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
     live = await recorder.final_writes()
     outcome = replace(outcome, position=recorder.position)
     counts = await finish_node(engine, context, outcome, live)
-    items = None if outcome.items is None else len(outcome.items)
-    await wake_successors(engine.core, context.target, items, counts)
+    indices = spawned(None if outcome.items is None else len(outcome.items), outcome.next_index)
+    await wake_successors(engine.core, context.target, indices, counts)
     if context.log is not None:
         await wake_next_run(engine.core, context.run)
 
 
 async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
     """Check every successor of a node that had ended before: its finisher may have died before it woke them."""
-    items = None if node.items_json is None else len(from_json(node.items_json))
-    await wake_successors(engine.core, target, items, counts=None)
+    await wake_successors(engine.core, target, indices_of(node), counts=None)
     if target.graph.ends_run(target.node.id):
         await wake_next_run(engine.core, target.run)
 
@@ -165,3 +197,13 @@ async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item
     if items is None or index >= len(items):
         return None
     return Item(index, len(items), items[index])
+
+
+async def _read_round(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:
+    """A loop's round: its item is what the round before came to, which must have asked for it."""
+    if index == 0:
+        return Item(0, 1, None)
+    snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch, index - 1)))
+    if snapshot.fields is None or snapshot.fields["next_index"] != index:
+        return None
+    return Item(index, 1, from_json(snapshot.fields["output_json"]))

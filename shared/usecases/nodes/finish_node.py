@@ -7,7 +7,7 @@ from typing import Any
 
 from shared.domain.errors import DocumentTooLarge
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter, resolve
-from shared.domain.nodes import Outcome
+from shared.domain.nodes import Outcome, passes
 from shared.domain.records import render, to_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
@@ -47,8 +47,8 @@ async def finish_node(
 
 
 async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write]) -> Counts | None:
-    edges = counted_edges(context)
-    resolutions = [_resolution(edge, outcome) for edge in edges]
+    edges = [] if outcome.next_index is not None else counted_edges(context)
+    resolutions = [_resolution(context, edge, outcome) for edge in edges]
     end = RunEnd(engine, context, outcome) if context.log is not None else None
 
     async def make() -> Sequence[Write]:
@@ -72,10 +72,11 @@ def counted_edges(context: NodeContext) -> list[Edge]:
     return [edge for edge in edges if needs_counter(graph, edge.successor)]
 
 
-def _resolution(edge: Edge, outcome: Outcome) -> Write:
+def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:
     if outcome.items is not None:
         return expand(edge, len(outcome.items))
-    return resolve(edge, ok=outcome.state is NodeState.SUCCEEDED)
+    case = edge.successor.cases.get(context.target.node.id)
+    return resolve(edge, ok=passes(outcome.state, outcome.chosen, case))
 
 
 def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
@@ -83,6 +84,8 @@ def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
         "state": outcome.state,
         "output_json": None if outcome.output is None else to_json(outcome.output),
         "items_json": None if outcome.items is None else to_json(outcome.items),
+        "chosen": outcome.chosen,
+        "next_index": outcome.next_index,
         "error": None if outcome.error is None else render(outcome.error),
         "usage": render(outcome.usage),
         "completed_at": engine.core.clock.now(),

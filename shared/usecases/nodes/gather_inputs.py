@@ -7,10 +7,10 @@ from typing import Any
 
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.nodes import NodeRun, node_path, nodes_path
-from shared.domain.plans import templates_of
+from shared.domain.plans import roots_of
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
-from shared.domain.templates import references
+from shared.domain.states import NodeState
 from shared.ports.documents import Documents, Filter, Query
 from shared.usecases.nodes.node_context import Target
 
@@ -20,9 +20,9 @@ async def gather_scope(documents: Documents, target: Target) -> dict[str, Any]:
 
     An output is `{"output": …}` under the node's name.
     """
-    names = [NodeId(name) for name in references(templates_of(target.work)) if name in target.graph.by_id]
+    names = [NodeId(name) for name in roots_of(target.work) if name in target.graph.by_id]
     outputs = await read_outputs(documents, target, names)
-    scope = {"input": run_input(target.run), **{name: {"output": outputs[name]} for name in names}}
+    scope = {"input": run_input(target.run), **{name: {"output": outputs.get(name)} for name in names}}
     if target.item is not None:
         scope |= {"item": target.item.value, "index": target.item.index}
     return scope
@@ -35,20 +35,24 @@ def run_input(run: Run) -> Any:
 
 
 async def read_outputs(documents: Documents, target: Target, names: Sequence[NodeId]) -> dict[NodeId, Any]:
-    """The outputs of finished nodes; a map's is the list of its items' outputs, in order."""
+    """The outputs of the nodes that succeeded; a map's is the list of its items', a loop's that of its last round."""
     run, graph = target.run, target.graph
-    plain = [name for name in names if not graph.is_map(name)]
-    snapshots = (
-        await documents.get_many([node_path(run.id, instance_of(name, run.epoch)) for name in plain]) if plain else []
-    )
+    plain = [name for name in names if not graph.expands(name)]
+    paths = [node_path(run.id, instance_of(name, run.epoch)) for name in plain]
+    snapshots = await documents.get_many(paths) if plain else []
     outputs = {
-        name: from_json(parse(NodeRun, snapshot.fields).output_json) if snapshot.fields else None
+        name: from_json(snapshot.fields["output_json"])
         for name, snapshot in zip(plain, snapshots, strict=True)
+        if snapshot.fields is not None and snapshot.fields["state"] == NodeState.SUCCEEDED
     }
     for name in names:
-        if graph.is_map(name):
-            items = await read_items(documents, run, name)
-            outputs[name] = [from_json(item.output_json) for item in items]
+        if graph.expands(name):
+            items = [item for item in await read_items(documents, run, name) if item.state is NodeState.SUCCEEDED]
+            gathered = [from_json(item.output_json) for item in items]
+            if graph.is_map(name):
+                outputs[name] = gathered
+            elif gathered:
+                outputs[name] = gathered[-1]
     return outputs
 
 

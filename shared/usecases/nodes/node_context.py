@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import item_label
-from shared.domain.plans import AgentWork, EndWork, JoinWork, MapWork, PlanGraph, PlanNode, ToolWork
+from shared.domain.plans import AnyWork, LoopWork, MapWork, PlanGraph, PlanNode
 from shared.domain.runs import Run
 from shared.ports.tools import ToolContext
 from shared.usecases.nodes.attempt import Attempt
@@ -45,10 +45,10 @@ class Target:
         return instance_of(self.node.id, self.run.epoch, None if self.item is None else self.item.index)
 
     @property
-    def work(self) -> AgentWork | ToolWork | MapWork | JoinWork | EndWork:
-        """What to do: a map's item does its body."""
+    def work(self) -> AnyWork:
+        """What to do: an item of a map and a round of a loop do the body's."""
         work = self.node.work
-        return work.body if isinstance(work, MapWork) and self.item is not None else work
+        return work.body if isinstance(work, MapWork | LoopWork) and self.item is not None else work
 
     @property
     def label(self) -> str | None:

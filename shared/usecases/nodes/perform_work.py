@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any, cast
 
 from shared.domain.errors import FailedPrecondition
 from shared.domain.nodes import Outcome
-from shared.domain.plans import AgentWork, EndWork, JoinWork, MapWork, ToolWork
+from shared.domain.plans import OTHERWISE, AgentWork, BranchWork, EndWork, JoinWork, LoopWork, MapWork, ToolWork
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
@@ -27,6 +28,10 @@ async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecor
         shared.domain.errors.DomainError: the work failed, for a reason that is safe to show.
     """
     scope = await gather_scope(engine.core.documents, context.target)
+    return _next_round(engine, context, await _perform(engine, context, recorder, scope), scope)
+
+
+async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder, scope: Mapping[str, Any]) -> Outcome:
     work = context.target.work
     match work:
         case AgentWork():
@@ -35,8 +40,10 @@ async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecor
             return await run_agent_node(engine, context, recorder, turn)
         case ToolWork():
             return await _call_tool(work, scope, recorder)
-        case MapWork():
+        case MapWork() | LoopWork():
             return _expand(work, scope)
+        case BranchWork():
+            return _choose(engine, work, scope)
         case JoinWork():
             return await _join(engine, context, work)
         case EndWork():
@@ -53,12 +60,30 @@ async def _call_tool(work: ToolWork, scope: Mapping[str, Any], recorder: NodeRec
     return Outcome(NodeState.SUCCEEDED, output=result.content, usage=recorder.usage, text=text)
 
 
-def _expand(work: MapWork, scope: Mapping[str, Any]) -> Outcome:
+def _expand(work: MapWork | LoopWork, scope: Mapping[str, Any]) -> Outcome:
+    if isinstance(work, LoopWork):
+        return Outcome(NodeState.SUCCEEDED, items=[None], output={"count": work.max_rounds})
     items = render_template(work.over, scope)
     if not isinstance(items, list):
         raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} yields {type(items).__name__}")
     items = cast(list[Any], items)
     return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
+
+
+def _choose(engine: Engine, work: BranchWork, scope: Mapping[str, Any]) -> Outcome:
+    holds = (case for case, condition in work.cases if engine.conditions.holds(condition, scope))
+    chosen = next(holds, OTHERWISE)
+    return Outcome(NodeState.SUCCEEDED, chosen=chosen, output={"case": chosen}, text=chosen)
+
+
+def _next_round(engine: Engine, context: NodeContext, outcome: Outcome, scope: Mapping[str, Any]) -> Outcome:
+    """A loop's round, with the number of the next one unless the loop ends with it."""
+    loop, item = context.target.node.work, context.target.item
+    if not isinstance(loop, LoopWork) or item is None or outcome.state is not NodeState.SUCCEEDED:
+        return outcome
+    ends = item.index + 1 >= loop.max_rounds
+    ends = ends or engine.conditions.holds(loop.until, {**scope, "output": outcome.output})
+    return outcome if ends else replace(outcome, next_index=item.index + 1)
 
 
 async def _join(engine: Engine, context: NodeContext, work: JoinWork) -> Outcome:
@@ -67,7 +92,8 @@ async def _join(engine: Engine, context: NodeContext, work: JoinWork) -> Outcome
     outputs = await read_outputs(engine.core.documents, target, names)
     gathered: list[Any] = []
     for name in names:
-        gathered += outputs[name] if target.graph.is_map(name) else [outputs[name]]
+        if name in outputs:
+            gathered += outputs[name] if target.graph.is_map(name) else [outputs[name]]
     if work.reducer == "text":
         return Outcome(NodeState.SUCCEEDED, output="\n\n".join(as_text(output) for output in gathered))
     return Outcome(NodeState.SUCCEEDED, output=gathered)

@@ -20,23 +20,25 @@ from shared.usecases.nodes.node_context import Target
 READY = "ready"
 
 
-async def wake_successors(core: Core, target: Target, items: int | None, counts: Counts | None) -> None:
+async def wake_successors(core: Core, target: Target, indices: range, counts: Counts | None) -> None:
     """Enqueue a task for each instance that `find_ready` finds."""
-    await enqueue_ready(core, target.run.id, await find_ready(core, target, items, counts))
+    await enqueue_ready(core, target.run.id, await find_ready(core, target, indices, counts))
 
 
-async def find_ready(core: Core, target: Target, items: int | None, counts: Counts | None) -> list[Instance]:
+async def find_ready(core: Core, target: Target, indices: range, counts: Counts | None) -> list[Instance]:
     """The node instances that may start because `target` ended: its items, and successors that wait for nothing else.
 
     Args:
         core: the ports.
         target: the node instance that ended.
-        items: how many instances the node expanded into, for a map.
+        indices: the items that the node set off, or the next round of its loop.
         counts: what the finishing commit said about the counters; None reads them, as a redelivered task does, because
             whoever finished the node may have died before it woke anybody.
     """
     run, graph, node = target.run, target.graph, target.node
-    ready = [instance_of(node.id, run.epoch, index) for index in range(items or 0)]
+    ready = [instance_of(node.id, run.epoch, index) for index in indices]
+    if target.item is not None and indices:
+        return ready
     edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
     counted = [edge for edge in edges if needs_counter(graph, edge.successor)]
     ready += [edge.instance for edge in edges if edge not in counted]

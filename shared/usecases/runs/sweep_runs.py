@@ -6,8 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.ids import Instance, RunId, instance_of
-from shared.domain.nodes import NodeRun, nodes_path
-from shared.domain.plans import MapWork
+from shared.domain.nodes import NodeRun, indices_of, nodes_path
 from shared.domain.records import from_json, parse
 from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import NodeState, is_terminal
@@ -60,8 +59,7 @@ async def find_lost(core: Core, run_id: RunId, now: datetime) -> list[Instance]:
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
     ready = [instance_of(node.id, loaded.run.epoch) for node in loaded.graph.entries]
     for target, node in _ended(loaded, nodes):
-        items = None if node.items_json is None else len(from_json(node.items_json))
-        ready += await find_ready(core, target, items, None)
+        ready += await find_ready(core, target, indices_of(node), None)
     begun = {node.instance for node in nodes}
     released = [
         node.instance
@@ -81,9 +79,9 @@ def _ended(loaded: LoadedRun, nodes: list[NodeRun]) -> list[tuple[Target, NodeRu
         if vertex is None or not is_terminal(node.state):
             continue
         after = [instance_of(other.id, loaded.run.epoch) for other in loaded.graph.successors[vertex.id]]
-        if all(instance in begun for instance in after) and not isinstance(vertex.work, MapWork):
+        if all(instance in begun for instance in after) and not loaded.graph.expands(vertex.id):
             continue
-        item = None if node.index is None else Item(node.index, counts[node.node], None)
+        item = None if node.index is None else Item(node.index, counts.get(node.node, 1), None)
         ended.append((Target.of(loaded, vertex, item), node))
     return ended
 

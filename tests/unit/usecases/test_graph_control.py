@@ -1,0 +1,148 @@
+"""What steers a graph: branches, join policies, loops, handled failures, time limits."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+import pytest
+
+from shared.domain.states import NodeState, RunState
+from tests.support.engine_rig import CountingToolbox, EngineRig
+
+
+async def _hang(_: Any) -> None:
+    await asyncio.Event().wait()
+
+
+def tools() -> CountingToolbox:
+    def fail(_: Any) -> Any:
+        raise ValueError("it broke")
+
+    return CountingToolbox(
+        {
+            "echo": lambda args: args["value"],
+            "grow": lambda args: (args["value"] or 0) + 3,
+            "fail": fail,
+            "hang": _hang,
+        }
+    )
+
+
+def echo(value: Any, **more: Any) -> dict[str, Any]:
+    return {"kind": "tool", "tool": "echo", "arguments": {"value": value}, **more}
+
+
+FAILING: dict[str, Any] = {"kind": "tool", "tool": "fail"}
+
+
+async def play(nodes: dict[str, Any]) -> tuple[EngineRig, Any]:
+    """A run of the graph to its end."""
+    rig = EngineRig(toolbox=tools())
+    started = await rig.start(await rig.make_agent(type="graph", graph={"nodes": nodes}))
+    while rig.queue.pending:
+        await rig.queue.deliver_next(rig.deliver)
+        await rig.clock.advance(3)
+    return rig, await rig.run(started.run.id)
+
+
+async def states(rig: EngineRig, run: Any, *names: str) -> list[NodeState]:
+    return [(await rig.node(run.id, f"{name}~0")).state for name in names]
+
+
+@pytest.mark.parametrize(("value", "taken"), [(1, "small"), (50, "medium"), (500, "otherwise")])
+async def test_a_branch_runs_the_first_case_that_holds_and_skips_the_others(value: int, taken: str) -> None:
+    cases = {"small": "start.output < 10", "medium": "start.output < 100"}
+    rig, run = await play(
+        {
+            "start": echo(value),
+            "size": {"kind": "branch", "cases": cases},
+            **{f"on_{case}": echo(case, after=[f"size.{case}"]) for case in ("small", "medium", "otherwise")},
+            "end": {"kind": "join", "after": ["on_small", "on_medium", "on_otherwise"], "policy": "any"},
+        }
+    )
+    assert run.state is RunState.SUCCEEDED
+    assert await rig.output(run.id) == [taken]
+    for case in ("small", "medium", "otherwise"):
+        expected = NodeState.SUCCEEDED if case == taken else NodeState.SKIPPED
+        assert await states(rig, run, f"on_{case}") == [expected]
+
+
+@pytest.mark.parametrize(
+    ("join", "state", "output"),
+    [
+        ({"policy": "all"}, NodeState.SKIPPED, None),
+        ({"policy": "any"}, NodeState.SUCCEEDED, None),
+        ({"policy": "quorum", "quorum": 2}, NodeState.SUCCEEDED, ["a", "b"]),
+        ({"policy": "quorum", "quorum": 3}, NodeState.SKIPPED, None),
+    ],
+)
+async def test_a_join_fires_when_enough_have_succeeded(join: Any, state: NodeState, output: Any) -> None:
+    rig, run = await play(
+        {"a": echo("a"), "b": echo("b"), "c": FAILING, "end": {"kind": "join", "after": ["a", "b", "c"], **join}}
+    )
+    node = await rig.node(run.id, "end~0")
+    assert node.state is state
+    if output is not None:
+        assert await rig.output_of(run.id, "end~0") == output
+
+
+async def test_a_loop_goes_on_until_its_condition_holds() -> None:
+    body = {"kind": "tool", "tool": "grow", "arguments": {"value": "{{ item }}"}}
+    rig, run = await play(
+        {"loop": {"kind": "loop", "body": body, "until": "output >= 10"}, "end": echo("{{ loop.output }}")}
+    )
+    assert await rig.output(run.id) == 12
+    assert len([call for call in rig.toolbox.calls if "grow" in call]) == 4
+
+
+async def test_a_loop_ends_after_its_rounds() -> None:
+    body = {"kind": "tool", "tool": "grow", "arguments": {"value": "{{ item }}"}}
+    rig, run = await play({"loop": {"kind": "loop", "body": body, "until": "false", "max_rounds": 3}})
+    assert await rig.output(run.id) == 9
+
+
+async def test_a_round_that_fails_ends_the_loop() -> None:
+    rig, run = await play(
+        {"loop": {"kind": "loop", "body": FAILING, "until": "false"}, "end": echo("{{ loop.output }}")}
+    )
+    assert run.state is RunState.FAILED
+    assert await states(rig, run, "end") == [NodeState.SKIPPED]
+
+
+async def test_a_handled_failure_does_not_fail_the_run() -> None:
+    rig, run = await play(
+        {
+            "risky": FAILING,
+            "plan_b": echo("b", after=["risky.failed"]),
+            "end": {"kind": "join", "after": ["risky", "plan_b"], "policy": "any"},
+        }
+    )
+    assert run.state is RunState.SUCCEEDED
+    assert await rig.output(run.id) == ["b"]
+
+
+async def test_what_waits_for_a_failure_is_skipped_when_there_is_none() -> None:
+    rig, run = await play({"fine": echo(1), "plan_b": echo(2, after=["fine.failed"])})
+    assert run.state is RunState.SUCCEEDED
+    assert await states(rig, run, "plan_b") == [NodeState.SKIPPED]
+
+
+async def test_a_node_that_takes_too_long_fails_after_its_tries() -> None:
+    slow = {"kind": "tool", "tool": "hang", "timeout_seconds": 5, "retry": {"max_attempts": 2, "initial_seconds": 1}}
+    rig, run = await play({"slow": slow})
+    assert (run.state, run.error.code) == (RunState.FAILED, "deadline_exceeded")
+    assert (await rig.node(run.id, "slow~0")).attempt == 2
+
+
+async def test_only_the_named_errors_are_tried_again() -> None:
+    retry = {"max_attempts": 5, "on": ["model_unavailable"]}
+    rig, run = await play({"slow": {"kind": "tool", "tool": "hang", "timeout_seconds": 1, "retry": retry}})
+    assert run.state is RunState.FAILED
+    assert (await rig.node(run.id, "slow~0")).attempt == 1
+
+
+async def test_a_condition_that_cannot_be_evaluated_fails_the_node_clearly() -> None:
+    _, run = await play({"start": echo("text"), "size": {"kind": "branch", "cases": {"small": "start.output < 10"}}})
+    assert run.state is RunState.FAILED
+    assert "start.output < 10" in run.error.message

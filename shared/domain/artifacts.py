@@ -16,10 +16,11 @@ from shared.domain.artifact_names import artifact_id
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import SessionId, Uid
 from shared.domain.records import render
-from shared.domain.writes import Create, Put, Update, Write
+from shared.domain.writes import Create, Fields, Put, Update, Write
 
 MAX_ARTIFACT_BYTES = 10 * 1024 * 1024
 MAX_METADATA_CHARACTERS = 32_768
+MAX_EDIT_MARKS = 20
 INLINE_BYTES = 256 * 1024
 CHUNK_BYTES = 512 * 1024
 COMMIT_BYTES = 3 * 1024 * 1024
@@ -38,6 +39,7 @@ class ArtifactHead:
     Args:
         head: number of the newest version.
         digest: SHA-256 of its content, in hex.
+        edits: the latest edits, `mark:version`, the newest last: an edit that is asked for again was done.
     """
 
     owner_uid: Uid
@@ -47,6 +49,12 @@ class ArtifactHead:
     size_bytes: int
     digest: str
     updated_at: datetime
+    edits: tuple[str, ...] = ()
+
+    def version_by(self, mark: str) -> int | None:
+        """The version that the edit with this mark made, if it is one of the latest."""
+        made = (edit.rpartition(":") for edit in self.edits)
+        return next((int(version) for known, _, version in made if known == mark), None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +140,11 @@ def check_artifact(content: bytes, mime_type: str | None, metadata_json: str) ->
 
 
 def plan_version(
-    session_id: SessionId, version: ArtifactVersion, content: bytes, seen: datetime | None
+    session_id: SessionId,
+    version: ArtifactVersion,
+    content: bytes,
+    seen: datetime | None,
+    edits: tuple[str, ...] = (),
 ) -> list[list[Write]]:
     """The commits that store a version, in order; only the last makes it visible.
 
@@ -141,6 +153,7 @@ def plan_version(
         version: the version; its `chunks` are counted here.
         content: its bytes.
         seen: last update time of the head that this version follows; None when it is the first.
+        edits: marks of edits for the new head, of which the latest are kept.
     """
     pieces = _pieces(content)
     version = replace(version, chunks=len(pieces))
@@ -152,7 +165,9 @@ def plan_version(
             room = COMMIT_BYTES
         commits[-1].append(Put(path, {"owner_uid": version.owner_uid, "content": piece}))
         room -= len(piece)
-    commits[-1] += _visible(session_id, version, None if pieces else content, seen)
+    inline = {} if pieces else {"content": content}
+    head = replace(version.as_head, edits=edits[-MAX_EDIT_MARKS:])
+    commits[-1] += _visible(session_id, {**render(version), **inline}, head, seen)
     return commits
 
 
@@ -162,10 +177,7 @@ def _pieces(content: bytes) -> list[bytes]:
     return [content[i : i + CHUNK_BYTES] for i in range(0, len(content), CHUNK_BYTES)]
 
 
-def _visible(
-    session_id: SessionId, version: ArtifactVersion, inline: bytes | None, seen: datetime | None
-) -> Iterator[Write]:
-    fields = render(version) if inline is None else {**render(version), "content": inline}
-    yield Create(version_path(session_id, version.name, version.version), fields)
-    head, path = render(version.as_head), artifact_path(session_id, version.name)
-    yield Create(path, head) if seen is None else Update(path, head, seen)
+def _visible(session_id: SessionId, version: Fields, head: ArtifactHead, seen: datetime | None) -> Iterator[Write]:
+    yield Create(version_path(session_id, head.name, head.head), version)
+    path = artifact_path(session_id, head.name)
+    yield Create(path, render(head)) if seen is None else Update(path, render(head), seen)

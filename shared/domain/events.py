@@ -3,6 +3,7 @@
 Shape of `content`: `{"text": …}` of a person or an agent; an agent's response that asks for tools adds
 `"calls": [{"call_id", "name", "arguments_json"}]`; a tool's answer is
 `{"result": {"call_id", "name", "content_json", "is_error"}}`.
+`actions` of a tool's answer tell what the call did to the session: `state_delta_json`, `artifact_delta_json`.
 `metadata` of an agent's event names the instance, step and try whose segments it replaces.
 """
 
@@ -90,3 +91,8 @@ def result_content(call: ToolCall, result: ToolResult) -> dict[str, Any]:
         "content_json": to_json(result.content),
         "is_error": result.is_error,
     }
+
+
+def action_content(result: ToolResult) -> dict[str, str]:
+    """What a tool did to the session, as an event's `actions`."""
+    return {f"{name}_json": to_json(value) for name, value in result.actions.items()}

@@ -6,22 +6,26 @@ may send "10" for 10, or null for "not given"), configurations strictly, because
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
+
+from shared.domain.arithmetic import FUNCTION_NAMES, MAX_EXPRESSION_CHARACTERS
 
 MAX_NUMBER = 1_000_000_000
 MAX_SEARCH_RESULTS = 50
 MAX_FOUND_PATHS = 1000
 MAX_MATCHES = 500
 MAX_ANALYSED_CHARACTERS = 100_000
+MAX_STATE_KEYS = 100
 
 Path = Annotated[
     str,
     Field(min_length=1, max_length=1024, description="Path in the workspace, such as src/app.py."),
 ]
+MimeType = Annotated[str, Field(min_length=3, max_length=255)]
 Glob = Annotated[str, Field(min_length=1, max_length=512)]
 Line = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Version = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
@@ -52,6 +56,59 @@ class FileWriteArguments(Arguments):
 
     path: Path
     content: str = Field(description="The whole new text of the file.")
+
+
+class FileEditArguments(Arguments):
+    """Arguments of `file_edit`."""
+
+    path: Path
+    old_text: str = Field(
+        min_length=1,
+        description="The text to replace, exactly as it is in the file, with its indentation and line breaks; enough "
+        "of it to occur only once.",
+    )
+    new_text: str = Field(description="What to put in its place; empty to remove it.")
+    replace_all: bool = Field(default=False, description="Replace every occurrence instead of the only one.")
+
+
+class SaveArtifactArguments(Arguments):
+    """Arguments of `save_artifact`."""
+
+    name: Path
+    content: str = Field(description="The content: text, or bytes in base64.")
+    mime_type: MimeType | None = Field(
+        default=None, description="Media type, such as text/csv. Default: what name and content say."
+    )
+    encoding: Literal["text", "base64"] = Field(default="text", description="How `content` is written.")
+
+
+class SetStateArguments(Arguments):
+    """Arguments of `set_state`."""
+
+    values: dict[str, Any] = Field(
+        min_length=1,
+        max_length=MAX_STATE_KEYS,
+        description="What to remember, by key; each value replaces the key's old one whole, and null removes the key.",
+    )
+
+
+class CalculatorArguments(Arguments):
+    """Arguments of `calculator`."""
+
+    expression: str = Field(
+        min_length=1,
+        max_length=MAX_EXPRESSION_CHARACTERS,
+        description="Such as (1250.50 * 1.19) / 12, 2**10, or round(sqrt(2), 3). Numbers without separators. "
+        f"Known names: {', '.join(FUNCTION_NAMES)}.",
+    )
+
+
+class CurrentTimeArguments(Arguments):
+    """Arguments of `current_time`."""
+
+    time_zone: str = Field(
+        default="UTC", min_length=1, max_length=64, description="IANA time zone, such as Europe/Berlin."
+    )
 
 
 class GrepArguments(Arguments):

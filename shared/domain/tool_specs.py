@@ -12,14 +12,19 @@ from pydantic import BaseModel, ValidationError
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.tool_arguments import (
     Arguments,
+    CalculatorArguments,
     Configuration,
+    CurrentTimeArguments,
     DiffArguments,
     DocumentAnalyzerArguments,
+    FileEditArguments,
     FileReadArguments,
     FileWriteArguments,
     FindArguments,
     GrepArguments,
     NoConfiguration,
+    SaveArtifactArguments,
+    SetStateArguments,
     WebSearchArguments,
     WebSearchConfiguration,
     schema_of,
@@ -72,6 +77,13 @@ _TOOLS = {
             effect=Effect.IDEMPOTENT,  # the same content as the newest version makes no version
         ),
         _tool(
+            "file_edit",
+            "Change a text file of the workspace: replace a passage that occurs exactly once in it. "
+            "Read the file first. Each change makes a new version.",
+            FileEditArguments,
+            effect=Effect.IDEMPOTENT,  # the file remembers which calls have edited it
+        ),
+        _tool(
             "grep",
             "Search the text files of the workspace for lines that match a regular expression.",
             GrepArguments,
@@ -91,6 +103,29 @@ _TOOLS = {
             "Extract the text and facts (title, pages, words, headings) of a document in the "
             "workspace: plain text, Markdown, HTML or PDF.",
             DocumentAnalyzerArguments,
+        ),
+        _tool(
+            "save_artifact",
+            "Save a result as a file of the session, with its media type: a table as text/csv, an "
+            "image in base64. The person sees it, and can download it.",
+            SaveArtifactArguments,
+            effect=Effect.IDEMPOTENT,  # the same content as the newest version makes no version
+        ),
+        _tool(
+            "set_state",
+            "Remember values for the rest of the session, by key. The person sees them.",
+            SetStateArguments,
+            effect=Effect.IDEMPOTENT,  # a value that is there already is not written
+        ),
+        _tool(
+            "calculator",
+            "Calculate exactly, with up to 50 digits. Use it for all but the simplest arithmetic.",
+            CalculatorArguments,
+        ),
+        _tool(
+            "current_time",
+            "The present date, time and weekday, in any time zone.",
+            CurrentTimeArguments,
         ),
         _tool(
             "web_search",

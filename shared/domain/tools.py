@@ -54,7 +54,14 @@ class ToolCall:
 
 @dataclass(frozen=True, slots=True)
 class ToolResult:
-    """What a call came to: any JSON value; where `is_error`, a message for the model about what went wrong."""
+    """What a call came to.
+
+    Args:
+        content: any JSON value; where `is_error`, a message for the model about what went wrong.
+        is_error: whether the call failed.
+        actions: what it did to the session, for the event that tells of it: `state_delta`, `artifact_delta`.
+    """
 
     content: Any
     is_error: bool = False
+    actions: Mapping[str, Any] = field(default_factory=dict[str, Any])

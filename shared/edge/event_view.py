@@ -32,8 +32,9 @@ class EventView(BaseModel):
 
 
 def render_event(event: Event) -> EventView:
-    """The event, with the JSON texts in its content parsed."""
-    return EventView.model_validate({**asdict(event), "content": _content(event.content)})
+    """The event, with the JSON texts in its content and actions parsed."""
+    shown = {"content": _content(event.content), "actions": _parsed(event.actions)}
+    return EventView.model_validate({**asdict(event), **shown})
 
 
 def _content(content: Mapping[str, Any]) -> dict[str, Any]:

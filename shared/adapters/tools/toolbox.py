@@ -9,23 +9,33 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Generic, TypeVar
 
+from shared.adapters.tools.calculator import calculator
+from shared.adapters.tools.current_time import current_time
 from shared.adapters.tools.diff import diff
 from shared.adapters.tools.document_analyzer import document_analyzer
+from shared.adapters.tools.file_edit import file_edit
 from shared.adapters.tools.file_read import file_read
 from shared.adapters.tools.file_write import file_write
 from shared.adapters.tools.find import find
 from shared.adapters.tools.grep import grep
+from shared.adapters.tools.save_artifact import save_artifact
+from shared.adapters.tools.set_state import set_state
 from shared.adapters.tools.web_search import web_search
 from shared.adapters.tools.workspace import Workspace
 from shared.domain.errors import DomainError, Internal
 from shared.domain.tool_arguments import (
     Arguments,
+    CalculatorArguments,
+    CurrentTimeArguments,
     DiffArguments,
     DocumentAnalyzerArguments,
+    FileEditArguments,
     FileReadArguments,
     FileWriteArguments,
     FindArguments,
     GrepArguments,
+    SaveArtifactArguments,
+    SetStateArguments,
     WebSearchArguments,
 )
 from shared.domain.tool_specs import BUILT_IN, parse_arguments
@@ -42,10 +52,11 @@ _LOG = logging.getLogger(__name__)
 @dataclass(frozen=True, slots=True)
 class _Tool(Generic[A]):
     arguments: type[A]
-    run: Callable[[A, Workspace], Awaitable[dict[str, Any]]]
+    run: Callable[[A, Workspace], Awaitable[dict[str, Any] | ToolResult]]
 
-    async def call(self, arguments: Mapping[str, Any], workspace: Workspace) -> dict[str, Any]:
-        return await self.run(parse_arguments(self.arguments, arguments), workspace)
+    async def call(self, arguments: Mapping[str, Any], workspace: Workspace) -> ToolResult:
+        answer = await self.run(parse_arguments(self.arguments, arguments), workspace)
+        return answer if isinstance(answer, ToolResult) else ToolResult(answer)
 
 
 class LocalToolbox:
@@ -68,10 +79,15 @@ class LocalToolbox:
         self._tools: dict[str, _Tool[Any]] = {
             "file_read": _Tool(FileReadArguments, file_read),
             "file_write": _Tool(FileWriteArguments, file_write),
+            "file_edit": _Tool(FileEditArguments, file_edit),
             "grep": _Tool(GrepArguments, grep),
             "find": _Tool(FindArguments, find),
             "diff": _Tool(DiffArguments, diff),
             "document_analyzer": _Tool(DocumentAnalyzerArguments, document_analyzer),
+            "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
+            "set_state": _Tool(SetStateArguments, set_state),
+            "calculator": _Tool(CalculatorArguments, calculator),
+            "current_time": _Tool(CurrentTimeArguments, current_time),
             "web_search": _Tool(WebSearchArguments, partial(web_search, search=web_search_engine)),
         }
 
@@ -90,7 +106,7 @@ class LocalToolbox:
             return _failure(f"There is no tool {call.name!a}. There are: {', '.join(self._tools)}.")
         try:
             async with asyncio.timeout(self._seconds):
-                return ToolResult(await tool.call(call.arguments, self._workspace(context)))
+                return await tool.call(call.arguments, self._workspace(call, context))
         except TimeoutError:
             return _failure(f"{call.name} took longer than {self._seconds:g} seconds and was stopped.")
         except DomainError as error:
@@ -103,7 +119,7 @@ class LocalToolbox:
             _LOG.exception("tool %s failed", call.name)
             return _failure(f"{call.name} failed for a reason that is not the call's fault; do not try it again.")
 
-    def _workspace(self, context: ToolContext) -> Workspace:
+    def _workspace(self, call: ToolCall, context: ToolContext) -> Workspace:
         return Workspace(
             documents=self._documents,
             clock=self._clock,
@@ -111,6 +127,7 @@ class LocalToolbox:
             owner_uid=context.owner_uid,
             author=f"runs/{context.run_id}/nodes/{context.instance}",
             config=context.config,
+            call=f"{call.step}-{call.call_id}",
         )
 
 

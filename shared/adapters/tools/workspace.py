@@ -25,6 +25,7 @@ class Workspace:
         session_id: the session whose files these are.
         owner_uid: the session's owner.
         author: the path of the node that calls.
+        call: what tells this call from every other of the node; the same when the call is made again.
         config: the tool's configuration in the definition.
     """
 
@@ -34,6 +35,7 @@ class Workspace:
     owner_uid: Uid
     author: str
     config: Mapping[str, Any]
+    call: str = ""
 
 
 def text_of(file: ArtifactContent) -> str:

@@ -76,7 +76,8 @@ async def put_artifact(documents: Documents, clock: Clock, new: NewArtifact) -> 
             return Stored(head, created=lost_replies > 0)
         version = _next_version(new, name, digest, head, clock)
         try:
-            for writes in plan_version(new.session_id, version, new.content, snapshot.update_time):
+            edits = () if head is None else head.edits
+            for writes in plan_version(new.session_id, version, new.content, snapshot.update_time, edits):
                 await documents.commit(writes)
         except CommitRefused:
             continue

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from shared.domain.errors import FailedPrecondition
-from shared.domain.events import Author, Event, call_content, result_content
+from shared.domain.events import Author, Event, action_content, call_content, result_content
 from shared.domain.journal import (
     Journal,
     intent_id,
@@ -152,6 +153,7 @@ class NodeRecorder:
         self._usage += Usage(tool_calls=1)
         record = record_result(self._journal_path, call, result)
         event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
+        event = replace(event, actions=action_content(result))
         await self._commit([record], record.path, event)
         return result
 

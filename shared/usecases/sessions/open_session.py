@@ -10,15 +10,13 @@ from shared.domain.agents import version_path
 from shared.domain.errors import Fault, InvalidArgument, NotFound, Unavailable
 from shared.domain.ids import AgentId, SessionId
 from shared.domain.records import render, to_json
-from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, Slot, session_path, slot_path
 from shared.domain.writes import Create
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
 from shared.usecases.agents.get_agent import get_agent
-
-MAX_STATE_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True, slots=True)

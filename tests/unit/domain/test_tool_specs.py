@@ -14,15 +14,21 @@ from shared.domain.definitions import AgentDefinition, ToolUse
 from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
 from shared.domain.tools import Effect
 
-NAMES = {
-    "file_read",
-    "file_write",
-    "grep",
-    "find",
-    "diff",
-    "document_analyzer",
-    "web_search",
+EFFECTS = {
+    "file_read": Effect.NONE,
+    "file_write": Effect.IDEMPOTENT,
+    "file_edit": Effect.IDEMPOTENT,
+    "grep": Effect.NONE,
+    "find": Effect.NONE,
+    "diff": Effect.NONE,
+    "document_analyzer": Effect.NONE,
+    "save_artifact": Effect.IDEMPOTENT,
+    "set_state": Effect.IDEMPOTENT,
+    "calculator": Effect.NONE,
+    "current_time": Effect.NONE,
+    "web_search": Effect.NONE,
 }
+NAMES = set(EFFECTS)
 
 
 def test_the_built_in_tools_are_those_that_definitions_name() -> None:
@@ -30,11 +36,8 @@ def test_the_built_in_tools_are_those_that_definitions_name() -> None:
     assert all(ToolUse.model_validate(name).name == name for name in BUILT_IN)
 
 
-def test_only_file_write_has_an_effect_and_it_may_be_repeated() -> None:
-    effects = {name: spec.effect for name, spec in BUILT_IN.items()}
-
-    assert effects.pop("file_write") is Effect.IDEMPOTENT
-    assert set(effects.values()) == {Effect.NONE}
+def test_each_tool_says_whether_a_call_may_be_repeated() -> None:
+    assert {name: spec.effect for name, spec in BUILT_IN.items()} == EFFECTS
 
 
 @pytest.mark.parametrize("name", sorted(NAMES))
@@ -45,7 +48,7 @@ def test_schemas_are_plain_json_objects_that_refuse_unknown_names(name: str) -> 
         assert schema["type"] == "object"
         assert schema["additionalProperties"] is False
         text = json.dumps(schema)
-        assert "null" not in text
+        assert '"null"' not in text
         assert '"title"' not in text
         assert "$ref" not in text
 

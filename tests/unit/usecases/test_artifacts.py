@@ -125,7 +125,7 @@ async def test_the_head_holds_no_content_so_that_lists_stay_cheap(
 
     head = (await documents.get(artifact_path(SESSION, "a.txt"))).fields
     assert head is not None
-    assert set(head) == {"owner_uid", "name", "head", "mime_type", "size_bytes", "digest", "updated_at"}
+    assert set(head) == {"owner_uid", "name", "head", "mime_type", "size_bytes", "digest", "updated_at", "edits"}
 
 
 async def test_writers_of_files_that_need_several_commits_do_not_mix_their_chunks(clock: MemoryClock) -> None:

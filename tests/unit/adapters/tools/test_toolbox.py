@@ -78,7 +78,7 @@ async def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
 
     assert workspace.toolbox.find("shell") is None
     assert await workspace.refusal("shell", command="ls") == (
-        "There is no tool 'shell'. There are: file_read, file_write, grep, find, diff, document_analyzer, web_search."
+        f"There is no tool 'shell'. There are: {', '.join(BUILT_IN)}."
     )
 
 
@@ -87,6 +87,9 @@ async def test_an_unknown_tool_is_answered_with_those_there_are() -> None:
     [
         ("file_read", {"path": "a.txt"}),
         ("file_write", {"path": "a.txt", "content": "x"}),
+        ("file_edit", {"path": "a.txt", "old_text": "one", "new_text": "1"}),
+        ("save_artifact", {"name": "a.txt", "content": "x"}),
+        ("set_state", {"values": {"a": 1}}),
         ("grep", {"pattern": "x"}),
         ("find", {}),
         ("diff", {"path": "a.txt"}),

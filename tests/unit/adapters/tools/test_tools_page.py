@@ -11,8 +11,10 @@ import pytest
 
 from shared.adapters.tools import diff, document_analyzer, file_read, find, grep, pdf_text
 from shared.domain import line_diffs
+from shared.domain.arithmetic import MAX_EXPRESSION_CHARACTERS
 from shared.domain.artifact_names import MAX_NAME_BYTES
-from shared.domain.tool_arguments import MAX_ANALYSED_CHARACTERS, MAX_FOUND_PATHS, MAX_MATCHES
+from shared.domain.sessions import MAX_STATE_CHARACTERS
+from shared.domain.tool_arguments import MAX_ANALYSED_CHARACTERS, MAX_FOUND_PATHS, MAX_MATCHES, MAX_STATE_KEYS
 from shared.domain.tool_specs import BUILT_IN
 from shared.ports.web_search import SearchHit
 from tests.support.pdf_files import pdf_of
@@ -54,11 +56,17 @@ def test_the_table_lists_every_tool_with_its_arguments_configuration_and_effect(
         ("find", {}),
         ("diff", {"path": "a.txt", "other_path": "long.txt"}),
         ("document_analyzer", {"path": "paper.pdf", "max_characters": 2}),
+        ("file_edit", {"path": "a.txt", "old_text": "x", "new_text": "y"}),
+        ("save_artifact", {"name": "a.csv", "content": "x"}),
+        ("set_state", {"values": {"a": 1}}),
+        ("calculator", {"expression": "1 + 1"}),
+        ("current_time", {}),
         ("web_search", {"query": "x"}),
     ],
 )
 async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[str, Any]) -> None:
     workspace = TestingWorkspace(Engine())
+    await workspace.open_session()
     await workspace.put(a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"))
 
     answer = await workspace.answer(tool, **arguments)
@@ -82,6 +90,9 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         pdf_text.MAX_CHARACTERS,
         line_diffs.MAX_EDITS,
         MAX_NAME_BYTES,
+        MAX_EXPRESSION_CHARACTERS,
+        MAX_STATE_CHARACTERS,
+        MAX_STATE_KEYS,
     ],
 )
 def test_the_page_states_each_bound(bound: int) -> None:

@@ -1,0 +1,71 @@
+"""Change a session's state: what its agents remember for each other, and its owner sees."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.errors import Aborted, Fault, InvalidArgument, NotFound, Unavailable
+from shared.domain.ids import SessionId
+from shared.domain.records import from_json, parse, to_json
+from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, session_path
+from shared.domain.writes import Update
+from shared.ports.clock import Clock
+from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
+
+_ATTEMPTS = 20
+_MAX_LOST_REPLIES = 3
+
+
+async def set_state(
+    documents: Documents, clock: Clock, session_id: SessionId, values: Mapping[str, Any]
+) -> Mapping[str, Any]:
+    """Set the keys of `values`, each to the whole of its value, and remove those whose value is null; the new state.
+
+    All keys change in one commit, and none of somebody else's is lost. A value that is there already is not written.
+
+    Raises:
+        NotFound: there is no such session, or it was deleted.
+        InvalidArgument: a value is not JSON, or the state would be too large.
+        Aborted: others change the session all the time.
+        Unavailable: the store does not answer.
+    """
+    lost_replies = 0
+    for _ in range(_ATTEMPTS):
+        snapshot = await documents.get(session_path(session_id))
+        session = None if snapshot.fields is None else parse(Session, snapshot.fields)
+        if session is None or session.deleted_at is not None:
+            raise NotFound("There is no such session.")
+        state: dict[str, Any] = from_json(session.state_json)
+        text = _changed(state, values)
+        if text == to_json(state):
+            return state
+        try:
+            await documents.commit(
+                [Update(snapshot.path, {"state_json": text, "updated_at": clock.now()}, seen=snapshot.update_time)]
+            )
+        except CommitRefused:
+            continue
+        except OutcomeUnknown as error:
+            lost_replies += 1
+            if lost_replies == _MAX_LOST_REPLIES:
+                raise Unavailable("The document store does not say whether the state was changed.") from error
+        else:
+            return json.loads(text)
+    raise Aborted("Others keep changing the session.")
+
+
+def _changed(state: Mapping[str, Any], values: Mapping[str, Any]) -> str:
+    """The changed state as JSON."""
+    changed = {key: value for key, value in {**state, **values}.items() if key not in values or value is not None}
+    try:
+        text = to_json(changed)
+        json.dumps(changed, allow_nan=False)
+        text.encode()
+    except (ValueError, RecursionError):
+        raise InvalidArgument("The values are not JSON.", (Fault("values", "are not JSON"),)) from None
+    if len(text) > MAX_STATE_CHARACTERS:
+        reason = f"would make the state {len(text):,} characters of JSON; {MAX_STATE_CHARACTERS:,} are the most"
+        raise InvalidArgument(f"The values {reason}.", (Fault("values", reason),))
+    return text

@@ -10,8 +10,8 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
-from functions.agents.requests import Shelf
-from functions.agents.routes import reading_routes, writing_routes
+from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.versions import alias_routes, version_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
@@ -19,6 +19,7 @@ from shared.composition.core import connect_people
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
+from shared.usecases.agents.shelf import Shelf
 
 
 def compose(environ: Mapping[str, str]) -> FastAPI:
@@ -33,8 +34,9 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
     )
     shelf = Shelf(documents, SystemClock(), SystemIds())
-    for routes in (catalog_routes(), writing_routes(shelf), reading_routes(shelf)):
-        app.include_router(routes)
+    app.include_router(catalog_routes())  # first: their paths have a word where others have an id
+    for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
+        app.include_router(routes(shelf))
     return app
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Annotated, Any
+import re
+from typing import Annotated, Any, cast
 
-from fastapi import Depends, Query, Request
+from fastapi import Depends, Header, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.agents import AgentType, Draft, Scope
+from shared.domain.agents import AgentType, Proposal, Scope, Seen
 from shared.domain.definition_faults import parse_definition
+from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.edge.definition_body import MEDIA_TYPES, parse_body
-from shared.ports.clock import Clock
-from shared.ports.documents import Documents
-from shared.ports.id_source import Ids
+from shared.edge.version_refs import VersionRefParameter
+from shared.usecases.agents.save_draft import SeenDraft
 
 DEFINITION_BODY: dict[str, Any] = {
     "requestBody": {
@@ -27,20 +27,16 @@ DEFINITION_BODY: dict[str, Any] = {
 }
 """For a route's `openapi_extra`: its handler reads the body itself."""
 
-
-@dataclass(frozen=True, slots=True)
-class Shelf:
-    """The ports that the routes of agents need."""
-
-    documents: Documents
-    clock: Clock
-    ids: Ids
+_AGENT_TAG = re.compile(r'"(\d{1,18})(?:-(\d{1,18}))?"')
+_DRAFT_TAG = re.compile(r'"draft-(\d{1,18})"')
 
 
-class PageQuery(BaseModel):
-    """Which page of a list."""
-
+class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
+
+
+class PageQuery(_Body):
+    """Which page of a list."""
 
     limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
     page_token: str | None = Field(default=None, max_length=2000, description="`next_page_token` of the page before.")
@@ -52,21 +48,99 @@ class AgentQuery(PageQuery):
     scope: Scope | None = Field(default=None, description="`system` lists everybody's system agents.")
     type: AgentType | None = None
     name: str | None = Field(default=None, max_length=64, description="Exactly this name.")
+    deleted: bool = Field(default=False, description="List those that you deleted, which can be restored.")
 
 
-async def read_draft(
-    request: Request,
+class AliasBody(_Body):
+    """What an alias means."""
+
+    version: VersionRefParameter
+
+
+class CloneBody(_Body):
+    """What is cloned, and what the clone is called."""
+
+    version: VersionRefParameter | None = Field(default=None, description="The latest if left out.")
+    name: str | None = Field(default=None, max_length=64, description="The agent's own, made unique, if left out.")
+
+
+class PublishBody(_Body):
+    """What becomes a version."""
+
+    changelog: str = Field(default="", max_length=4000, description="What is new in this version.")
+    definition: dict[str, Any] | None = Field(default=None, description="The draft if left out.")
+
+
+IfMatch = Annotated[str | None, Header(description="Only if this is still the ETag; else 412 tells what changed.")]
+IfNoneMatch = Annotated[str | None, Header(description="Answer 304 if this is still the ETag.")]
+DraftFlag = Annotated[bool, Query(description="The draft of the next version, instead of the latest version.")]
+
+
+async def read_raw(request: Request) -> dict[str, Any]:
+    """The definition in the body, unchecked.
+
+    Raises:
+        UnsupportedMediaType: the body is neither YAML nor JSON.
+        InvalidArgument: it is not well formed, or no map.
+    """
+    raw = parse_body(await request.body(), request.headers.get("content-type"))
+    if not isinstance(raw, dict):
+        raise InvalidArgument("The definition has one fault.", (Fault("", "a definition is a map of names to values"),))
+    return cast("dict[str, Any]", raw)
+
+
+RawBody = Annotated[dict[str, Any], Depends(read_raw)]
+"""As a route's parameter: the unchecked definition in the body."""
+
+
+def propose(raw: dict[str, Any], changelog: str) -> Proposal:
+    """The definition, checked.
+
+    Raises:
+        InvalidArgument: with everything that is wrong with it.
+    """
+    return Proposal(definition=parse_definition(raw), raw=raw, changelog=changelog)
+
+
+async def read_proposal(
+    raw: RawBody,
     changelog: Annotated[str, Query(max_length=4000, description="What is new in this version.")] = "",
-) -> Draft:
+) -> Proposal:
     """The definition in the body, checked.
 
     Raises:
         UnsupportedMediaType: the body is neither YAML nor JSON.
         InvalidArgument: with everything that is wrong with the definition.
     """
-    raw = parse_body(await request.body(), request.headers.get("content-type"))
-    return Draft(definition=parse_definition(raw), raw=raw, changelog=changelog)
+    return propose(raw, changelog)
 
 
-DraftBody = Annotated[Draft, Depends(read_draft)]
+ProposalBody = Annotated[Proposal, Depends(read_proposal)]
 """As a route's parameter: the checked definition in the body."""
+
+
+def seen_agent(if_match: str | None) -> Seen | None:
+    """What an `If-Match` header says of an agent; None where any will do.
+
+    Raises:
+        InvalidArgument: the header is not one ETag of an agent, nor a version's number in quotes, nor `*`.
+    """
+    if if_match is None or if_match.strip() == "*":
+        return None
+    found = _AGENT_TAG.fullmatch(if_match.strip())
+    if found is None:
+        reason = "must be the ETag of an earlier answer, in quotes"
+        raise InvalidArgument("If-Match is not valid.", (Fault("header.if-match", reason, '"3-7"'),))
+    return Seen(int(found[1]), int(found[2]) if found[2] else None)
+
+
+def seen_draft(if_match: str | None) -> SeenDraft:
+    """What an `If-Match` header says before a draft is saved: of the draft, or of an agent without one.
+
+    Raises:
+        InvalidArgument: the header is not one ETag of ours, nor `*`.
+    """
+    if if_match is not None and if_match.strip() == "*":
+        return "any"
+    found = _DRAFT_TAG.fullmatch((if_match or "").strip())
+    return int(found[1]) if found else seen_agent(if_match)

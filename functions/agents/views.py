@@ -5,11 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.agents import Agent, AgentType, AgentVersion, Scope
+from shared.domain.agent_drafts import Draft
+from shared.domain.agents import LATEST, Agent, AgentType, AgentVersion, Scope
+from shared.domain.definition_diffs import Comparison, Kind
 from shared.domain.errors import Fault
 from shared.domain.pages import Page
 from shared.domain.tools import Effect
@@ -17,6 +19,16 @@ from shared.domain.tools import Effect
 
 class _View(BaseModel):
     model_config = ConfigDict(from_attributes=True)
+
+
+class ProvenanceView(_View):
+    """Where an agent came from."""
+
+    kind: Literal["clone", "import", "template"]
+    agent_id: str | None
+    version: int | None
+    template: str | None
+    digest: str | None = Field(description="Of the definition that it began as.")
 
 
 class AgentView(_View):
@@ -31,13 +43,16 @@ class AgentView(_View):
     type: AgentType
     head: int = Field(description="Number of the latest version.")
     version_tag: str
-    aliases: Mapping[str, int]
+    aliases: Mapping[str, int] = Field(description="What each alias means now; `latest` is always there.")
     is_active: bool
     is_template: bool
     tags: tuple[str, ...]
     category: str | None
+    metadata: dict[str, Any]
+    provenance: ProvenanceView | None
     created_at: datetime
     updated_at: datetime
+    deleted_at: datetime | None
 
 
 class AgentDetail(AgentView):
@@ -86,6 +101,49 @@ class FaultView(_View):
     suggestion: str | None
 
 
+class DraftDetail(BaseModel):
+    """The draft of an agent's next version."""
+
+    agent_id: str
+    base: int = Field(description="Number of the version that was the latest when the draft was begun.")
+    head: int = Field(description="Number of the latest version.")
+    revision: int
+    updated_by: str
+    created_at: datetime
+    updated_at: datetime
+    definition: dict[str, Any]
+    faults: list[FaultView] = Field(description="What still keeps it from becoming a version.")
+
+
+class ChangeView(_View):
+    """One difference."""
+
+    path: str = Field(description="Where, with dots; an item that was removed has the position that it had.")
+    kind: Kind
+    old: Any
+    new: Any
+
+
+class ComparisonView(_View):
+    """What differs between two versions."""
+
+    changes: list[ChangeView]
+    is_cut: bool = Field(description="Whether there are more differences than are listed.")
+
+
+class AliasView(BaseModel):
+    """What an alias means."""
+
+    alias: str
+    version: int
+
+
+class AliasList(BaseModel):
+    """Every alias of an agent."""
+
+    items: list[AliasView]
+
+
 class Validation(BaseModel):
     """Whether a definition could be stored."""
 
@@ -109,10 +167,16 @@ class ToolList(BaseModel):
     items: list[ToolView]
 
 
+def view_agent(agent: Agent) -> AgentView:
+    """An agent."""
+    fields = {name: getattr(agent, name) for name in AgentView.model_fields if name != "metadata"}
+    fields["aliases"] = {LATEST: agent.head, **agent.aliases}
+    return AgentView.model_validate({**fields, "metadata": json.loads(agent.metadata_json)})
+
+
 def render_agent(agent: Agent, version: AgentVersion) -> AgentDetail:
     """An agent with its latest version's definition."""
-    shown = AgentView.model_validate(agent).model_dump()
-    return AgentDetail(**shown, definition=json.loads(version.definition_json))
+    return AgentDetail(**view_agent(agent).model_dump(), definition=json.loads(version.definition_json))
 
 
 def render_version(version: AgentVersion) -> VersionDetail:
@@ -123,14 +187,31 @@ def render_version(version: AgentVersion) -> VersionDetail:
 
 def render_agents(page: Page[Agent]) -> AgentPage:
     """A page of agents."""
-    items = [AgentView.model_validate(agent) for agent in page.items]
-    return AgentPage(items=items, next_page_token=page.next_page_token)
+    return AgentPage(items=[view_agent(agent) for agent in page.items], next_page_token=page.next_page_token)
 
 
 def render_versions(page: Page[AgentVersion]) -> VersionPage:
     """A page of versions."""
     items = [VersionView.model_validate(version) for version in page.items]
     return VersionPage(items=items, next_page_token=page.next_page_token)
+
+
+def render_draft(agent: Agent, draft: Draft, faults: tuple[Fault, ...]) -> DraftDetail:
+    """A draft, and what still keeps it from becoming a version."""
+    shown = [FaultView.model_validate(fault) for fault in faults]
+    fields = {name: getattr(draft, name) for name in DraftDetail.model_fields if hasattr(draft, name)}
+    return DraftDetail(**fields, head=agent.head, definition=dict(draft.raw), faults=shown)
+
+
+def list_aliases(agent: Agent) -> AliasList:
+    """Every alias of an agent."""
+    aliases = {LATEST: agent.head, **agent.aliases}
+    return AliasList(items=[AliasView(alias=alias, version=number) for alias, number in aliases.items()])
+
+
+def render_comparison(comparison: Comparison) -> ComparisonView:
+    """What differs."""
+    return ComparisonView.model_validate(comparison)
 
 
 def render_validation(faults: tuple[Fault, ...]) -> Validation:

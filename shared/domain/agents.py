@@ -10,16 +10,43 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.definitions import AgentDefinition
-from shared.domain.errors import TooLarge
+from shared.domain.errors import NotFound, TooLarge
 from shared.domain.ids import AgentId, Uid, hashed_id
-from shared.domain.records import render
+from shared.domain.records import render, to_json
+from shared.domain.suggestions import closest
 from shared.domain.writes import Create, Delete, Write
 
 Scope: TypeAlias = Literal["user", "system", "marketplace"]
 AgentType: TypeAlias = Literal["static", "dynamic", "template"]
+VersionRef: TypeAlias = int | str
+"""A version: its number, an alias such as `prod`, `latest`, or `proposal`."""
+
+LATEST = "latest"
+DRAFT = "draft"
+DRAFT_NUMBER = 0
+"""Stands for the draft where a version's number stands: of a run or a session that tries it."""
 
 MAX_DEFINITION_BYTES = 900_000
 """As JSON; a Firestore document holds 1 MiB. Source: https://firebase.google.com/docs/firestore/quotas"""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Where an agent came from.
+
+    Args:
+        kind: how it was made of something else.
+        agent_id: the agent that it was cloned from.
+        version: the number of that agent's version.
+        template: the name of the template that it was made of.
+        digest: of the definition that it began as.
+    """
+
+    kind: Literal["clone", "import", "template"]
+    agent_id: AgentId | None = None
+    version: int | None = None
+    template: str | None = None
+    digest: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +58,11 @@ class Agent:
         type: `dynamic` for an agent that people made, `static` for one that came with the deployment.
         head: number of the latest version.
         version_tag: the author's own tag of the latest version.
-        aliases: names of version numbers.
+        aliases: names of version numbers; `latest` is not among them.
         is_active: False once it was deleted; runs of its versions go on.
+        revision: how often the agent changed, counted from 1; with `head` it is the ETag.
+        metadata_json: the latest version's metadata.
+        provenance: where it came from, if it was not written anew.
     """
 
     id: AgentId
@@ -51,10 +81,49 @@ class Agent:
     is_template: bool = False
     tags: tuple[str, ...] = ()
     category: str | None = None
+    revision: int = 1
+    metadata_json: str = "{}"
+    provenance: Provenance | None = None
+    deleted_at: datetime | None = None
+
+    @property
+    def etag(self) -> str:
+        """Changes with whatever about the agent changes, and tells which version was the latest."""
+        return f"{self.head}-{self.revision}"
+
+    def number_of(self, ref: VersionRef | None) -> int:
+        """The number of the version that `ref` means now; the latest for None. It need not exist.
+
+        Raises:
+            NotFound: the agent has no such alias.
+        """
+        if isinstance(ref, int):
+            return ref
+        if ref in {None, LATEST}:
+            return self.head
+        if ref == DRAFT:
+            return DRAFT_NUMBER
+        number = self.aliases.get(ref or "")
+        if number is None:
+            meant = closest(ref or "", (*self.aliases, LATEST, DRAFT))
+            raise NotFound(f"The agent has no version '{ref}'." + (f" Did you mean '{meant}'?" if meant else ""))
+        return number
 
     def visible_to(self, uid: Uid) -> bool:
         """Whether this person may see and run the agent: their own, or the system's."""
         return self.is_active and (self.owner_uid == uid or self.scope == "system")
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """What somebody last saw of an agent: its latest version, and, if they say so, its revision."""
+
+    head: int
+    revision: int | None = None
+
+    def fits(self, agent: Agent) -> bool:
+        """Whether the agent is still as it was seen."""
+        return self.head == agent.head and self.revision in {None, agent.revision}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +147,7 @@ class AgentVersion:
 
 
 @dataclass(frozen=True, slots=True)
-class Draft:
+class Proposal:
     """A checked definition that is to become a version.
 
     Args:
@@ -112,8 +181,8 @@ def name_path(owner_uid: Uid, name: str) -> str:
     return f"agent_names/{hashed_id(owner_uid, name)}"
 
 
-def first_agent(agent_id: AgentId, owner_uid: Uid, draft: Draft, now: datetime) -> Agent:
-    """A new agent whose first version is `draft`."""
+def first_agent(agent_id: AgentId, owner_uid: Uid, proposal: Proposal, now: datetime) -> Agent:
+    """A new agent whose first version is `proposal`."""
     return _showing(
         Agent(
             id=agent_id,
@@ -126,36 +195,56 @@ def first_agent(agent_id: AgentId, owner_uid: Uid, draft: Draft, now: datetime) 
             created_at=now,
             updated_at=now,
         ),
-        draft,
+        proposal,
     )
 
 
-def next_agent(agent: Agent, draft: Draft, now: datetime) -> Agent:
-    """The agent after `draft` has become its latest version."""
-    return _showing(replace(agent, head=agent.head + 1, updated_at=now), draft)
+def revised(agent: Agent, now: datetime, **fields: Any) -> Agent:
+    """The agent with other fields, under its next revision."""
+    return replace(agent, revision=agent.revision + 1, updated_at=now, **fields)
 
 
-def version_of(agent: Agent, draft: Draft, author: Uid) -> AgentVersion:
-    """The latest version of `agent`, which is `draft`.
+def next_agent(agent: Agent, proposal: Proposal, now: datetime) -> Agent:
+    """The agent after `proposal` has become its latest version."""
+    return _showing(revised(agent, now, head=agent.head + 1), proposal)
+
+
+def version_of(agent: Agent, proposal: Proposal, author: Uid) -> AgentVersion:
+    """The latest version of `agent`, which is `proposal`.
 
     Raises:
         TooLarge: the definition does not fit into a document.
     """
-    text = json.dumps(draft.raw, ensure_ascii=False, separators=(",", ":"))
-    size = len(text.encode())
-    if size > MAX_DEFINITION_BYTES:
-        raise TooLarge(f"The definition has {size} bytes; {MAX_DEFINITION_BYTES} are allowed.")
+    text = definition_text(proposal.raw)
     return AgentVersion(
         agent_id=agent.id,
         owner_uid=agent.owner_uid,
         number=agent.head,
-        version_tag=draft.definition.version,
+        version_tag=proposal.definition.version,
         definition_json=text,
-        digest=hashlib.sha256(text.encode()).hexdigest(),
+        digest=digest_of(text),
         created_by=author,
         created_at=agent.updated_at,
-        changelog=draft.changelog,
+        changelog=proposal.changelog,
     )
+
+
+def definition_text(raw: Mapping[str, Any]) -> str:
+    """A definition as it is stored: JSON in its author's order.
+
+    Raises:
+        TooLarge: it does not fit into a document.
+    """
+    text = json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
+    size = len(text.encode())
+    if size > MAX_DEFINITION_BYTES:
+        raise TooLarge(f"The definition has {size} bytes; {MAX_DEFINITION_BYTES} are allowed.")
+    return text
+
+
+def digest_of(text: str) -> str:
+    """The SHA-256 of a stored definition, in hex."""
+    return hashlib.sha256(text.encode()).hexdigest()
 
 
 def claim_name(agent: Agent) -> Create:
@@ -164,11 +253,16 @@ def claim_name(agent: Agent) -> Create:
     return Create(name_path(agent.owner_uid, agent.name), fields)
 
 
+def release_name(agent: Agent) -> Delete:
+    """The write that frees the agent's name."""
+    return Delete(name_path(agent.owner_uid, agent.name))
+
+
 def rename(old: Agent, new: Agent) -> tuple[Write, ...]:
     """The writes that give up the old name and take the new one; none where they are the same."""
     if old.name == new.name:
         return ()
-    return Delete(name_path(old.owner_uid, old.name)), claim_name(new)
+    return release_name(old), claim_name(new)
 
 
 def create_version(version: AgentVersion) -> Create:
@@ -176,8 +270,8 @@ def create_version(version: AgentVersion) -> Create:
     return Create(version_path(version.agent_id, version.number), render(version))
 
 
-def _showing(agent: Agent, draft: Draft) -> Agent:
-    definition = draft.definition
+def _showing(agent: Agent, proposal: Proposal) -> Agent:
+    definition = proposal.definition
     return replace(
         agent,
         name=definition.name,
@@ -187,4 +281,5 @@ def _showing(agent: Agent, draft: Draft) -> Agent:
         version_tag=definition.version,
         tags=tuple(definition.metadata.get("tags", ())),
         category=definition.metadata.get("category"),
+        metadata_json=to_json(definition.metadata),
     )

@@ -5,6 +5,7 @@ DomainError
 │   ├── TooLarge
 │   └── UnsupportedMediaType
 ├── FailedPrecondition       well formed, but not possible in this state
+│   ├── PreconditionRequired
 │   ├── NodeOutputTooLarge
 │   └── DocumentTooLarge
 ├── Unauthenticated
@@ -32,9 +33,10 @@ DomainError
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import ClassVar
+from typing import Any, ClassVar
 
 
 class Category(StrEnum):
@@ -106,6 +108,12 @@ class FailedPrecondition(DomainError):
 
     category = Category.FAILED_PRECONDITION
     code = "failed_precondition"
+
+
+class PreconditionRequired(FailedPrecondition):
+    """The request would overwrite somebody's work unseen; it must say what it means to replace."""
+
+    code = "precondition_required"
 
 
 class NodeOutputTooLarge(FailedPrecondition):
@@ -205,9 +213,14 @@ class SessionBusy(Aborted):
 
 
 class VersionMismatch(Aborted):
-    """The caller changed a version that is no longer the latest."""
+    """The caller would change what is no longer as they saw it; `changed` tells what changed since, ready for JSON."""
 
     code = "version_mismatch"
+
+    def __init__(self, message: str, *, changed: Mapping[str, Any] | None = None) -> None:
+        """Keep the message and what changed."""
+        super().__init__(message)
+        self.changed = changed
 
 
 class ResourceExhausted(DomainError):

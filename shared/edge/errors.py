@@ -16,7 +16,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from shared.domain.errors import Category, DomainError, Fault, InvalidArgument
+from shared.domain.errors import Category, DomainError, Fault, InvalidArgument, VersionMismatch
 from shared.domain.suggestions import plain
 from shared.edge.logs import current_request, logger
 
@@ -38,6 +38,7 @@ STATUS_OF_CATEGORY: Mapping[Category, int] = {
 }
 STATUS_OF_CODE: Mapping[str, int] = {
     "version_mismatch": 412,  # If-Match named a version that is no longer the latest
+    "precondition_required": 428,
     "too_large": 413,
     "unsupported_media_type": 415,
 }
@@ -61,15 +62,16 @@ def status_of(error: DomainError) -> int:
     return STATUS_OF_CODE.get(error.code, STATUS_OF_CATEGORY[error.category])
 
 
-def render_problem(
+def render_problem(  # noqa: PLR0913 - all but three by keyword, each with a default
     status: int,
     code: str,
     detail: str,
     *,
     faults: Sequence[Fault] = (),
     headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
 ) -> Response:
-    """A problem answer; `faults` is everything that is wrong with the input."""
+    """A problem answer; `faults` is everything that is wrong with the input, `more` what only this kind tells."""
     facts = current_request()
     body = {
         "type": f"urn:fireloom:error:{code}",
@@ -80,6 +82,7 @@ def render_problem(
         "instance": facts.path,
         "request_id": facts.request_id,
         "faults": [_render_fault(fault) for fault in faults],
+        **(more or {}),
     }
     text = json.dumps(body, ensure_ascii=False).encode("utf-8", "backslashreplace")
     return Response(text, status, dict(headers or {}), PROBLEM_MEDIA_TYPE)
@@ -98,7 +101,8 @@ def render_domain_error(error: DomainError) -> Response:
     if hidden:
         logger.error("internal error: %s", error.message, exc_info=error)
     detail = _HIDDEN if hidden else error.message
-    return render_problem(status, error.code, detail, faults=faults, headers=headers)
+    more = {"changed": error.changed} if isinstance(error, VersionMismatch) and error.changed is not None else None
+    return render_problem(status, error.code, detail, faults=faults, headers=headers, more=more)
 
 
 def render_crash(error: Exception) -> Response:

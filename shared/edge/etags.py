@@ -1,35 +1,14 @@
-"""Entity tags of versioned things: the number of the version, in quotes.
+"""Entity tags of versioned things: what tells a version from others, in quotes.
 
 Source: https://www.rfc-editor.org/rfc/rfc9110#section-13.1.1
 """
 
 from __future__ import annotations
 
-import re
 
-from shared.domain.errors import Fault, InvalidArgument
-
-_TAG = re.compile(r'"(\d{1,18})"')
-
-
-def etag_of(number: int) -> str:
-    """The entity tag of version `number`."""
-    return f'"{number}"'
-
-
-def expected_version(if_match: str | None) -> int | None:
-    """The version that an `If-Match` header demands; None where any will do.
-
-    Raises:
-        InvalidArgument: the header is not one entity tag of ours, nor `*`.
-    """
-    if if_match is None or if_match.strip() == "*":
-        return None
-    found = _TAG.fullmatch(if_match.strip())
-    if found is None:
-        reason = "must be the ETag of an earlier answer, in quotes"
-        raise InvalidArgument("If-Match is not valid.", (Fault("header.if-match", reason, '"3"'),))
-    return int(found[1])
+def etag_of(version: int | str) -> str:
+    """The entity tag of a version."""
+    return f'"{version}"'
 
 
 def is_known(etag: str, if_none_match: str | None) -> bool:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from shared.domain.agents import (
     Agent,
     AgentVersion,
-    Draft,
+    Proposal,
+    Provenance,
     agent_path,
     claim_name,
     create_version,
@@ -16,14 +19,13 @@ from shared.domain.errors import AlreadyExists, PermissionDenied, Unavailable
 from shared.domain.ids import AgentId
 from shared.domain.records import render
 from shared.domain.writes import Create
-from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
-from shared.ports.id_source import Ids
+from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.identity import Identity
+from shared.usecases.agents.shelf import Shelf
 
 
 async def create_agent(
-    documents: Documents, clock: Clock, ids: Ids, caller: Identity, draft: Draft
+    shelf: Shelf, caller: Identity, proposal: Proposal, provenance: Provenance | None = None
 ) -> tuple[Agent, AgentVersion]:
     """Store the caller's new agent with its first version.
 
@@ -33,27 +35,28 @@ async def create_agent(
         TooLarge: the definition does not fit into a document.
         Unavailable: the store does not answer; the agent may have been stored.
     """
-    check_scope(caller, draft)
-    agent = first_agent(AgentId(ids.new()), caller.uid, draft, clock.now())
-    version = version_of(agent, draft, caller.uid)
+    check_scope(caller, proposal)
+    agent = first_agent(AgentId(shelf.ids.new()), caller.uid, proposal, shelf.clock.now())
+    agent = replace(agent, provenance=provenance)
+    version = version_of(agent, proposal, caller.uid)
     writes = (Create(agent_path(agent.id), render(agent)), create_version(version), claim_name(agent))
     try:
-        await documents.commit(writes)
+        await shelf.documents.commit(writes)
     except CommitRefused:
         raise name_taken(agent) from None
     except OutcomeUnknown:
-        if not (await documents.get(agent_path(agent.id))).exists:
+        if not (await shelf.documents.get(agent_path(agent.id))).exists:
             raise Unavailable("The agent was not stored; try again.") from None
     return agent, version
 
 
-def check_scope(caller: Identity, draft: Draft) -> None:
+def check_scope(caller: Identity, proposal: Proposal) -> None:
     """Refuse what only an administrator may ask for.
 
     Raises:
         PermissionDenied: the scope is `system`, and the caller is no administrator.
     """
-    if draft.definition.scope == "system" and caller.role != "admin":
+    if proposal.definition.scope == "system" and caller.role != "admin":
         raise PermissionDenied("Only administrators make agents of scope 'system'.")
 
 

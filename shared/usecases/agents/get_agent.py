@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from shared.domain.agents import Agent, AgentVersion, agent_path, version_path
+from shared.domain.agents import Agent, AgentVersion, VersionRef, agent_path, version_path
 from shared.domain.errors import NotFound
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import parse
@@ -19,13 +19,14 @@ async def get_agent(documents: Documents, uid: Uid, agent_id: AgentId) -> Agent:
     return read_agent(await documents.get(agent_path(agent_id)), uid)
 
 
-async def get_version(documents: Documents, agent: Agent, number: int) -> AgentVersion:
-    """A version of an agent that the caller may see.
+async def get_version(documents: Documents, agent: Agent, ref: VersionRef) -> AgentVersion:
+    """A version of an agent that the caller may see; the draft is none.
 
     Raises:
         NotFound: the agent has no such version.
         Unavailable: the store does not answer.
     """
+    number = agent.number_of(ref)
     found = await documents.get(version_path(agent.id, number))
     if found.fields is None:
         raise NotFound(f"The agent has no version {number}; its latest is {agent.head}.")

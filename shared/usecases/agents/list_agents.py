@@ -21,6 +21,7 @@ class AgentSearch:
     Args:
         owner_uid: whose agents; one's own if left out. Of others one sees the system's.
         scope: `system` lists the system's agents, whoever owns them.
+        deleted: list what this person deleted instead, whatever else is asked for but `limit`.
     """
 
     owner_uid: Uid | None = None
@@ -29,6 +30,7 @@ class AgentSearch:
     name: str | None = None
     limit: int = DEFAULT_LIMIT
     page_token: str | None = None
+    deleted: bool = False
 
 
 async def list_agents(documents: Documents, uid: Uid, search: AgentSearch) -> Page[Agent]:
@@ -38,18 +40,19 @@ async def list_agents(documents: Documents, uid: Uid, search: AgentSearch) -> Pa
         InvalidArgument: the page token belongs to another list.
         Unavailable: the store does not answer.
     """
+    if search.deleted:
+        return await _read(documents, search, [Filter("owner_uid", "==", uid)])
     if search.name is not None:
         return await _named(documents, uid, search)
     scope = search.scope if search.owner_uid in {None, uid} else "system"
-    where = [Filter("is_active", "==", value=True)]
+    where: list[Filter] = []
     if search.owner_uid is not None or scope != "system":
         where.append(Filter("owner_uid", "==", search.owner_uid or uid))
     if scope is not None:
         where.append(Filter("scope", "==", scope))
     if search.type is not None:
         where.append(Filter("type", "==", search.type))
-    query = Query("agents", tuple(where), (Order("created_at", descending=True),))
-    return await read_page(documents, query, search.limit, search.page_token, lambda fields: parse(Agent, fields))
+    return await _read(documents, search, where)
 
 
 async def list_versions(documents: Documents, agent: Agent, limit: int, page_token: str | None) -> Page[AgentVersion]:
@@ -61,6 +64,12 @@ async def list_versions(documents: Documents, agent: Agent, limit: int, page_tok
     """
     query = Query(versions_path(agent.id), (), (Order("number", descending=True),))
     return await read_page(documents, query, limit, page_token, lambda fields: parse(AgentVersion, fields))
+
+
+async def _read(documents: Documents, search: AgentSearch, where: list[Filter]) -> Page[Agent]:
+    active = Filter("is_active", "==", value=not search.deleted)
+    query = Query("agents", (active, *where), (Order("created_at", descending=True),))
+    return await read_page(documents, query, search.limit, search.page_token, lambda fields: parse(Agent, fields))
 
 
 async def _named(documents: Documents, uid: Uid, search: AgentSearch) -> Page[Agent]:

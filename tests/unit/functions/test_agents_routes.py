@@ -11,8 +11,8 @@ import httpx
 import pytest
 
 from functions.agents.catalog import catalog_routes
-from functions.agents.requests import Shelf
-from functions.agents.routes import reading_routes, writing_routes
+from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.versions import alias_routes, version_routes
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
@@ -20,6 +20,7 @@ from shared.domain.errors import Unauthenticated
 from shared.domain.ids import Uid
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
+from shared.usecases.agents.shelf import Shelf
 
 RESEARCH_AGENT = (Path(__file__).parents[2] / "data" / "research-agent.yaml").read_bytes()
 YAML = {"Content-Type": "application/yaml"}
@@ -41,8 +42,9 @@ def as_(name: str) -> dict[str, str]:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     shelf = Shelf(MemoryDocuments(), MemoryClock(), MemoryIds())
     app = create_app("agents", verifier=NamesAsTokens())
-    for routes in (catalog_routes(), writing_routes(shelf), reading_routes(shelf)):
-        app.include_router(routes)
+    app.include_router(catalog_routes())
+    for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
+        app.include_router(routes(shelf))
     transport = httpx.ASGITransport(app)
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=as_("ada")) as client:
         yield client
@@ -60,7 +62,7 @@ async def test_the_first_users_own_file_becomes_an_agent(client: httpx.AsyncClie
     assert answer.status_code == 201
     agent = answer.json()
     assert answer.headers["location"] == f"/agents/{agent['id']}"
-    assert answer.headers["etag"] == '"1"'
+    assert answer.headers["etag"] == '"1-1"'
     assert (agent["name"], agent["head"], agent["tags"]) == (
         "custom_research_agent",
         1,
@@ -141,7 +143,7 @@ async def test_an_update_is_a_new_version(client: httpx.AsyncClient) -> None:
     agent = await create(client)
     path = f"/agents/{agent['id']}"
     answer = await client.put(f"{path}?changelog=two", json={**HELPER, "description": "two"})
-    assert (answer.status_code, answer.headers["etag"]) == (200, '"2"')
+    assert (answer.status_code, answer.headers["etag"]) == (200, '"2-2"')
     assert (answer.json()["head"], answer.json()["description"]) == (2, "two")
     versions = (await client.get(f"{path}/versions")).json()
     assert [(one["number"], one["changelog"]) for one in versions["items"]] == [(2, "two"), (1, "")]
@@ -151,7 +153,17 @@ async def test_an_update_is_a_new_version(client: httpx.AsyncClient) -> None:
 
 
 @pytest.mark.parametrize(
-    ("if_match", "status"), [('"1"', 200), ("*", 200), ('"2"', 412), ("1", 400), ('W/"1"', 400), ('"1", "2"', 400)]
+    ("if_match", "status"),
+    [
+        ('"1-1"', 200),
+        ('"1"', 200),
+        ("*", 200),
+        ('"1-2"', 412),
+        ('"2"', 412),
+        ("1", 400),
+        ('W/"1"', 400),
+        ('"1", "2"', 400),
+    ],
 )
 async def test_an_update_may_demand_a_version(client: httpx.AsyncClient, if_match: str, status: int) -> None:
     agent = await create(client)
@@ -168,7 +180,7 @@ async def test_concurrent_updates_over_http_lose_none(client: httpx.AsyncClient)
 
 async def test_a_reader_that_has_the_latest_version_is_sent_nothing(client: httpx.AsyncClient) -> None:
     path = f"/agents/{(await create(client))['id']}"
-    answer = await client.get(path, headers={"If-None-Match": '"7", W/"1"'})
+    answer = await client.get(path, headers={"If-None-Match": '"7", W/"1-1"'})
     assert (answer.status_code, answer.content) == (304, b"")
 
 

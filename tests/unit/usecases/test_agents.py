@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any, cast
 
 import pytest
@@ -12,7 +13,7 @@ import pytest
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
-from shared.domain.agents import Agent, Draft, name_path, version_path
+from shared.domain.agents import Agent, Proposal, Seen, name_path, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import (
     Aborted,
@@ -33,6 +34,7 @@ from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
 from shared.usecases.agents.list_agents import AgentSearch, list_agents, list_versions
+from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments
@@ -42,9 +44,9 @@ BOB = Identity(Uid("bob"), "user")
 ROOT = Identity(Uid("root"), "admin")
 
 
-def draft(name: str = "helper", changelog: str = "", **fields: Any) -> Draft:
+def draft(name: str = "helper", changelog: str = "", **fields: Any) -> Proposal:
     raw = {"name": name, "model": "local:extractive", **fields}
-    return Draft(parse_definition(raw), raw, changelog)
+    return Proposal(parse_definition(raw), raw, changelog)
 
 
 class Shaky(MemoryDocuments):
@@ -66,22 +68,23 @@ class Shop:
     def __init__(self, documents: MemoryDocuments | None = None) -> None:
         self.documents = documents or MemoryDocuments()
         self.clock = MemoryClock()
-        self.ids = MemoryIds()
+        self.shelf = Shelf(self.documents, self.clock, MemoryIds())
 
-    async def create(self, draft: Draft, caller: Identity = ADA) -> Agent:
+    async def create(self, proposal: Proposal, caller: Identity = ADA) -> Agent:
         self.clock.jump(1)
-        agent, _ = await create_agent(self.documents, self.clock, self.ids, caller, draft)
+        agent, _ = await create_agent(self.shelf, caller, proposal)
         return agent
 
     async def update(
-        self, agent_id: AgentId, draft: Draft, caller: Identity = ADA, expected_head: int | None = None
+        self, agent_id: AgentId, proposal: Proposal, caller: Identity = ADA, expected_head: int | None = None
     ) -> Agent:
         self.clock.jump(1)
-        agent, _ = await update_agent(self.documents, self.clock, caller, agent_id, draft, expected_head=expected_head)
+        seen = None if expected_head is None else Seen(expected_head)
+        agent, _ = await update_agent(self.shelf, caller, agent_id, proposal, seen)
         return agent
 
     async def delete(self, agent_id: AgentId, caller: Identity = ADA) -> None:
-        await delete_agent(self.documents, self.clock, caller, agent_id)
+        await delete_agent(self.shelf, caller, agent_id)
 
     async def definition(self, agent: Agent, number: int) -> dict[str, Any]:
         version = await get_version(self.documents, agent, number)
@@ -103,7 +106,7 @@ async def test_a_new_agent_shows_its_definition() -> None:
 async def test_a_definition_is_kept_as_its_author_wrote_it() -> None:
     shop = Shop()
     raw = {"name": "helper", "description": "ü", "model": "local:extractive", "metadata": {"z": 1, "a": [2]}}
-    made = await shop.create(Draft(parse_definition(raw), raw))
+    made = await shop.create(Proposal(parse_definition(raw), raw))
     version = await get_version(shop.documents, made, 1)
     assert version.definition_json == json.dumps(raw, ensure_ascii=False, separators=(",", ":"))
 
@@ -242,16 +245,16 @@ async def test_a_lost_reply_is_resolved_by_looking(applied: bool, stored: bool) 
     assert (await get_agent(documents, ADA.uid, agent.id)).head == (2 if stored else 1)
 
 
-@pytest.mark.parametrize(
-    ("fate", "refusal", "gone"), [(Fate.REPLY_LOST, Unavailable, True), (Fate.ABORTED, Unavailable, False)]
-)
-async def test_a_lost_reply_of_deleting_is_told(fate: Fate, refusal: type[DomainError], gone: bool) -> None:  # noqa: FBT001 - a table
+async def test_a_lost_reply_of_deleting_is_resolved_by_looking() -> None:
     shop = Shop()
     agent = await shop.create(draft())
-    with pytest.raises(refusal):
-        await delete_agent(FailingDocuments(shop.documents, lambda _: fate), shop.clock, ADA, agent.id)
-    page = await list_agents(shop.documents, ADA.uid, AgentSearch())
-    assert (page.items == ()) is gone
+    aborted = replace(shop.shelf, documents=FailingDocuments(shop.documents, lambda _: Fate.ABORTED))
+    with pytest.raises(Unavailable):
+        await delete_agent(aborted, ADA, agent.id)
+    assert len((await list_agents(shop.documents, ADA.uid, AgentSearch())).items) == 1
+    lost = replace(shop.shelf, documents=FailingDocuments(shop.documents, lambda _: Fate.REPLY_LOST))
+    await delete_agent(lost, ADA, agent.id)
+    assert (await list_agents(shop.documents, ADA.uid, AgentSearch())).items == ()
 
 
 async def test_an_agent_that_is_updated_meanwhile_is_deleted_all_the_same() -> None:
@@ -261,7 +264,11 @@ async def test_an_agent_that_is_updated_meanwhile_is_deleted_all_the_same() -> N
     async def rename() -> None:
         await shop.update(agent.id, draft("other"))
 
-    await delete_agent(InterferingDocuments(shop.documents, rename, before_commit=1), shop.clock, ADA, agent.id)
+    interfered = InterferingDocuments(shop.documents, rename, before_commit=1)
+    deleting = asyncio.ensure_future(delete_agent(replace(shop.shelf, documents=interfered), ADA, agent.id))
+    while not deleting.done():
+        await shop.clock.advance(1)
+    await deleting
     assert (await shop.create(draft("helper"))).name == "helper"
     assert (await shop.create(draft("other"))).name == "other"
 
@@ -277,9 +284,7 @@ async def test_an_agent_that_others_never_leave_alone_is_given_up() -> None:
         async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
             return await shop.documents.get_many(paths)
 
-    with pytest.raises(Aborted):
-        await delete_agent(Restless(), shop.clock, ADA, agent.id)
-    updating = asyncio.ensure_future(update_agent(Restless(), shop.clock, ADA, agent.id, draft()))
+    updating = asyncio.ensure_future(update_agent(replace(shop.shelf, documents=Restless()), ADA, agent.id, draft()))
     while not updating.done():
         await shop.clock.advance(1)
     assert isinstance(updating.exception(), Aborted)

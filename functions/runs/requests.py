@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
 from shared.edge.path_ids import ResourceId
+from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.runs.start_run import IfBusy
 
 
@@ -20,7 +21,7 @@ class RunBody(_Body):
     """What to run."""
 
     agent_id: ResourceId | None = Field(default=None, description="May be left out where there is a session.")
-    version: int | None = Field(default=None, ge=1, description="The latest if left out.")
+    version: VersionRefParameter | None = Field(default=None, description="The latest if left out.")
     session_id: ResourceId | None = Field(default=None, description="A new session if left out.")
     input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
     if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
@@ -30,7 +31,7 @@ class SessionBody(_Body):
     """What a session starts with."""
 
     agent_id: ResourceId
-    version: int | None = Field(default=None, ge=1, description="The latest if left out.")
+    version: VersionRefParameter | None = Field(default=None, description="The latest if left out.")
     external_session_id: str | None = Field(default=None, min_length=1, max_length=200)
     title: str | None = Field(default=None, max_length=200)
     state: dict[str, Any] = Field(default_factory=dict)

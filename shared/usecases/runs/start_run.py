@@ -7,8 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.agents import Agent, AgentVersion, agent_path, version_path
-from shared.domain.definitions import AgentDefinition
+from shared.domain.agents import DRAFT, DRAFT_NUMBER, Agent, VersionRef, agent_path, version_path
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, NotFound, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
@@ -19,6 +18,7 @@ from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slo
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
+from shared.usecases.agents.load_definition import load_definition, number_to_run
 from shared.usecases.nodes.claim_node import claim_writes
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.load_run import load_run
@@ -39,7 +39,8 @@ class RunRequest:
     Args:
         caller: who asks, and will own the run.
         agent_id: the agent; may be left out where a session names one.
-        version: the agent's version; the latest if left out. A session's runs keep the session's version.
+        version: the agent's version, by its number or a name; the latest if left out. The run is pinned to what the
+            name means now, and a session's runs keep the session's version. `draft` is the draft as it is now.
         session_id: the session to go on with; a new one if left out.
         input: text, or a JSON object with the person's words as `text`.
         if_busy: what to do when the session has an active run: refuse, wait for it, or cancel it.
@@ -51,7 +52,7 @@ class RunRequest:
     caller: Uid
     input: Any
     agent_id: AgentId | None = None
-    version: int | None = None
+    version: VersionRef | None = None
     session_id: SessionId | None = None
     if_busy: IfBusy = "reject"
     idempotency_key: str | None = None
@@ -172,14 +173,17 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     if session_id is None:
         assert agent_id is not None  # noqa: S101 - checked above
         agent = None if first.fields is None else parse(Agent, first.fields)
-        if ran is None and (agent is None or not agent.visible_to(request.caller)):
+        if ran is not None:
+            return _Found(agent_id, ran.version, None, Slot(), earlier=ran)
+        if agent is None or not agent.visible_to(request.caller):
             raise NotFound(f"there is no agent {agent_id} that you may run")
-        return _Found(agent_id, request.version or (agent.head if agent else 0), None, Slot(), earlier=ran)
+        return _Found(agent_id, number_to_run(agent, request.version, request.caller), None, Slot())
     session = None if first.fields is None else parse(Session, first.fields)
     if session is None or session.deleted_at is not None or session.owner_uid != request.caller:
         raise NotFound(f"there is no session {session_id}")
-    if agent_id not in {None, session.agent_id} or request.version not in {None, session.version}:
-        raise InvalidArgument(f"the session is pinned to version {session.version} of agent {session.agent_id}")
+    pinned = DRAFT if session.version == DRAFT_NUMBER else session.version
+    if agent_id not in {None, session.agent_id} or request.version not in {None, pinned}:
+        raise InvalidArgument(f"the session is pinned to version {pinned} of agent {session.agent_id}")
     slot = parse(Slot, rest[0].fields or {})
     return _Found(session.agent_id, session.version, session, slot, rest[0], ran)
 
@@ -212,7 +216,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         *(Create(plan_path(run_id, n), {"owner_uid": run.owner_uid, "text": text}) for n, text in enumerate(chunks)),
         *_session_writes(request, run, found, now),
     ]
-    claimed = request.claim is not None and not waits and run.shape == "single"
+    claimed = request.claim is not None and not waits and run.shape != "graph"
     if request.claim is not None and claimed:
         writes += claim_writes(Target(run, graph, graph.entries[0]), request.claim, now)
     return _Draft(run, graph, writes, claimed)
@@ -244,14 +248,11 @@ async def _plan(core: Core, found: _Found) -> PlanGraph:
     path = version_path(found.agent_id, found.version)
     graph = core.plans.get(path)
     if graph is None:
-        snapshot = await core.documents.get(path)
-        if snapshot.fields is None:
-            raise NotFound(f"agent {found.agent_id} has no version {found.version}")
-        definition = AgentDefinition.model_validate_json(parse(AgentVersion, snapshot.fields).definition_json)
-        graph = PlanGraph(compile_plan(definition))
-        while len(core.plans) >= KEPT_PLANS:
-            del core.plans[next(iter(core.plans))]
-        core.plans[path] = graph
+        graph = PlanGraph(compile_plan(await load_definition(core.documents, found.agent_id, found.version)))
+        if found.version != DRAFT_NUMBER:
+            while len(core.plans) >= KEPT_PLANS:
+                del core.plans[next(iter(core.plans))]
+            core.plans[path] = graph
     return graph
 
 

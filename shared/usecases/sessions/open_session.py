@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.domain.agents import version_path
-from shared.domain.errors import Fault, InvalidArgument, NotFound, Unavailable
+from shared.domain.agents import VersionRef
+from shared.domain.errors import Fault, InvalidArgument, Unavailable
 from shared.domain.ids import AgentId, SessionId
 from shared.domain.records import render, to_json
 from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, Slot, session_path, slot_path
@@ -17,6 +17,7 @@ from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
 from shared.usecases.agents.get_agent import get_agent
+from shared.usecases.agents.load_definition import load_definition, number_to_run
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,7 +26,8 @@ class NewSession:
 
     Args:
         agent_id: the agent that its runs execute.
-        version: the version that they are pinned to; the agent's latest if left out.
+        version: the version that they are pinned to, by its number or by a name that means it now; the latest if left
+            out. A session with the `draft` runs it as it is at each turn.
         external_session_id: the caller's own name for it.
         title: what people see.
         state: the conversation's state.
@@ -33,7 +35,7 @@ class NewSession:
     """
 
     agent_id: AgentId
-    version: int | None = None
+    version: VersionRef | None = None
     external_session_id: str | None = None
     title: str | None = None
     state: Mapping[str, Any] = field(default_factory=dict[str, Any])
@@ -45,14 +47,14 @@ async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Ide
 
     Raises:
         NotFound: there is no such agent or version for this caller.
-        InvalidArgument: state or configuration is too large.
+        InvalidArgument: state or configuration is too large, or the draft cannot be run yet.
         Unavailable: the store does not answer.
     """
     _check_size(new)
     agent = await get_agent(documents, caller.uid, new.agent_id)
-    version = new.version or agent.head
-    if version != agent.head and not (await documents.get(version_path(agent.id, version))).exists:
-        raise NotFound(f"The agent has no version {version}; its latest is {agent.head}.")
+    version = number_to_run(agent, new.version, caller.uid)
+    if version != agent.head:
+        await load_definition(documents, agent.id, version)
     now = clock.now()
     session = Session(
         id=SessionId(ids.new()),

@@ -1,0 +1,42 @@
+"""Load what an agent's version says, to run it."""
+
+from __future__ import annotations
+
+from shared.domain.agent_drafts import Draft, draft_path
+from shared.domain.agents import DRAFT_NUMBER, Agent, AgentVersion, VersionRef, version_path
+from shared.domain.definition_faults import parse_definition
+from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import NotFound
+from shared.domain.ids import AgentId, Uid
+from shared.domain.records import parse
+from shared.ports.documents import Documents
+
+
+def number_to_run(agent: Agent, ref: VersionRef | None, caller: Uid) -> int:
+    """The number of the version that `ref` means now; 0 is the draft, which only its owner tries.
+
+    Raises:
+        NotFound: there is no such version that this caller may run.
+    """
+    number = agent.number_of(ref)
+    if number == DRAFT_NUMBER and agent.owner_uid != caller:
+        raise NotFound("there is no draft that you may run")
+    return number
+
+
+async def load_definition(documents: Documents, agent_id: AgentId, number: int) -> AgentDefinition:
+    """The definition of a version, or the draft as it is now.
+
+    Raises:
+        NotFound: the agent has no such version, or no draft.
+        InvalidArgument: with everything that is still wrong with the draft.
+        Unavailable: the store does not answer.
+    """
+    path = draft_path(agent_id) if number == DRAFT_NUMBER else version_path(agent_id, number)
+    fields = (await documents.get(path)).fields
+    if fields is None:
+        missing = "draft" if number == DRAFT_NUMBER else f"version {number}"
+        raise NotFound(f"agent {agent_id} has no {missing}")
+    if number == DRAFT_NUMBER:
+        return parse_definition(parse(Draft, fields).raw)
+    return AgentDefinition.model_validate_json(parse(AgentVersion, fields).definition_json)

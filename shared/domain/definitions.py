@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from typing import Annotated, Any, Literal, Self, cast
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
-Name = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+from shared.domain.definition_parts import Name, Strict
+from shared.domain.tool_definitions import HttpTool, McpServer, ToolUse
+
 NodeName = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}$")]
 NodeReference = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}(\.[a-z][a-z0-9_]{0,63})?$")]
 """A node, or one of its ways to end: `review`, `decide.large`, `fetch.failed`."""
@@ -15,12 +17,6 @@ Condition = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 
 PROVIDERS = ("google", "google-cloud", "anthropic", "anthropic-vertex", "local")
 PROVIDER_ALIASES = {"vertex-gemini": "google-cloud", "vertex-anthropic": "anthropic-vertex"}
-
-
-class Strict(BaseModel):
-    """A part of a definition: immutable, and unknown keys are faults."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
 
 
 class ScriptedCall(Strict):
@@ -78,19 +74,6 @@ class ModelSpec(Strict):
             old = fields.get("provider")
             return {**fields, "provider": PROVIDER_ALIASES.get(str(old), old)}
         return value
-
-
-class ToolUse(Strict):
-    """A tool that an agent may call. In a definition also as text, the tool's name."""
-
-    name: Name
-    enabled: bool = True
-    config: dict[str, Any] = Field(default_factory=dict)
-
-    @model_validator(mode="before")
-    @classmethod
-    def _accept_text(cls, value: Any) -> Any:
-        return {"name": value} if isinstance(value, str) else value
 
 
 class Limits(Strict):
@@ -226,6 +209,8 @@ class AgentDefinition(Strict):
     model: ModelSpec
     system_prompt: str = Field(default="", max_length=200_000)
     tools: tuple[ToolUse, ...] = ()
+    http_tools: tuple[HttpTool, ...] = Field(default=(), max_length=100)
+    mcp_servers: tuple[McpServer, ...] = Field(default=(), max_length=20)
     graph: Graph | None = None
     workflows: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()

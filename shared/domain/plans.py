@@ -28,6 +28,7 @@ from shared.domain.ids import NodeId
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
 from shared.domain.templates import references
+from shared.domain.tool_definitions import HttpTool, McpServer, ToolKit, ToolUse
 
 _LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _IDENTIFIER = re.compile(r"(?<![\w.])[a-z_][a-z0-9_]*", re.ASCII)
@@ -122,6 +123,12 @@ class Plan(Strict):
 
     shape: Shape
     nodes: tuple[PlanNode, ...]
+    http_tools: tuple[HttpTool, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
+
+    def kit(self, tools: tuple[ToolUse, ...]) -> ToolKit:
+        """What a node that lists `tools` may call."""
+        return ToolKit.of(tools, self.http_tools, self.mcp_servers)
 
 
 @dataclass(frozen=True)
@@ -168,6 +175,11 @@ class PlanGraph:
 
 def compile_plan(definition: AgentDefinition) -> Plan:
     """The plan of a valid definition."""
+    own_tools = {"http_tools": definition.http_tools, "mcp_servers": definition.mcp_servers}
+    return _compile_graph(definition).model_copy(update=own_tools)
+
+
+def _compile_graph(definition: AgentDefinition) -> Plan:
     if definition.graph is None:
         work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt="{{ input.text }}")
         return Plan(shape="single", nodes=(PlanNode(id=MAIN, work=work),))

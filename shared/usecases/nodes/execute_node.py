@@ -11,7 +11,7 @@ from enum import Enum
 from shared.domain.errors import DeadlineExceeded, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
-from shared.domain.plans import LoopWork
+from shared.domain.plans import EndWork, LoopWork
 from shared.domain.records import from_json
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState
@@ -116,8 +116,11 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
         return Outcome(NodeState.SKIPPED)
     if context.attempt.number > engine.max_attempts:
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
+    work = _perform_in_time(engine, context, recorder)
     try:
-        return await context.attempt.hold(_perform_in_time(engine, context, recorder))
+        if isinstance(context.target.work, EndWork):
+            return await work  # also a cancelled run's end adds up what its nodes consumed
+        return await context.attempt.hold(work)
     except (DomainError, StopRequested, YieldRequested, Superseded):
         raise
     except Exception as error:

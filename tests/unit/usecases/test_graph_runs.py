@@ -129,8 +129,10 @@ async def test_a_cancelled_graph_starts_no_further_node_and_reaches_cancelled() 
     await rig.queue.deliver_next(rig.deliver)
     await cancel_run(rig.core, ANN, started.run.id)
     await rig.drain()
-    assert (await rig.run(started.run.id)).state is RunState.CANCELLED
+    run = await rig.run(started.run.id)
+    assert run.state is RunState.CANCELLED
     assert len(rig.toolbox.calls) == 1
+    assert run.usage.tool_calls == 1
 
 
 async def test_a_task_delivered_again_after_the_end_changes_nothing() -> None:

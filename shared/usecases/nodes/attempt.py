@@ -89,6 +89,18 @@ class Attempt:
         if at_once:
             self._interrupt.set()
 
+    def check(self) -> None:
+        """Ask whether something may begin that costs money or has an effect, such as a model call.
+
+        Raises:
+            Superseded: this attempt was silent for so long that another may have the node.
+            StopRequested: cancelling was requested.
+        """
+        if self.beat_age() > self._lease_seconds:
+            raise Superseded
+        if self._stop:
+            raise StopRequested
+
     def beat_age(self) -> float:
         """Seconds since the last good beat was sent."""
         return self._core.clock.monotonic() - self._last_beat

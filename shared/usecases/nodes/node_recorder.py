@@ -86,6 +86,7 @@ class NodeRecorder:
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
         attempt, owner = self._context.attempt, self._context.run.owner_uid
+        attempt.check()
         self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
 
     async def text(self, delta: str) -> None:
@@ -149,6 +150,7 @@ class NodeRecorder:
             if key in self._journal.intents:
                 raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
             await self._commit([record_intent(self._journal_path, call)], f"{self._journal_path}/{intent_id(call)}")
+        self._context.attempt.check()
         result = await self._engine.toolbox.call(call, self._context.tool_context(config))
         self._usage += Usage(tool_calls=1)
         record = record_result(self._journal_path, call, result)

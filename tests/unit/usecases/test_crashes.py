@@ -133,3 +133,25 @@ async def test_a_late_writer_is_refused() -> None:
     assert acknowledged is Acknowledgement.BUSY
     assert await successors[0]
     await check(stale, started.run.id, "single")
+
+
+@pytest.mark.parametrize(("stalls_after", "asked"), [("main~0~1", 0), ("journal/0000", 1)])
+async def test_a_holder_that_was_silent_for_too_long_asks_no_model_and_calls_no_tool(
+    stalls_after: str, asked: int
+) -> None:
+    stale = rig()
+    started = await stale.start(await stale.make_agent(tools=["echo"]))
+
+    class Stalling(FailingDocuments):
+        async def commit(self, writes: Any) -> Any:
+            committed = await super().commit(writes)
+            if any(write.path.endswith(stalls_after) for write in writes[1:]):
+                stale.clock.jump(LEASE_SECONDS + 1)
+            return committed
+
+    documents = Stalling(stale.documents, lambda _: Fate.APPLIED)
+    task = stale.queue.accepted[0]
+    assert await execute_node(stale.engine(documents), task.run_id, task.instance) is Acknowledgement.BUSY
+    assert (len(stale.runner.requests), sum(stale.toolbox.calls.values())) == (asked, 0)
+    await finish(stale, started.run.id, None)
+    await check(stale, started.run.id, "single")

@@ -13,6 +13,7 @@ from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
 from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 
@@ -184,6 +185,21 @@ async def test_cancelling_in_the_middle_keeps_what_was_said() -> None:
     last = (await rig.events(run.session_id))[-1]
     assert run.state is RunState.CANCELLED
     assert (last["content"]["text"], last["partial"], last["turn_complete"]) == ("half an answer", True, True)
+    assert rig.runner.requests == [("hello", 0)]
+
+
+async def test_whoever_hears_of_the_cancelling_with_a_tools_result_asks_the_model_no_more() -> None:
+    rig = EngineRig()
+    rig.runner.script = lambda _: (Step(("let me see",), (("echo", {"value": 1}),)), Step(("never",)))
+    started = await rig.start(await rig.make_agent(tools=["echo"]))
+
+    class Cancelling(FailingDocuments):
+        async def commit(self, writes: Any) -> Any:
+            if any(write.path.endswith("journal/0000-call-0-0") for write in writes):
+                await cancel_run(rig.core, ANN, started.run.id)
+            return await super().commit(writes)
+
+    await rig.deliver(rig.queue.pending.popleft(), Cancelling(rig.documents, lambda _: Fate.APPLIED))
     assert rig.runner.requests == [("hello", 0)]
 
 

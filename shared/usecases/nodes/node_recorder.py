@@ -50,6 +50,7 @@ class NodeRecorder:
         self._journal = journal
         self._journal_path = journal_path(context.run.id, context.instance)
         self._writer: SegmentWriter | None = None
+        self._open = False
         self._held: StepResponse | None = None
         self._messages = list(journal.messages)
         self._usage = journal.usage
@@ -72,8 +73,8 @@ class NodeRecorder:
 
     @property
     def shown(self) -> str:
-        """The text of the present step, or of the last recorded one."""
-        return self._journal.text if self._writer is None else self._writer.text
+        """The text of the step that is not recorded; what is recorded has an event of its own."""
+        return self._writer.text if self._writer is not None and self._open else ""
 
     async def begin(self, step: int) -> None:
         """Start a step, or start it again: the earlier try is void."""
@@ -88,6 +89,7 @@ class NodeRecorder:
         attempt, owner = self._context.attempt, self._context.run.owner_uid
         attempt.check()
         self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
+        self._open = True
 
     async def text(self, delta: str) -> None:
         """Show more text."""
@@ -111,6 +113,7 @@ class NodeRecorder:
         entry = f"{self._journal_path}/{response_id(response.step)}"
         writes = await self.step_writes(response)
         await self._commit(writes, entry, self.step_event("agent", _content(response), response.step))
+        self._open = False
 
     async def step_writes(self, response: StepResponse) -> list[Write]:
         """The writes that complete a step: its last segments and its journal entry."""
@@ -123,14 +126,13 @@ class NodeRecorder:
 
     async def final_writes(self) -> list[Write]:
         """The writes that complete the live text of the step that ends the node; call it once."""
-        return [] if self._writer is None else await self._writer.finish()
+        return await self._writer.finish() if self._writer is not None and self._open else []
 
     @property
     def position(self) -> dict[str, Any]:
-        """The step and try that the node's end replaces."""
-        if self._writer is None:
-            return {"step": max(self._journal.steps - 1, 0), "try": None}
-        return {"step": self._writer.step, "try": self._writer.try_}
+        """The step and try whose live text the node's end replaces; no try where every step has its event."""
+        step = self._journal.steps - 1 if self._writer is None else self._writer.step
+        return {"step": max(step, 0), "try": self._writer.try_ if self._writer is not None and self._open else None}
 
     async def call(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
         """Answer a call from the journal, or execute and journal it.

@@ -200,7 +200,14 @@ async def test_whoever_hears_of_the_cancelling_with_a_tools_result_asks_the_mode
             return await super().commit(writes)
 
     await rig.deliver(rig.queue.pending.popleft(), Cancelling(rig.documents, lambda _: Fate.APPLIED))
+    events = await rig.events(started.run.session_id)
     assert rig.runner.requests == [("hello", 0)]
+    assert [(event["author"], event["content"].get("text")) for event in events] == [
+        ("user", "hello"),
+        ("agent", "let me see"),
+        ("tool", None),
+        ("system", ""),  # nothing that has an event of its own is said again
+    ]
 
 
 async def test_a_model_that_is_down_is_tried_again_and_then_fails_the_run() -> None:

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
+from contextlib import contextmanager
 from typing import Any, TypeVar
 
 from shared.domain.ids import Instance, RunId, Token
@@ -61,6 +62,8 @@ class Attempt:
         self._began = sent
         self._yield = False
         self._stop = False
+        self._at_once = False
+        self._undivided = 0
         self._interrupt = asyncio.Event()
 
     @property
@@ -84,9 +87,26 @@ class Attempt:
         return self._yield or self._core.clock.monotonic() - self._began > YIELD_AFTER_SECONDS
 
     def give_way(self, *, at_once: bool = False) -> None:
-        """Ask the node to go on in another request: from its next step, or at once, in the middle of a model call."""
+        """Ask the node to go on in another request: from its next step, or at once, in the middle of a model call.
+
+        A tool call whose effect happens once is let to its end.
+        """
         self._yield = True
-        if at_once:
+        self._at_once = self._at_once or at_once
+        self._interrupt_if_asked()
+
+    @contextmanager
+    def undivided(self) -> Generator[None, None, None]:
+        """What runs inside is not broken off to give way, because nobody could tell how far it came."""
+        self._undivided += 1
+        try:
+            yield
+        finally:
+            self._undivided -= 1
+            self._interrupt_if_asked()
+
+    def _interrupt_if_asked(self) -> None:
+        if self._at_once and not self._undivided:
             self._interrupt.set()
 
     def check(self) -> None:

@@ -148,10 +148,16 @@ class NodeRecorder:
         if key in self._journal.results:
             return self._journal.results[key]
         spec = self._engine.toolbox.find(call.name)
-        if spec is not None and spec.effect is Effect.ONCE:
-            if key in self._journal.intents:
-                raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
+        if spec is None or spec.effect is not Effect.ONCE:
+            return await self._make(call, config)
+        if key in self._journal.intents:
+            raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
+        with self._context.attempt.undivided():
             await self._commit([record_intent(self._journal_path, call)], f"{self._journal_path}/{intent_id(call)}")
+            return await self._make(call, config)
+
+    async def _make(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
+        """Execute a call and journal its result."""
         self._context.attempt.check()
         result = await self._engine.toolbox.call(call, self._context.tool_context(config))
         self._usage += Usage(tool_calls=1)

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.domain.ids import SessionId
 from shared.domain.states import RunState
+from shared.domain.tools import Effect
 from shared.usecases.nodes.give_way import give_way
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest
@@ -118,6 +119,30 @@ async def test_a_graph_is_answered_from_the_log() -> None:
     collecting = asyncio.ensure_future(collect(rig, turn.updates()))
     await rig.drain()
     assert shape(await collecting) == ["3 user", "4 agent end"]
+
+
+async def test_a_call_that_must_not_happen_twice_is_let_to_its_end_when_the_client_leaves() -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: STEPS))
+    session = await session_of(rig)
+    rig.toolbox.effects["echo"] = Effect.ONCE
+    called, answered = asyncio.Event(), asyncio.Event()
+
+    async def pay() -> int:
+        called.set()
+        await answered.wait()
+        return 1
+
+    rig.toolbox.tools["echo"] = lambda _: pay()
+    turn = await ask(rig, session)
+    await called.wait()
+    leaving = asyncio.ensure_future(turn.leave(0.01))
+    await asyncio.wait({leaving}, timeout=0.1)
+    answered.set()
+    await leaving
+    rig.toolbox.calls.clear()
+    await rig.drain()
+    assert await rig.output(turn.run.id) == "it is one"
+    assert not rig.toolbox.calls
 
 
 async def test_when_the_client_leaves_the_run_goes_on_with_the_queue_and_repeats_no_recorded_step() -> None:

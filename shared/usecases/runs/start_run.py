@@ -75,6 +75,7 @@ class StartedRun:
         created: False when the key had started it before.
         claimed: its node was taken in the same commit; nobody else executes it.
         seq: number of the event with what the person said; None while the run waits for the session.
+        messages: how many model messages of earlier turns there were when the run took the session.
     """
 
     run: Run
@@ -82,6 +83,7 @@ class StartedRun:
     created: bool = True
     claimed: bool = False
     seq: int | None = None
+    messages: int = 0
 
     @property
     def waits(self) -> bool:
@@ -144,7 +146,8 @@ async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found
         await enqueue_entries(core, draft.run, draft.graph)
     if waits and request.if_busy == "interrupt" and found.slot.run_id is not None:
         await cancel_run(core, request.caller, found.slot.run_id)
-    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=None if waits else found.slot.next_seq)
+    seq = None if waits else found.slot.next_seq
+    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=seq, messages=found.slot.next_message)
 
 
 async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:

@@ -104,6 +104,8 @@ async def answer_message(engine: Engine, request: RunRequest) -> Turn:
     )
     turn = Turn(engine.core, started)
     if started.claimed and started.seq is not None:
+        if len(history) != started.messages:  # an earlier turn ended between the two reads
+            history = await _history(engine.core, request.session_id)
         target = Target(started.run, started.graph, started.graph.entries[0])
         attempt = hold(engine, target, 1, token, sent)
         turn.execute(engine, attempt, history, started.seq + 1)

@@ -16,6 +16,7 @@ from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
 from tests.support.engine_rig import ANN, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.slow_documents import SlowDocuments
 
@@ -119,6 +120,24 @@ async def test_a_graph_is_answered_from_the_log() -> None:
     collecting = asyncio.ensure_future(collect(rig, turn.updates()))
     await rig.drain()
     assert shape(await collecting) == ["3 user", "4 agent end"]
+
+
+async def test_a_turn_that_begins_as_another_ends_knows_what_that_one_said() -> None:
+    rig = EngineRig()
+    session = await session_of(rig)
+    await rig.start(session_id=session)
+
+    class Ending(FailingDocuments):
+        """The active run ends after the history was read, and before the slot is."""
+
+        async def get_many(self, paths: Any) -> Any:
+            await rig.drain()
+            return await super().get_many(paths)
+
+    engine = rig.engine(Ending(rig.documents, lambda _: Fate.APPLIED))
+    turn = await answer_message(engine, RunRequest(caller=ANN, session_id=session, input="and?"))
+    await collect(rig, turn.updates())
+    assert len(rig.runner.turns[-1].history) == 4
 
 
 async def test_a_call_that_must_not_happen_twice_is_let_to_its_end_when_the_client_leaves() -> None:

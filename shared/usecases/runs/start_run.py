@@ -151,14 +151,23 @@ async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found
 
 
 async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
-    """The run of an earlier request with the same key, enqueued again if nobody has begun it."""
+    """The run of an earlier request with the same key; what that request may have left undone is done again."""
     if run.body_digest != request.digest:
         raise IdempotencyKeyReused("this Idempotency-Key came before with another request; use a new key")
     loaded = await load_run(core.documents, run.id)
     assert loaded is not None  # noqa: S101 - it was just read
     if run.state is RunState.QUEUED and run.next_sweep_at is not None:
         await enqueue_entries(core, loaded.run, loaded.graph)
+    elif run.state is RunState.QUEUED and request.if_busy == "interrupt":
+        await _interrupt(core, run)
     return StartedRun(loaded.run, loaded.graph, created=False)
+
+
+async def _interrupt(core: Core, run: Run) -> None:
+    """Cancel what `run` waits for, as the first request may have died before it did."""
+    slot = parse(Slot, (await core.documents.get(slot_path(run.session_id))).fields or {})
+    if slot.run_id is not None and run.id in slot.queue:
+        await cancel_run(core, run.owner_uid, slot.run_id)
 
 
 async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:

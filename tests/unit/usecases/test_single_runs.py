@@ -12,8 +12,9 @@ from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
 from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.start_run import RunRequest, start_run
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 
@@ -144,6 +145,29 @@ async def test_an_interrupting_message_cancels_the_active_run_and_comes_next() -
     assert (await rig.run(first.run.id)).state is RunState.CANCELLED
     users = [event["content"]["text"] for event in await rig.events(session) if event["author"] == "user"]
     assert users == ["one", "now", "two"]
+
+
+async def test_an_interruption_that_was_lost_on_the_way_is_made_up_for_by_the_same_key() -> None:
+    rig = EngineRig()
+    first = await rig.start(await rig.make_agent(), input="one")
+    request: dict[str, Any] = {
+        "session_id": first.run.session_id,
+        "input": "now",
+        "if_busy": "interrupt",
+        "idempotency_key": "k",
+    }
+
+    def dies_after_the_first(n: int) -> Fate:
+        return Fate.DIES_AFTER if n == 0 else Fate.APPLIED
+
+    documents = FailingDocuments(rig.documents, dies_after_the_first)
+    with pytest.raises(Died):
+        await start_run(rig.engine(documents).core, RunRequest(caller=ANN, **request))
+    assert not (await rig.run(first.run.id)).cancel_requested
+    again = await rig.start(**request)
+    assert (await rig.run(first.run.id)).cancel_requested
+    await rig.drain()
+    assert (await rig.run(again.run.id)).state is RunState.SUCCEEDED
 
 
 async def test_a_run_cancelled_before_it_starts_asks_no_model() -> None:

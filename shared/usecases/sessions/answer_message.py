@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections import Counter
+from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 from datetime import timedelta
 
@@ -21,7 +22,7 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from shared.usecases.sessions.follow_session import follow_session
-from shared.usecases.sessions.turn_updates import EventAppended, LiveUpdates, RunWaits, Update
+from shared.usecases.sessions.turn_updates import EventAppended, LiveUpdates, RunWaits, TextShown, Update
 
 
 class Turn:
@@ -52,24 +53,28 @@ class Turn:
     async def updates(self) -> AsyncIterator[Update]:
         """What happens, up to the turn's last event: from memory while it is executed here, else from the log."""
         last = self._started.seq or 0
+        shown: Counter[tuple[int, int]] = Counter()
         if self._started.waits:
             yield RunWaits(self.run.id)
         if self._started.seq is not None:
             yield EventAppended(start_event(self.run, self._started.seq, self.run.created_at))
-        if self._work is not None:
-            while (update := await self._live.next()) is not None:
-                yield update
-                if isinstance(update, EventAppended):
-                    last = update.event.seq
-                    if update.event.turn_complete:
-                        return
-        async for update in self._rest(last):
+        while self._work is not None and (update := await self._live.next()) is not None:
+            yield update
+            if isinstance(update, TextShown):
+                shown[update.step, update.try_] += len(update.delta)
+            elif isinstance(update, EventAppended):
+                last = update.event.seq
+                if update.event.turn_complete:
+                    return
+        async for update in self._rest(last, shown):
             yield update
 
-    async def _rest(self, last: int) -> AsyncIterator[Update]:
-        """The run's events in the log after number `last`."""
-        async for update in follow_session(self._core, self.run.session_id, after=last, until_run=self.run.id):
-            if not isinstance(update, EventAppended) or update.event.run_id == self.run.id:
+    async def _rest(self, last: int, shown: Mapping[tuple[int, int], int]) -> AsyncIterator[Update]:
+        """The run's events in the log after number `last`, and its live text that was not shown before."""
+        session_id, run_id = self.run.session_id, self.run.id
+        async for update in follow_session(self._core, session_id, after=last, until_run=run_id, shown=shown):
+            about = update.event.run_id if isinstance(update, EventAppended) else update.run_id
+            if about == run_id:
                 yield update
 
     def abandon(self) -> None:

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 
 from shared.domain.errors import NotFound
 from shared.domain.events import Event, event_id, events_path
-from shared.domain.ids import Instance, RunId, SessionId, Uid, instance_of
+from shared.domain.ids import RunId, SessionId, Uid, instance_of
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
 from shared.domain.segments import segments_path
@@ -21,15 +21,21 @@ PAGE = 100
 
 
 async def follow_session(
-    core: Core, session_id: SessionId, *, after: int = 0, until_run: RunId | None = None
+    core: Core,
+    session_id: SessionId,
+    *,
+    after: int = 0,
+    until_run: RunId | None = None,
+    shown: Mapping[tuple[int, int], int] | None = None,
 ) -> AsyncIterator[Update]:
     """Every event after number `after`, and the live text of the run that is active, as they come.
 
     Ends with the last event of `until_run`; without one, when no run is active and every event was told. While nothing
-    happens the store is asked less and less often, at least once a second.
+    happens the store is asked less and less often, at least once a second. `shown` says how many characters of a step
+    and try of `until_run` were shown before.
     """
     pause = FIRST_PAUSE_SECONDS
-    live = _LiveText(core.documents)
+    live = _LiveText(core.documents, until_run, shown or {})
     while True:
         slot = parse(Slot, (await core.documents.get(slot_path(session_id))).fields or {})
         events = await _events(core.documents, session_id, after)
@@ -43,10 +49,10 @@ async def follow_session(
         if not events and until_run is not None and until_run not in {slot.run_id, *slot.queue}:
             yield RunWithdrawn(until_run)
             return
-        shown = [] if events or slot.run_id is None else await live.read(slot.run_id)
-        for update in shown:
-            yield update
-        pause = FIRST_PAUSE_SECONDS if events or shown else min(pause * 1.5, MOST_PAUSE_SECONDS)
+        texts = [] if events or slot.run_id is None else await live.read(slot.run_id)
+        for text in texts:
+            yield text
+        pause = FIRST_PAUSE_SECONDS if events or texts else min(pause * 1.5, MOST_PAUSE_SECONDS)
         if len(events) < PAGE:
             await core.clock.sleep(pause)
 
@@ -72,15 +78,15 @@ async def _events(documents: Documents, session_id: SessionId, after: int) -> li
 class _LiveText:
     """What was shown of the segments of the active run's speaking node."""
 
-    def __init__(self, documents: Documents) -> None:
+    def __init__(self, documents: Documents, run_id: RunId | None, shown: Mapping[tuple[int, int], int]) -> None:
         self._documents = documents
-        self._collection = ""
+        self._collection = "" if run_id is None else _segments(run_id)
         self._last = ""
-        self._shown: dict[tuple[int, int], int] = {}
+        self._shown = dict(shown)
 
     async def read(self, run_id: RunId) -> list[TextShown]:
         """The text that came since the last read; the last segment is read again, because it may have grown."""
-        collection = segments_path(run_id, Instance(instance_of(MAIN, 0)))
+        collection = _segments(run_id)
         if collection != self._collection:
             self._collection, self._last, self._shown = collection, "", {}
         query = Query(collection, after=(self._last,) if self._last else None, limit=PAGE)
@@ -97,3 +103,8 @@ class _LiveText:
             if before is not None:
                 self._last = before.id
         return updates
+
+
+def _segments(run_id: RunId) -> str:
+    """The collection of the segments of the node that speaks in the session."""
+    return segments_path(run_id, instance_of(MAIN, 0))

@@ -140,6 +140,47 @@ async def test_a_turn_that_begins_as_another_ends_knows_what_that_one_said() -> 
     assert len(rig.runner.turns[-1].history) == 4
 
 
+async def test_text_that_was_shown_from_memory_is_not_shown_again_from_the_log() -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: STEPS))
+    session = await session_of(rig)
+    stuck = asyncio.Event()
+    rig.runner.script = lambda _: (STEPS[0], Step(("it is ", "one"), before_end=stuck.wait))
+    turn = await ask(rig, session)
+    updates: list[Update] = []
+    seen = turn.updates()
+    while len(updates) < 6:
+        updates.append(await anext(seen))
+    turn.abandon()
+    stuck.set()
+    rig.runner.script = lambda _: STEPS
+    collecting = asyncio.ensure_future(collect(rig, seen))
+    await rig.clock.advance(60)
+    await rig.drain()
+    shown = [update for update in [*updates, *await collecting] if isinstance(update, TextShown)]
+    tries = {(update.step, update.try_): "" for update in shown}
+    for update in shown:
+        tries[update.step, update.try_] += update.delta
+    assert tries[0, 0] == "let me see"
+    assert all("it is one".startswith(text) for place, text in tries.items() if place[0] == 1)
+
+
+async def test_who_waits_is_not_shown_the_text_of_the_active_run() -> None:
+    rig = EngineRig(ScriptedRunner(lambda turn: (Step((f"said to {turn.prompt}",)),)))
+    session = await session_of(rig)
+    active = await rig.start(session_id=session)
+    speaking = asyncio.Event()
+    rig.runner.script = lambda turn: (Step((f"said to {turn.prompt}",), before_end=speaking.wait),)
+    turn = await ask(rig, session, if_busy="enqueue")
+    delivering = asyncio.ensure_future(rig.drain())
+    collecting = asyncio.ensure_future(collect(rig, turn.updates()))
+    await rig.clock.advance(2)
+    assert [path for path in rig.documents.paths if "segments" in path and active.run.id in path]
+    speaking.set()
+    await delivering
+    shown = [update for update in await collecting if isinstance(update, TextShown)]
+    assert {update.run_id for update in shown} <= {turn.run.id}
+
+
 async def test_a_call_that_must_not_happen_twice_is_let_to_its_end_when_the_client_leaves() -> None:
     rig = EngineRig(ScriptedRunner(lambda _: STEPS))
     session = await session_of(rig)

@@ -29,6 +29,7 @@ for _extension, _type in {
     ".toml": "application/toml",
     ".ts": "text/typescript",
     ".tsx": "text/typescript",
+    ".xlsx": "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
     ".yaml": "application/yaml",
     ".yml": "application/yaml",
 }.items():

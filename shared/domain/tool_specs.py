@@ -101,7 +101,7 @@ _TOOLS = {
         _tool(
             "document_analyzer",
             "Extract the text and facts (title, pages, words, headings) of a document in the "
-            "workspace: plain text, Markdown, HTML or PDF.",
+            "workspace: plain text, Markdown, HTML, PDF, Word or Excel.",
             DocumentAnalyzerArguments,
         ),
         _tool(

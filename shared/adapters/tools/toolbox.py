@@ -13,6 +13,7 @@ from shared.adapters.tools.calculator import calculator
 from shared.adapters.tools.current_time import current_time
 from shared.adapters.tools.diff import diff
 from shared.adapters.tools.document_analyzer import document_analyzer
+from shared.adapters.tools.document_reader import LocalDocumentReader
 from shared.adapters.tools.file_edit import file_edit
 from shared.adapters.tools.file_read import file_read
 from shared.adapters.tools.file_write import file_write
@@ -83,7 +84,9 @@ class LocalToolbox:
             "grep": _Tool(GrepArguments, grep),
             "find": _Tool(FindArguments, find),
             "diff": _Tool(DiffArguments, diff),
-            "document_analyzer": _Tool(DocumentAnalyzerArguments, document_analyzer),
+            "document_analyzer": _Tool(
+                DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader())
+            ),
             "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
             "set_state": _Tool(SetStateArguments, set_state),
             "calculator": _Tool(CalculatorArguments, calculator),

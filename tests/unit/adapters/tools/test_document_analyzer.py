@@ -15,6 +15,7 @@ from shared.adapters.tools import pdf_text as pdf_text_module
 from shared.adapters.tools.html_text import html_text
 from shared.adapters.tools.pdf_text import pdf_text
 from shared.domain.errors import FailedPrecondition
+from tests.support.office_files import bomb, docx_of, locked, xlsx_of, zip_of
 from tests.support.pdf_files import encrypted, pdf_of
 from tests.support.workspaces import TestingWorkspace
 
@@ -73,6 +74,43 @@ async def test_a_pdf_tells_its_title_pages_and_text(workspace: TestingWorkspace)
     assert answer["mime_type"] == "application/pdf"
 
 
+async def test_a_word_file_tells_its_title_headings_tables_and_text(workspace: TestingWorkspace) -> None:
+    await workspace.put(
+        report_docx=docx_of("# Findings", "The forge & the anvil.", "## Figures", [["a", "b"], ["1", "2"]], title="T")
+    )
+
+    answer = await workspace.answer("document_analyzer", path="report.docx")
+
+    assert answer["title"] == "T"
+    assert answer["headings"] == [{"level": 1, "text": "Findings"}, {"level": 2, "text": "Figures"}]
+    assert [line for line in answer["text"].split("\n") if line] == [
+        "Findings",
+        "The forge & the anvil.",
+        "Figures",
+        "a",
+        "b",
+        "1",
+        "2",
+    ]
+
+
+async def test_an_excel_file_tells_its_sheets_and_cells(workspace: TestingWorkspace) -> None:
+    await workspace.put(book_xlsx=xlsx_of(Prices=[["item", "price"], ["anvil", 12.5]], Empty=[], More=[[None, True]]))
+
+    answer = await workspace.answer("document_analyzer", path="book.xlsx")
+
+    assert [heading["text"] for heading in answer["headings"]] == ["Prices", "Empty", "More"]
+    assert answer["text"] == "Prices\nitem\tprice\nanvil\t12.5\n\nEmpty\n\n\nMore\n\tTrue"
+
+
+async def test_a_table_in_plain_text_is_read_as_it_is(workspace: TestingWorkspace) -> None:
+    await workspace.put(a_csv="item,price\nanvil,12.5\n")
+
+    answer = await workspace.answer("document_analyzer", path="a.csv")
+
+    assert (answer["mime_type"], answer["text"]) == ("text/csv", "item,price\nanvil,12.5\n")
+
+
 async def test_a_long_text_is_read_in_parts(workspace: TestingWorkspace) -> None:
     await workspace.put(a_txt="0123456789")
 
@@ -86,10 +124,10 @@ async def test_a_long_text_is_read_in_parts(workspace: TestingWorkspace) -> None
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        (encrypted(pdf_of("secret"), "pass"), "The PDF is encrypted with a password, so its text cannot be read."),
-        (b"%PDF-1.7\nand then nothing", "The PDF is broken, so its text cannot be read."),
-        (b"%PDF-", "The PDF is broken, so its text cannot be read."),
-        (pdf_of("cut")[:200], "The PDF is broken, so its text cannot be read."),
+        (encrypted(pdf_of("secret"), "pass"), "The PDF is encrypted with a password, so it cannot be read."),
+        (b"%PDF-1.7\nand then nothing", "The PDF is broken, so it cannot be read."),
+        (b"%PDF-", "The PDF is broken, so it cannot be read."),
+        (pdf_of("cut")[:200], "The PDF is broken, so it cannot be read."),
     ],
 )
 async def test_a_pdf_that_cannot_be_read_is_explained(
@@ -152,13 +190,12 @@ async def test_the_reader_of_a_pdf_sees_none_of_the_processs_secrets(
 ) -> None:
     telling = tmp_path / "telling.py"
     telling.write_text(
-        "import json, os; text = ' '.join(os.environ)\n"
-        "print(json.dumps({'title': None, 'pages': 1, 'pages_read': 1, 'text': text}))"
+        "import json, os; text = ' '.join(os.environ)\nprint(json.dumps({'title': None, 'pages': 1, 'texts': [text]}))"
     )
     monkeypatch.setattr(pdf_text_module, "_PROGRAM", telling)
     monkeypatch.setenv("GOOGLE_API_KEY", "secret")
 
-    names = (await pdf_text(pdf_of("text"))).text.split()
+    names = (await pdf_text(pdf_of("text"))).texts[0].split()
 
     assert "PYTHONPATH" in names
     assert "GOOGLE_API_KEY" not in names
@@ -167,9 +204,15 @@ async def test_the_reader_of_a_pdf_sees_none_of_the_processs_secrets(
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
-        ("picture.png", b"\x89PNG\r\n\x1a\n\0", "is not plain text, Markdown, HTML or PDF."),
-        ("page.html", b"<p>\0\xff", "is not plain text, Markdown, HTML or PDF."),
-        ("a.docx", b"PK\x03\x04\0", "is not plain text, Markdown, HTML or PDF."),
+        ("picture.png", b"\x89PNG\r\n\x1a\n\0", "is not plain text, Markdown, HTML, PDF, Word or Excel."),
+        ("page.html", b"<p>\0\xff", "is not plain text, Markdown, HTML, PDF, Word or Excel."),
+        ("a.docx", b"PK\x03\x04\0", "The document is broken, so it cannot be read."),
+        ("a.docx", docx_of("cut")[:-200], "The document is broken, so it cannot be read."),
+        ("a.docx", locked(), "The document is encrypted with a password, so it cannot be read."),
+        ("a.doc", locked()[:600], "The document is in an old binary format of Office; save it as .docx or .xlsx."),
+        ("a.zip", zip_of(note=b"x"), "The document is an archive, not a document."),
+        ("a.docx", zip_of(**{"word/document.xml": b"<a>" * 99}), "The document is broken, so it cannot be read."),
+        ("a.docx", bomb(), "The document needs too much memory to be read."),
     ],
 )
 async def test_other_kinds_of_files_are_refused_politely(

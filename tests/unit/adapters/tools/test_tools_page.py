@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.tools import diff, document_analyzer, file_read, find, grep, pdf_text
+from shared.adapters.tools import diff, document_reader, file_read, find, grep, office_program, office_text, pdf_text
 from shared.domain import line_diffs
 from shared.domain.arithmetic import MAX_EXPRESSION_CHARACTERS
 from shared.domain.artifact_names import MAX_NAME_BYTES
@@ -85,7 +85,9 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         MAX_FOUND_PATHS,
         find.MAX_CHARACTERS,
         MAX_ANALYSED_CHARACTERS,
-        document_analyzer.MAX_HTML_CHARACTERS,
+        document_reader.MAX_HTML_CHARACTERS,
+        office_program.MAX_UNPACKED_BYTES,
+        office_text.MAX_CHARACTERS,
         pdf_text.MAX_PAGES,
         pdf_text.MAX_CHARACTERS,
         line_diffs.MAX_EDITS,

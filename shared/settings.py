@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 _REGION = "us-central1"
 _QUEUE = "nodes"
@@ -28,6 +28,8 @@ class Settings:
         oidc_audience: what OIDC tokens for this function must be meant for; its own address.
         oidc_service_accounts: whose OIDC tokens it accepts.
         local_oidc_key: signs and verifies tasks beside emulators; None, whatever is set, where there are none.
+        secrets_folder: where secrets are kept beside emulators; None, whatever is set, where there are none.
+        secrets_key: what seals the files there; likewise.
         max_body_bytes: the largest request body of ordinary routes.
         egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
             of them, whatever is set, where there are no emulators.
@@ -49,6 +51,8 @@ class Settings:
     oidc_audience: str = ""
     oidc_service_accounts: tuple[str, ...] = ()
     local_oidc_key: str | None = None
+    secrets_folder: str | None = None
+    secrets_key: str | None = field(default=None, repr=False)
     max_body_bytes: int = _BODY_BYTES
     egress_loopback: frozenset[tuple[str, int]] = frozenset()
     firestore_emulator_host: str | None = None
@@ -77,6 +81,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         "tasks_emulator_host": environ.get("CLOUD_TASKS_EMULATOR_HOST") or None,
         "pubsub_emulator_host": environ.get("PUBSUB_EMULATOR_HOST") or None,
     }
+
+    def local(name: str) -> str | None:
+        return (text(name) or None) if any(emulators.values()) else None
+
     return Settings(
         project=project,
         region=region,
@@ -89,7 +97,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         hook_base_url=text("HOOK_BASE_URL", f"https://{region}-{project}.cloudfunctions.net/auth").rstrip("/"),
         oidc_audience=text("OIDC_AUDIENCE"),
         oidc_service_accounts=_listed(text("OIDC_SERVICE_ACCOUNTS")),
-        local_oidc_key=(text("LOCAL_OIDC_KEY") or None) if any(emulators.values()) else None,
+        local_oidc_key=local("LOCAL_OIDC_KEY"),
+        secrets_folder=local("SECRETS_FOLDER"),
+        secrets_key=local("SECRETS_KEY"),
         max_body_bytes=int(_number("MAX_BODY_BYTES", text("MAX_BODY_BYTES", str(_BODY_BYTES)))),
         egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if any(emulators.values()) else frozenset(),
         **emulators,

@@ -11,11 +11,13 @@ from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.secrets import secret_routes
 from functions.agents.versions import alias_routes, version_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.composition.core import connect_people
+from shared.composition.secrets import connect_vault
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -37,6 +39,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     app.include_router(catalog_routes())  # first: their paths have a word where others have an id
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
         app.include_router(routes(shelf))
+    app.include_router(secret_routes(connect_vault(settings, documents)))
     return app
 
 

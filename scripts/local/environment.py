@@ -11,6 +11,7 @@ from scripts.local.emulators import EmulatorPorts
 from scripts.local.paths import LOCAL, ROOT
 from scripts.local.processes import HOST, free_port
 from scripts.local.staging import function_names
+from shared.adapters.secret_files.store import make_key
 
 PROJECT = "demo-fireloom"
 REGION = "us-central1"
@@ -75,6 +76,12 @@ class StackSettings:
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
     providers: bool = False
     oidc_key: str = field(default_factory=lambda: secrets.token_hex(32))
+    secrets_key: str = field(default_factory=make_key)
+
+    @property
+    def secrets_folder(self) -> Path:
+        """Where people's secrets are kept, sealed with a key of this stack alone; it begins empty."""
+        return self.logs.with_name(f"{self.logs.name}-secrets")
 
     @property
     def api(self) -> str:
@@ -105,6 +112,8 @@ class StackSettings:
             "FIRELOOM_OIDC_AUDIENCE": self.ports.addresses[name],
             "FIRELOOM_OIDC_SERVICE_ACCOUNTS": ",".join(callers),
             "FIRELOOM_LOCAL_OIDC_KEY": self.oidc_key,
+            "FIRELOOM_SECRETS_FOLDER": str(self.secrets_folder),
+            "FIRELOOM_SECRETS_KEY": self.secrets_key,
             **self.extra,
         }
 

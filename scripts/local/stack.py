@@ -1,6 +1,7 @@
 """The whole product on one machine: emulators, every function as a process, and the gateway."""
 
 import json
+import shutil
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -71,6 +72,7 @@ class Stack:
             NotReady: A process ended, or did not serve in time; the message ends with its log.
         """
         self._check_ports()
+        self._forget_secrets()
         try:
             self.emulators.launch()
             for name in function_names():
@@ -91,6 +93,7 @@ class Stack:
         self.gateway = None
         self.functions.clear()
         self.emulators.stop()
+        self._forget_secrets()
 
     def start_function(self, name: str) -> None:
         """Start one function, without waiting."""
@@ -132,6 +135,10 @@ class Stack:
         entry.parent.mkdir(parents=True, exist_ok=True)
         entry.write_text(render_entry(name))
         return entry, str(Path(sys.executable).with_name("functions-framework"))
+
+    def _forget_secrets(self) -> None:
+        """Remove sealed values: the emulators forget the documents that name them, and no later stack has the key."""
+        shutil.rmtree(self.settings.secrets_folder, ignore_errors=True)
 
     def _check_ports(self) -> None:
         check_port(self.settings.ports.api, "FIRELOOM_API_PORT")

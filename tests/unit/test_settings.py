@@ -30,10 +30,12 @@ def test_lists_are_split_and_addresses_lowered() -> None:
     ["FIRESTORE_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST", "CLOUD_TASKS_EMULATOR_HOST", "PUBSUB_EMULATOR_HOST"],
 )
 def test_the_local_key_counts_only_beside_an_emulator(variable: str) -> None:
-    key = {**HERE, "FIRELOOM_LOCAL_OIDC_KEY": "k"}
+    key = {**HERE, "FIRELOOM_LOCAL_OIDC_KEY": "k", "FIRELOOM_SECRETS_FOLDER": "f", "FIRELOOM_SECRETS_KEY": "s"}
     assert load_settings(key).local_oidc_key is None
+    assert load_settings(key).secrets_folder is load_settings(key).secrets_key is None
     assert load_settings({**key, variable: ""}).local_oidc_key is None
-    assert load_settings({**key, variable: "127.0.0.1:1"}).local_oidc_key == "k"
+    beside = load_settings({**key, variable: "127.0.0.1:1"})
+    assert (beside.local_oidc_key, beside.secrets_folder, beside.secrets_key) == ("k", "f", "s")
 
 
 def test_sites_of_this_machine_can_be_named_only_beside_an_emulator() -> None:

@@ -12,7 +12,10 @@ import pytest
 from shared.adapters.cloud_tasks.emulator import EmulatorTaskQueue
 from shared.adapters.cloud_tasks.google import CloudTasksQueue
 from shared.adapters.google_oidc.task_tokens import GoogleTaskTokens, LocalTaskTokens
+from shared.adapters.secret_files.store import FileSecretStore, make_key
+from shared.adapters.secret_manager.store import SecretManagerStore
 from shared.composition.core import connect_callers, connect_queue, queue_account
+from shared.composition.secrets import connect_secrets
 from shared.settings import Settings
 
 ROOT = Path(__file__).parents[3]
@@ -47,9 +50,18 @@ def test_the_queue_calls_in_the_name_of_the_first_account(accounts: tuple[str, .
     assert queue_account(settings(oidc_service_accounts=accounts)) == account
 
 
+def test_secrets_are_kept_by_secret_manager_and_in_files_only_beside_the_emulator(tmp_path: Path) -> None:
+    files = {"secrets_folder": str(tmp_path), "secrets_key": make_key()}
+    assert isinstance(connect_secrets(settings(**files)), SecretManagerStore)
+    assert isinstance(connect_secrets(settings(firestore_emulator_host="x:1", **files)), FileSecretStore)
+    with pytest.raises(ValueError, match="FIRELOOM_SECRETS_FOLDER"):
+        connect_secrets(settings(firestore_emulator_host="x:1"))
+
+
 def test_connecting_imports_no_vendor() -> None:
     program = (
-        "import sys; from shared.settings import Settings; from shared.composition import core;"
+        "import sys; from shared.settings import Settings; from shared.composition import core, secrets;"
+        "secrets.connect_secrets(Settings('demo-x'));"
         "ports = core.connect_core(Settings('demo-x')); core.connect_people(Settings('demo-x'), ports.documents);"
         "print(*sys.modules)"
     )
@@ -58,6 +70,8 @@ def test_connecting_imports_no_vendor() -> None:
         {
             "google.cloud.firestore_v1",
             "google.cloud.tasks_v2",
+            "google.cloud.secretmanager_v1",
+            "cryptography",
             "google.auth",
             "grpc",
             "firebase_admin",

@@ -77,6 +77,7 @@ ROWS = [
     Row("deactivated/{deactivated}", NEVER, OWNED),
     Row("agents/private", reads(owner="GET LIST_OWN", grantee="GET"), PRIVATE_AGENT),
     Row("agents/private/versions/1", reads(owner="GET LIST_OWN", grantee="GET LIST"), OWNED),
+    Row("agents/private/drafts/current", NEVER, OWNED),
     Row("agents/private/grants/{grantee}", reads(owner="GET LIST_OWN", grantee="GET"), OWNED),
     Row("agents/private/grants/{deactivated}", reads(owner="GET LIST_OWN"), OWNED),
     Row("agents/system", EVERYBODY, SYSTEM_AGENT),

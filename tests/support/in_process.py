@@ -1,0 +1,84 @@
+"""The functions `agents` and `runs` as one application, on memory adapters and the local models."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncGenerator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import httpx
+
+from functions.agents.catalog import catalog_routes
+from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.versions import alias_routes, version_routes
+from functions.runs.routes import run_reading_routes, run_routes
+from functions.runs.sessions import session_routes
+from shared.adapters.pydantic_ai.models import Models
+from shared.adapters.pydantic_ai.providers import ProviderSettings
+from shared.adapters.pydantic_ai.runner import PydanticAiRunner
+from shared.domain.errors import Unauthenticated
+from shared.domain.ids import RunId, Uid
+from shared.edge.app import create_app
+from shared.ports.identity import Identity
+from shared.usecases.agents.shelf import Shelf
+from tests.support.engine_rig import EngineRig
+
+PEOPLE = {"ada": "user", "bob": "user", "root": "admin"}
+
+
+class NamesAsTokens:
+    """Takes a person's name for the token that proves it."""
+
+    async def verify(self, token: str) -> Identity:
+        match PEOPLE.get(token):
+            case "user":
+                return Identity(Uid(token), "user")
+            case "admin":
+                return Identity(Uid(token), "admin")
+            case _:
+                raise Unauthenticated("The token is not valid.")
+
+
+@dataclass
+class Deployment:
+    """The application, and a person who uses it."""
+
+    rig: EngineRig
+    client: httpx.AsyncClient
+
+    async def ask(self, method: str, path: str, status: int = 200, by: str = "ada", **request: Any) -> httpx.Response:
+        """Send a request as somebody, and expect a status."""
+        headers = {"Authorization": f"Bearer {by}", **request.pop("headers", {})}
+        self.rig.clock.jump(1)
+        answer = await self.client.request(method, path, headers=headers, **request)
+        assert answer.status_code == status, f"{method} {path}: {answer.status_code} {answer.text}"
+        return answer
+
+    async def make(self, by: str = "ada", **fields: Any) -> dict[str, Any]:
+        """Make an agent."""
+        definition = {"name": "helper", "model": "local:extractive", **fields}
+        return (await self.ask("POST", "/agents", 201, by, json=definition)).json()
+
+    async def run(self, by: str = "ada", **body: Any) -> dict[str, Any]:
+        """Run an agent to its end."""
+        started = (await self.ask("POST", "/runs", 202, by, json=body)).json()
+        await self.rig.drain()
+        run: dict[str, Any] = (await self.ask("GET", f"/runs/{RunId(started['id'])}", by=by)).json()
+        return run
+
+
+@asynccontextmanager
+async def deployed() -> AsyncGenerator[Deployment, None]:
+    """A deployment with nothing in it yet."""
+    runner: Any = PydanticAiRunner(Models(ProviderSettings.from_environ({})))
+    rig = EngineRig(runner=runner)
+    shelf = Shelf(rig.documents, rig.clock, rig.ids)
+    app = create_app("everything", verifier=NamesAsTokens())
+    app.include_router(catalog_routes())
+    for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
+        app.include_router(of_agents(shelf))
+    for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
+        app.include_router(of_runs)
+    async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
+        yield Deployment(rig, client)

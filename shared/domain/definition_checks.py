@@ -13,6 +13,7 @@ from typing import Any, TypeVar, cast
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.definitions import (
+    MAX_DELEGATION_DEPTH,
     AgentNode,
     BranchNode,
     GraphNode,
@@ -43,6 +44,7 @@ def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("graph", "is missing: a definition of type 'graph' has one")
     if raw.get("type") != "graph" and raw.get("graph") is not None:
         yield Fault("type", "must be graph, since there is a 'graph'", "graph")
+    yield from _delegation_faults(raw)
     yield from _model_faults("model", raw.get("model"))
     yield from _tool_list_faults("tools", raw.get("tools"))
     graph = _fields(_fields(raw).get("graph"))
@@ -50,6 +52,26 @@ def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
     for name, workflow in _fields(raw.get("workflows")).items():
         yield from _workflow_faults(f"workflows.{name}", workflow)
     yield from _metadata_faults(_fields(raw.get("metadata")))
+
+
+def _delegation_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
+    agents = _fields(raw.get("agents"))
+    if raw.get("type") == "delegation" and not agents:
+        yield Fault("agents", "is missing: a definition of type 'delegation' names the agents that it may ask")
+    if raw.get("type") != "delegation" and agents:
+        yield Fault("type", "must be delegation, since there are 'agents'", "delegation")
+    yield from _sub_agent_faults("agents", agents, MAX_DELEGATION_DEPTH)
+
+
+def _sub_agent_faults(path: str, agents: Mapping[str, Any], depth: int) -> Iterator[Fault]:
+    if agents and depth == 0:
+        yield Fault(path, f"agents may stand at most {MAX_DELEGATION_DEPTH} deep below one another")
+        return
+    for name, raw in agents.items():
+        fields = _fields(raw)
+        yield from _model_faults(f"{path}.{name}.model", fields.get("model"))
+        yield from _tool_list_faults(f"{path}.{name}.tools", fields.get("tools"))
+        yield from _sub_agent_faults(f"{path}.{name}.agents", _fields(fields.get("agents")), depth - 1)
 
 
 def _graph_faults(raw_nodes: Mapping[str, Any]) -> Iterator[Fault]:

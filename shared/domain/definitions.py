@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated, Any, Literal, Self, cast
 
 from pydantic import Field, StringConstraints, model_validator
@@ -84,6 +85,30 @@ class Limits(Strict):
     total_tokens: int | None = Field(default=None, ge=1)
 
 
+class SubAgent(Strict):
+    """An agent that another one may ask, as a tool; what it leaves out it takes from the definition."""
+
+    description: Annotated[str, StringConstraints(min_length=1, max_length=2000)] = Field(
+        description="When to ask it, for the model that decides."
+    )
+    model: ModelSpec | None = None
+    system_prompt: str = Field(default="", max_length=200_000)
+    tools: tuple[ToolUse, ...] = ()
+    agents: dict[NodeName, SubAgent] = Field(default_factory=dict)
+
+
+MAX_DELEGATION_DEPTH = 3
+"""How many agents may stand below one another."""
+
+
+class Delegate(Strict):
+    """A sub-agent in a plan."""
+
+    name: str
+    description: str
+    agent: AgentSpec
+
+
 class AgentSpec(Strict):
     """What one agent node needs to run: the self-contained part of a plan."""
 
@@ -92,6 +117,7 @@ class AgentSpec(Strict):
     system_prompt: str = ""
     tools: tuple[ToolUse, ...] = ()
     limits: Limits = Limits()
+    delegates: tuple[Delegate, ...] = ()
 
 
 class Retry(Strict):
@@ -204,11 +230,14 @@ class AgentDefinition(Strict):
     display_name: str | None = Field(default=None, max_length=200)
     description: str = Field(default="", max_length=4000)
     version: str = Field(default="1.0.0", max_length=64, description="The author's own version tag.")
-    type: Literal["single", "graph"] = "single"
+    type: Literal["single", "delegation", "graph"] = "single"
     scope: Literal["user", "system", "marketplace"] = "user"
     model: ModelSpec
     system_prompt: str = Field(default="", max_length=200_000)
     tools: tuple[ToolUse, ...] = ()
+    agents: dict[NodeName, SubAgent] = Field(
+        default_factory=dict, description="The agents that this one may ask, for the type 'delegation'."
+    )
     http_tools: tuple[HttpTool, ...] = Field(default=(), max_length=100)
     mcp_servers: tuple[McpServer, ...] = Field(default=(), max_length=20)
     graph: Graph | None = None
@@ -221,6 +250,10 @@ class AgentDefinition(Strict):
     def _graph_fits_type(self) -> Self:
         if (self.type == "graph") != (self.graph is not None):
             raise ValueError("type 'graph' needs 'graph', and 'graph' needs type 'graph'")
+        if (self.type == "delegation") != bool(self.agents):
+            raise ValueError("type 'delegation' needs 'agents', and 'agents' need type 'delegation'")
+        if delegation_depth(self.agents) > MAX_DELEGATION_DEPTH:
+            raise ValueError(f"agents may stand at most {MAX_DELEGATION_DEPTH} deep below one another")
         return self
 
     def agent_spec(self) -> AgentSpec:
@@ -231,4 +264,28 @@ class AgentDefinition(Strict):
             system_prompt=self.system_prompt,
             tools=tuple(tool for tool in self.tools if tool.enabled),
             limits=self.limits,
+            delegates=_delegates(self.name, self.model, self.agents, self.limits),
         )
+
+
+def _delegates(path: str, model: ModelSpec, agents: Mapping[str, SubAgent], limits: Limits) -> tuple[Delegate, ...]:
+    return tuple(
+        Delegate(
+            name=name,
+            description=sub.description,
+            agent=AgentSpec(
+                name=f"{path}.{name}",
+                model=sub.model or model,
+                system_prompt=sub.system_prompt,
+                tools=tuple(tool for tool in sub.tools if tool.enabled),
+                limits=limits,
+                delegates=_delegates(f"{path}.{name}", sub.model or model, sub.agents, limits),
+            ),
+        )
+        for name, sub in agents.items()
+    )
+
+
+def delegation_depth(agents: Mapping[str, SubAgent]) -> int:
+    """How many agents stand below one another."""
+    return 1 + max(delegation_depth(sub.agents) for sub in agents.values()) if agents else 0

@@ -68,9 +68,14 @@ def record_response(journal: str, step: int, messages: Iterable[str], text: str,
     return Create(f"{journal}/{response_id(step)}", fields)
 
 
-def record_result(journal: str, call: ToolCall, result: ToolResult) -> Create:
-    """The write that records a tool result."""
-    fields = {"kind": "result", "content_json": to_json(result.content), "is_error": result.is_error}
+def record_result(journal: str, call: ToolCall, result: ToolResult, usage: Usage) -> Create:
+    """The write that records a tool result, and what models consumed for it."""
+    fields = {
+        "kind": "result",
+        "content_json": to_json(result.content),
+        "is_error": result.is_error,
+        "usage": render(usage),
+    }
     return Create(f"{journal}/{result_id(call)}", fields)
 
 
@@ -96,7 +101,7 @@ def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
                 usage += parse(Usage, fields["usage"])
             case "result":
                 results[entry_id] = ToolResult(from_json(fields["content_json"]), fields["is_error"])
-                usage += Usage(tool_calls=1)
+                usage += parse(Usage, fields["usage"]) + Usage(tool_calls=1)
             case _:
                 intents.add(entry_id.removesuffix("!"))
     return Journal(tuple(messages), steps, text, usage, results, frozenset(intents))

@@ -24,6 +24,7 @@ class NodeRun:
     Args:
         node: the vertex in the plan.
         index: the item's position, for an instance of a map.
+        parent: the node instance whose agent asked for this one, for a delegate.
         item: a short label of the item, for people.
         attempt: counts deliveries that took the node, from 1.
         token: the present attempt's mark.
@@ -44,6 +45,7 @@ class NodeRun:
     token: Token
     created_at: datetime
     index: int | None = None
+    parent: Instance | None = None
     item: str | None = None
     output_json: str | None = None
     items_json: str | None = None

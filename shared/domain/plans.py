@@ -182,7 +182,7 @@ def compile_plan(definition: AgentDefinition) -> Plan:
 def _compile_graph(definition: AgentDefinition) -> Plan:
     if definition.graph is None:
         work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt="{{ input.text }}")
-        return Plan(shape="single", nodes=(PlanNode(id=MAIN, work=work),))
+        return Plan(shape="delegation" if definition.agents else "single", nodes=(PlanNode(id=MAIN, work=work),))
     nodes = {
         NodeId(name): PlanNode(
             id=NodeId(name),

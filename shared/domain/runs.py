@@ -11,7 +11,7 @@ from shared.domain.records import from_json
 from shared.domain.states import RunState
 from shared.domain.usage import Usage
 
-Shape: TypeAlias = Literal["single", "graph"]
+Shape: TypeAlias = Literal["single", "delegation", "graph"]
 SWEEP_AFTER = timedelta(seconds=60)
 """How long a run is left alone before the sweeper looks for lost wake-ups."""
 

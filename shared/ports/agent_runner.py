@@ -93,6 +93,10 @@ class ToolCaller(Protocol):
         """The result of one call. Calls of one response may run concurrently."""
         ...
 
+    async def refuse(self, call: ToolCall, message: str) -> None:
+        """Take note that a call is not executed, and what the model is told instead."""
+        ...
+
 
 class AgentRunner(Protocol):
     """Runs agents."""

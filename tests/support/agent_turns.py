@@ -69,6 +69,11 @@ class Recorder:
         answer = self.answers.get(call.name, ToolResult(f"result of {call.name}"))
         return answer if isinstance(answer, ToolResult) else answer(call)
 
+    async def refuse(self, call: ToolCall, message: str) -> None:
+        """As `ToolCaller.refuse`."""
+        del message
+        self._note("refuse", call)
+
     @property
     def kinds(self) -> list[str]:
         """What happened, without the values."""

@@ -30,6 +30,7 @@ class ScriptedRunner:
     script: Callable[[AgentTurn], Sequence[Step]] = lambda turn: (Step((f"echo: {turn.prompt}",)),)
     requests: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     turns: list[AgentTurn] = field(default_factory=list[AgentTurn])
+    calls_at_once: bool = False
 
     async def run(self, turn: AgentTurn, sink: StepSink, tools: ToolCaller) -> AgentResult:
         """Play the turn."""
@@ -57,7 +58,10 @@ class ScriptedRunner:
         await sink.respond(StepResponse(number, "".join(step.deltas), calls, messages, COST, "scripted"))
 
     async def _call_tools(self, number: int, step: Step, tools: ToolCaller) -> list[ToolResult]:
-        return [await tools.call(call) for call in _calls(number, step)]
+        calls = _calls(number, step)
+        if self.calls_at_once:
+            return list(await asyncio.gather(*(tools.call(call) for call in calls)))
+        return [await tools.call(call) for call in calls]
 
     def history(self, prompt: str, output: str) -> Sequence[str]:
         """The turn as two messages."""

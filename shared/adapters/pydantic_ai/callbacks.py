@@ -49,6 +49,11 @@ class Callbacks:
         with self._remembered():
             await self._sink.respond(response)
 
+    async def refuse(self, call: ToolCall, message: str) -> None:
+        """As `ToolCaller.refuse`."""
+        with self._remembered():
+            await self._tools.refuse(call, message)
+
     async def call(self, call: ToolCall) -> ToolResult:
         """As `ToolCaller.call`."""
         with self._remembered():

@@ -66,12 +66,14 @@ class CalledToolset(AbstractToolset[object]):
             ToolFailed: the tool failed.
         """
         del tool
+        if ctx.tool_call_id is None:
+            raise Internal("a tool call without an id")
         try:
             arguments = self._schemas[name].fit(tool_args)
         except ArgumentFaults as error:
-            raise ModelRetry(f"{name} was not called: its arguments do not fit its schema.\n{error}") from error
-        if ctx.tool_call_id is None:
-            raise Internal("a tool call without an id")
+            message = f"{name} was not called: its arguments do not fit its schema.\n{error}"
+            await self._caller.refuse(ToolCall(self.step, ctx.tool_call_id, name, tool_args), message)
+            raise ModelRetry(message) from error
         result = await self._caller.call(ToolCall(self.step, ctx.tool_call_id, name, arguments))
         if result.is_error:
             raise ToolFailed(_as_text(result.content))

@@ -5,6 +5,8 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
 from contextlib import contextmanager
+from copy import copy
+from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from shared.domain.ids import Instance, RunId, Token
@@ -30,6 +32,19 @@ class StopRequested(Exception):
 
 class YieldRequested(Exception):
     """The node is to go on in another request; everything so far is recorded."""
+
+
+@dataclass(slots=True)
+class _Holding:
+    """What is known of a lease that is held, for all who write under it."""
+
+    last_beat: float
+    began: float
+    stops: bool = False
+    yields: bool = False
+    yields_at_once: bool = False
+    undivided: int = 0
+    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
 
 
 class Attempt:
@@ -58,13 +73,14 @@ class Attempt:
         self._core = core
         self._lease = lease_path(run_id, instance, number)
         self._lease_seconds = lease_seconds
-        self._last_beat = sent
-        self._began = sent
-        self._yield = False
-        self._stop = False
-        self._at_once = False
-        self._undivided = 0
-        self._interrupt = asyncio.Event()
+        self._holder = node_path(run_id, instance)
+        self._holding = _Holding(last_beat=sent, began=sent)
+
+    def below(self, instance: Instance) -> Attempt:
+        """The right to write for a child node, which is executed under the same lease."""
+        child = copy(self)
+        child.instance = instance
+        return child
 
     @property
     def path(self) -> str:
@@ -74,40 +90,40 @@ class Attempt:
     @property
     def is_stopping(self) -> bool:
         """Whether cancelling was requested."""
-        return self._stop
+        return self._holding.stops
 
     def stop(self) -> None:
         """Note that cancelling was requested."""
-        self._stop = True
-        self._interrupt.set()
+        self._holding.stops = True
+        self._holding.interrupt.set()
 
     @property
     def is_yielding(self) -> bool:
         """Whether the node should go on in another request: asked for, or because this one runs for too long."""
-        return self._yield or self._core.clock.monotonic() - self._began > YIELD_AFTER_SECONDS
+        return self._holding.yields or self._core.clock.monotonic() - self._holding.began > YIELD_AFTER_SECONDS
 
     def give_way(self, *, at_once: bool = False) -> None:
         """Ask the node to go on in another request: from its next step, or at once, in the middle of a model call.
 
         A tool call whose effect happens once is let to its end.
         """
-        self._yield = True
-        self._at_once = self._at_once or at_once
+        self._holding.yields = True
+        self._holding.yields_at_once = self._holding.yields_at_once or at_once
         self._interrupt_if_asked()
 
     @contextmanager
     def undivided(self) -> Generator[None, None, None]:
         """What runs inside is not broken off to give way, because nobody could tell how far it came."""
-        self._undivided += 1
+        self._holding.undivided += 1
         try:
             yield
         finally:
-            self._undivided -= 1
+            self._holding.undivided -= 1
             self._interrupt_if_asked()
 
     def _interrupt_if_asked(self) -> None:
-        if self._at_once and not self._undivided:
-            self._interrupt.set()
+        if self._holding.yields_at_once and not self._holding.undivided:
+            self._holding.interrupt.set()
 
     def check(self) -> None:
         """Ask whether something may begin that costs money or has an effect, such as a model call.
@@ -118,12 +134,12 @@ class Attempt:
         """
         if self.beat_age() > self._lease_seconds:
             raise Superseded
-        if self._stop:
+        if self._holding.stops:
             raise StopRequested
 
     def beat_age(self) -> float:
         """Seconds since the last good beat was sent."""
-        return self._core.clock.monotonic() - self._last_beat
+        return self._core.clock.monotonic() - self._holding.last_beat
 
     def fence(self) -> Update:
         """The write that proves that the lease is held, and prolongs it."""
@@ -131,7 +147,7 @@ class Attempt:
 
     def note_beat(self, sent: float, sums: Mapping[str, int]) -> None:
         """Take note of an applied `fence` that was sent at monotonic time `sent`."""
-        self._last_beat = max(self._last_beat, sent)
+        self._holding.last_beat = max(self._holding.last_beat, sent)
         if sums.get("cancel", 0) > 0:
             self.stop()
 
@@ -172,7 +188,7 @@ class Attempt:
             return Committed(committed.sums[1:])
 
     async def _took_effect(self, applied: Callable[[Snapshot], Awaitable[bool]]) -> bool:
-        node = await self._core.documents.get(self.path)
+        node = await self._core.documents.get(self._holder)
         if node.fields is None or node.fields["token"] != self.token:
             raise Superseded
         return await applied(node)
@@ -200,7 +216,7 @@ class Attempt:
             YieldRequested: the node must give way at once; the work was stopped.
             Superseded: the lease is lost; the work was stopped.
         """
-        if self._interrupt.is_set():
+        if self._holding.interrupt.is_set():
             work.close()
             self._raise_interrupt()
         task = asyncio.ensure_future(work)
@@ -216,19 +232,19 @@ class Attempt:
             await asyncio.gather(task, guard, return_exceptions=True)
 
     def _raise_interrupt(self) -> None:
-        raise StopRequested if self._stop else YieldRequested
+        raise StopRequested if self._holding.stops else YieldRequested
 
     async def _guard(self) -> None:
         pause = min(self._lease_seconds / 3, MOST_BEAT_SECONDS)
         while True:
-            stopping = asyncio.ensure_future(self._interrupt.wait())
+            stopping = asyncio.ensure_future(self._holding.interrupt.wait())
             pausing = asyncio.ensure_future(self._core.clock.sleep(pause))
             try:
                 await asyncio.wait({stopping, pausing}, return_when=asyncio.FIRST_COMPLETED)
             finally:
                 stopping.cancel()
                 pausing.cancel()
-            if self._interrupt.is_set():
+            if self._holding.interrupt.is_set():
                 self._raise_interrupt()
             if self.beat_age() >= pause:
                 await self.beat()

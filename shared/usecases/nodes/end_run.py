@@ -33,7 +33,7 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     documents, run = engine.core.documents, context.run
     found = await documents.query(Query(nodes_path(run.id)))
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
-    usage = sum((node.usage for node in nodes), Usage())
+    usage = sum((node.usage for node in nodes if node.parent is None), Usage())
     if run.cancel_requested:
         return cancelled(usage)
     graph = context.target.graph

@@ -11,11 +11,12 @@ from enum import Enum
 from shared.domain.errors import DeadlineExceeded, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
-from shared.domain.plans import EndWork, LoopWork
+from shared.domain.plans import AgentWork, EndWork, LoopWork
 from shared.domain.records import from_json
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState
 from shared.ports.task_queue import NodeTask
+from shared.usecases.nodes.allowance import Allowance
 from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, YieldRequested
 from shared.usecases.nodes.claim_node import Busy, Finished, claim_node
 from shared.usecases.nodes.end_run import cancelled
@@ -26,7 +27,7 @@ from shared.usecases.nodes.load_run import load_run_once
 from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.perform_work import perform_work
-from shared.usecases.nodes.run_agent_node import read_node_journal
+from shared.usecases.nodes.read_journal import read_node_journal
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
 
 
@@ -93,7 +94,11 @@ async def execute_entered(engine: Engine, context: NodeContext) -> Acknowledgeme
 
 async def _execute(engine: Engine, context: NodeContext) -> None:
     """Do the work and finish: with its outcome, with a failure, cancelled, or released to be tried again."""
-    recorder = NodeRecorder(engine, context, await read_node_journal(engine, context))
+    journal = await read_node_journal(engine, context)
+    work = context.target.work
+    limits = work.agent.limits if isinstance(work, AgentWork) else None
+    context = replace(context, allowance=Allowance(limits, journal.usage))
+    recorder = NodeRecorder(engine, context, journal)
     try:
         outcome = await _attempt(engine, context, recorder)
     except StopRequested:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.ids import Instance, RunId, instance_of
@@ -11,6 +11,7 @@ from shared.domain.nodes import item_label
 from shared.domain.plans import AnyWork, LoopWork, MapWork, PlanGraph, PlanNode
 from shared.domain.runs import Run
 from shared.ports.tools import ToolContext
+from shared.usecases.nodes.allowance import Allowance
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import LoadedRun, Viewer
 from shared.usecases.nodes.session_log import SessionLog
@@ -73,6 +74,7 @@ class NodeContext:
         log: the session's log, if this node ends the run and so writes it.
         history: the session's model messages, for the node that speaks in the session.
         viewer: who watches in this process.
+        allowance: what the node and its delegates may consume together.
     """
 
     target: Target
@@ -82,6 +84,7 @@ class NodeContext:
     log: SessionLog | None = None
     history: tuple[str, ...] = ()
     viewer: Viewer | None = None
+    allowance: Allowance = field(default_factory=Allowance)
 
     @property
     def run(self) -> Run:

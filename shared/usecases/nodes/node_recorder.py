@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from shared.domain.errors import FailedPrecondition
@@ -19,10 +19,12 @@ from shared.domain.journal import (
     response_id,
     result_id,
 )
+from shared.domain.records import render
 from shared.domain.segments import first_try
+from shared.domain.states import NodeState
 from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.domain.usage import Usage
-from shared.domain.writes import Write
+from shared.domain.writes import Update, Write
 from shared.ports.agent_runner import StepResponse
 from shared.ports.documents import Snapshot
 from shared.usecases.nodes.attempt import YieldRequested
@@ -35,6 +37,14 @@ class UncertainCall(FailedPrecondition):
     """A tool call with an effect may or may not have happened; only a person can tell."""
 
     code = "uncertain_tool_call"
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """A call's result, and what models consumed for it."""
+
+    result: ToolResult
+    usage: Usage = field(default_factory=Usage)
 
 
 class NodeRecorder:
@@ -55,6 +65,7 @@ class NodeRecorder:
         self._messages = list(journal.messages)
         self._usage = journal.usage
         self._one_at_a_time = asyncio.Lock()
+        self._children: dict[str, NodeRecorder] = {}
 
     @property
     def journal(self) -> Journal:
@@ -81,6 +92,7 @@ class NodeRecorder:
         await self._release_held()
         if self._context.attempt.is_yielding:
             raise YieldRequested
+        self._context.allowance.check()
         previous = self._writer
         if previous is not None:
             await previous.stop()
@@ -102,6 +114,7 @@ class NodeRecorder:
         """Journal a response before its tools start; hold a final answer back for the node's end."""
         self._messages.extend(response.messages)
         self._usage += response.usage
+        self._context.allowance.spend(response.usage)
         self._held = response
         if response.calls:
             await self._release_held()
@@ -125,8 +138,23 @@ class NodeRecorder:
         return [*writes, recorded]
 
     async def final_writes(self) -> list[Write]:
-        """The writes that complete the live text of the step that ends the node; call it once."""
-        return await self._writer.finish() if self._writer is not None and self._open else []
+        """The writes that complete the live text of the step that ends the node; call it once.
+
+        Children that are still open end with it: their work was stopped.
+        """
+        writes = await self._writer.finish() if self._writer is not None and self._open else []
+        for path, child in self._children.items():
+            ended = {"state": NodeState.CANCELLED, "completed_at": self._engine.core.clock.now()}
+            writes += [Update(path, ended | {"usage": render(child.usage)}), *await child.final_writes()]
+        return writes
+
+    def open_child(self, path: str, child: NodeRecorder) -> None:
+        """Note that the node at `path` is executed below this one."""
+        self._children[path] = child
+
+    def close_child(self, path: str) -> None:
+        """Note that the child at `path` has ended."""
+        del self._children[path]
 
     @property
     def position(self) -> dict[str, Any]:
@@ -135,7 +163,7 @@ class NodeRecorder:
         return {"step": max(step, 0), "try": self._writer.try_ if self._writer is not None and self._open else None}
 
     async def call(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
-        """Answer a call from the journal, or execute and journal it.
+        """Answer a tool call from the journal, or execute and journal it.
 
         Args:
             call: the call.
@@ -144,24 +172,37 @@ class NodeRecorder:
         Raises:
             UncertainCall: an earlier attempt may have made the call.
         """
+
+        async def execute() -> Answer:
+            return Answer(await self._engine.toolbox.call(call, self._context.tool_context(config)))
+
+        spec = self._engine.toolbox.find(call.name)
+        return await self.answer(call, Effect.NONE if spec is None else spec.effect, execute)
+
+    async def answer(self, call: ToolCall, effect: Effect, execute: Callable[[], Awaitable[Answer]]) -> ToolResult:
+        """Answer a call from the journal, or by `execute`, whose result is journalled.
+
+        Raises:
+            UncertainCall: the effect happens once, and an earlier attempt may have made the call.
+        """
         key = result_id(call)
         if key in self._journal.results:
             return self._journal.results[key]
-        spec = self._engine.toolbox.find(call.name)
-        if spec is None or spec.effect is not Effect.ONCE:
-            return await self._make(call, config)
+        if effect is not Effect.ONCE:
+            return await self._make(call, execute)
         if key in self._journal.intents:
             raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
         with self._context.attempt.undivided():
             await self._commit([record_intent(self._journal_path, call)], f"{self._journal_path}/{intent_id(call)}")
-            return await self._make(call, config)
+            return await self._make(call, execute)
 
-    async def _make(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
+    async def _make(self, call: ToolCall, execute: Callable[[], Awaitable[Answer]]) -> ToolResult:
         """Execute a call and journal its result."""
         self._context.attempt.check()
-        result = await self._engine.toolbox.call(call, self._context.tool_context(config))
-        self._usage += Usage(tool_calls=1)
-        record = record_result(self._journal_path, call, result)
+        answer = await execute()
+        result = answer.result
+        self._usage += answer.usage + Usage(tool_calls=1)
+        record = record_result(self._journal_path, call, result, answer.usage)
         event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
         event = replace(event, actions=action_content(result))
         await self._commit([record], record.path, event)
@@ -181,7 +222,9 @@ class NodeRecorder:
         )
 
     async def close(self) -> None:
-        """Stop writing in the background."""
+        """Stop writing in the background, children too."""
+        for child in self._children.values():
+            await child.close()
         if self._writer is not None:
             await self._writer.stop()
 

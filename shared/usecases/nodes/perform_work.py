@@ -18,7 +18,7 @@ from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
-from shared.usecases.nodes.run_agent_node import prepare_turn, run_agent_node
+from shared.usecases.nodes.run_agent_node import run_agent_node
 
 
 async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
@@ -36,8 +36,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
     match work:
         case AgentWork():
             prompt = as_text(render_template(work.prompt, scope))
-            turn = prepare_turn(engine, context, work.agent, prompt, recorder.journal)
-            return await run_agent_node(engine, context, recorder, turn)
+            return await run_agent_node(engine, context, recorder, work.agent, prompt)
         case ToolWork():
             return await _call_tool(work, scope, recorder)
         case MapWork() | LoopWork():

@@ -2,40 +2,32 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
 from shared.domain.definitions import AgentSpec
 from shared.domain.errors import FailedPrecondition
-from shared.domain.journal import Journal, journal_path, read_journal
+from shared.domain.journal import Journal
 from shared.domain.nodes import Outcome
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text
-from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Query
+from shared.usecases.nodes.ask_delegate import PREFIX, Play, Question, ask_delegate, delegate_spec
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
-from shared.usecases.nodes.node_recorder import NodeRecorder
+from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
 
 
-@dataclass(frozen=True, slots=True)
-class ConfiguredTools:
-    """The tool caller of an agent: each call with the configuration that the definition gives the tool."""
+async def run_agent_node(
+    engine: Engine, context: NodeContext, recorder: NodeRecorder, agent: AgentSpec, prompt: str
+) -> Outcome:
+    """Run the agent; the recorder has written all but the last step when this returns.
 
-    recorder: NodeRecorder
-    configs: Mapping[str, Mapping[str, Any]]
-
-    async def call(self, call: ToolCall) -> ToolResult:
-        """The result of one call."""
-        return await self.recorder.call(call, self.configs.get(call.name, {}))
-
-
-async def run_agent_node(engine: Engine, context: NodeContext, recorder: NodeRecorder, turn: AgentTurn) -> Outcome:
-    """Run the agent; the recorder has written all but the last step when this returns."""
-    tools = ConfiguredTools(recorder, {use.name: use.config for use in turn.agent.tools})
-    result = await engine.runner.run(turn, recorder, tools)
+    Raises:
+        shared.domain.errors.DomainError: the agent or its model failed, or a limit was reached.
+    """
+    turn = prepare_turn(engine, context, agent, prompt, recorder.journal)
+    result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent))
     return Outcome(
         state=NodeState.SUCCEEDED,
         output=result.output,
@@ -43,6 +35,43 @@ async def run_agent_node(engine: Engine, context: NodeContext, recorder: NodeRec
         messages=recorder.messages if context.log is not None else (),
         text=as_text(result.output),
     )
+
+
+@dataclass(frozen=True, slots=True)
+class AgentTools:
+    """The tool caller of an agent: its delegates, and the toolbox with the configuration of the definition."""
+
+    engine: Engine
+    context: NodeContext
+    recorder: NodeRecorder
+    agent: AgentSpec
+
+    async def call(self, call: ToolCall) -> ToolResult:
+        """The result of one call."""
+        delegate = next((one for one in self.agent.delegates if f"{PREFIX}{one.name}" == call.name), None)
+        if delegate is None:
+            configs = {use.name: use.config for use in self.agent.tools}
+            return await self.recorder.call(call, configs.get(call.name, {}))
+        question = Question(delegate, call)
+
+        async def ask() -> Answer:
+            return await ask_delegate(self.engine, self.context, self.recorder, question, self._play(delegate.agent))
+
+        return await self.recorder.answer(call, Effect.NONE, ask)
+
+    async def refuse(self, call: ToolCall, message: str) -> None:
+        """Record that a call is not executed."""
+
+        async def refusal() -> Answer:
+            return Answer(ToolResult(message, is_error=True))
+
+        await self.recorder.answer(call, Effect.NONE, refusal)
+
+    def _play(self, agent: AgentSpec) -> Play:
+        async def play(context: NodeContext, recorder: NodeRecorder, prompt: str) -> Outcome:
+            return await run_agent_node(self.engine, context, recorder, agent, prompt)
+
+        return play
 
 
 def prepare_turn(engine: Engine, context: NodeContext, agent: AgentSpec, prompt: str, journal: Journal) -> AgentTurn:
@@ -53,7 +82,7 @@ def prepare_turn(engine: Engine, context: NodeContext, agent: AgentSpec, prompt:
     """
     return AgentTurn(
         agent=agent,
-        tools=tool_specs(engine, agent),
+        tools=(*tool_specs(engine, agent), *(delegate_spec(delegate) for delegate in agent.delegates)),
         prompt=prompt,
         history=context.history,
         recorded=journal.messages,
@@ -74,11 +103,3 @@ def tool_specs(engine: Engine, agent: AgentSpec) -> tuple[ToolSpec, ...]:
     if missing:
         raise FailedPrecondition(f"this deployment has no tool named {', '.join(missing)}")
     return tuple(spec for spec in found.values() if spec is not None)
-
-
-async def read_node_journal(engine: Engine, context: NodeContext) -> Journal:
-    """What earlier attempts recorded; a first attempt needs no read."""
-    if context.attempt.number == 1:
-        return Journal()
-    entries = await engine.core.documents.query(Query(journal_path(context.run_id, context.instance)))
-    return read_journal((entry.id, entry.fields) for entry in entries if entry.fields is not None)

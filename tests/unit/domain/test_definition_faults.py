@@ -82,7 +82,7 @@ def test_a_good_definition_has_no_fault(raw: dict[str, Any]) -> None:
         (("name",), "Bad Name!", "name", "lower-case", "bad_name"),
         (("name",), 7, "name", "must be text", 'put it in quotes: "7"'),
         (("version",), 1.0, "version", "must be text", 'put it in quotes: "1.0"'),
-        (("type",), "grph", "type", "one of single, graph", "graph"),
+        (("type",), "grph", "type", "one of single, delegation, graph", "graph"),
         (("model",), "googel:gemini", "model", "provider:model", "google:gemini"),
         (("model",), "google:", "model", "provider:model", "google:<model>"),
         (("model",), "local:extractiv", "model", "no local model", "local:extractive"),
@@ -248,7 +248,7 @@ def test_a_fault_of_a_definition_is_found_where_it_is(
             (*NODE, "review", "body"),
             {"kind": "agent", "prompt": "", "after": ["files"]},
             "graph.nodes.review.body.after",
-            "belongs to the map",
+            "belongs to the node",
             "graph.nodes.review.after",
         ),
         (
@@ -346,3 +346,51 @@ def test_whatever_is_written_is_judged_and_never_a_crash(place: tuple[str | int,
 )
 def test_a_schemas_message_is_put_in_plain_words(message: str, plainer: str) -> None:
     assert plain(message) == plainer
+
+
+SUB: dict[str, Any] = {"description": "helps"}
+
+
+@pytest.mark.parametrize(
+    ("change", "path", "reason"),
+    [
+        ({"type": "delegation"}, "agents", "is missing"),
+        ({"agents": {"a": SUB}}, "type", "must be delegation"),
+        ({"type": "delegation", "agents": {"a": {**SUB, "tools": ["grepp"]}}}, "agents.a.tools.0", "grepp"),
+        ({"type": "delegation", "agents": {"a": {**SUB, "model": "local:nothing"}}}, "agents.a.model", "nothing"),
+        (
+            {
+                "type": "delegation",
+                "agents": {"a": {**SUB, "agents": {"b": {**SUB, "agents": {"c": {**SUB, "agents": {"d": SUB}}}}}}},
+            },
+            "agents.a.agents.b.agents.c.agents",
+            "deep",
+        ),
+    ],
+)
+def test_a_fault_of_delegation_is_found_where_it_is(change: dict[str, Any], path: str, reason: str) -> None:
+    found = faults_of({"name": "asker", "model": "local:extractive", **change})
+    assert [fault for fault in found if fault.path.startswith(path) and reason in fault.reason], found
+
+
+@pytest.mark.parametrize(
+    ("nodes", "path", "reason"),
+    [
+        ({"b": {"kind": "branch", "cases": {"x": "b.output > 1"}}}, "graph.nodes.b.cases", "itself"),
+        ({"t": {"kind": "join", "after": ["u"], "policy": "quorum"}}, "graph.nodes.t.quorum", "quorum"),
+    ],
+)
+def test_a_fault_of_control_is_found_where_it_is(nodes: dict[str, Any], path: str, reason: str) -> None:
+    raw = {"name": "g", "type": "graph", "model": "local:extractive", "graph": {"nodes": nodes}}
+    found = faults_of(raw)
+    assert [fault for fault in found if fault.path == path and reason in fault.reason], found
+
+
+@pytest.mark.parametrize(
+    ("reference", "known"), [("b.x", True), ("b.otherwise", True), ("b.failed", True), ("b.y", False)]
+)
+def test_a_case_that_a_node_cannot_end_with_is_a_fault(reference: str, *, known: bool) -> None:
+    tool = {"kind": "tool", "tool": "find", "arguments": {"glob": "*"}, "after": [reference]}
+    nodes = {"b": {"kind": "branch", "cases": {"x": "true"}}, "t": tool}
+    found = faults_of({"name": "g", "type": "graph", "model": "local:extractive", "graph": {"nodes": nodes}})
+    assert bool(found) is not known, found

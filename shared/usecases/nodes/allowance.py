@@ -1,0 +1,35 @@
+"""What a node and all its delegates may consume together."""
+
+from __future__ import annotations
+
+from shared.domain.definitions import Limits
+from shared.domain.errors import LimitReached
+from shared.domain.usage import Usage
+
+
+class Allowance:
+    """The limits of an agent, and what it and those it asked have consumed, over all attempts."""
+
+    def __init__(self, limits: Limits | None = None, used: Usage | None = None) -> None:
+        """Begin with what earlier attempts consumed; without limits everything is allowed."""
+        self._limits = limits
+        self._used = used or Usage()
+
+    def spend(self, usage: Usage) -> None:
+        """Count a model response."""
+        self._used += usage
+
+    def check(self) -> None:
+        """Refuse another model request that would cross a limit.
+
+        Raises:
+            LimitReached: it would.
+        """
+        limits, used = self._limits, self._used
+        if limits is None:
+            return
+        if used.requests >= limits.requests:
+            raise LimitReached(f"the limit of {limits.requests} model requests is reached, delegates included")
+        tokens = used.input_tokens + used.output_tokens
+        if limits.total_tokens is not None and tokens >= limits.total_tokens:
+            raise LimitReached(f"the limit of {limits.total_tokens} tokens is reached, delegates included: {tokens}")

@@ -1,0 +1,151 @@
+"""Ask a delegate: run a sub-agent as a child node, under the lease and within the allowance of the agent that asks."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, TypeAlias
+
+from shared.domain.definitions import Delegate
+from shared.domain.errors import DomainError
+from shared.domain.ids import Instance, NodeId
+from shared.domain.journal import result_id
+from shared.domain.nodes import NodeRun, Outcome
+from shared.domain.plans import AgentWork, PlanNode
+from shared.domain.records import render, to_json
+from shared.domain.runs import Failure
+from shared.domain.states import NodeState, is_terminal
+from shared.domain.templates import as_text
+from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
+from shared.domain.writes import Create, Update, Write
+from shared.ports.documents import Snapshot
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
+from shared.usecases.nodes.read_journal import read_node_journal
+
+PREFIX = "ask_"
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """Whom an agent asks, and by which call."""
+
+    delegate: Delegate
+    call: ToolCall
+
+
+Play: TypeAlias = Callable[[NodeContext, NodeRecorder, str], Awaitable[Outcome]]
+
+
+def delegate_spec(delegate: Delegate) -> ToolSpec:
+    """The tool by which an agent asks a delegate."""
+    task = {"type": "string", "minLength": 1, "description": "What to do, with everything that must be known for it."}
+    return ToolSpec(
+        name=f"{PREFIX}{delegate.name}",
+        description=delegate.description,
+        effect=Effect.NONE,
+        arguments_schema={
+            "type": "object",
+            "properties": {"task": task},
+            "required": ["task"],
+            "additionalProperties": False,
+        },
+    )
+
+
+async def ask_delegate(
+    engine: Engine, context: NodeContext, recorder: NodeRecorder, question: Question, play: Play
+) -> Answer:
+    """What the delegate answers; its failure is a message to the agent that asked, unless trying again may help.
+
+    Args:
+        engine: the engine.
+        context: the node that asks.
+        recorder: its recorder.
+        question: whom it asks, by which call.
+        play: runs an agent on a prompt in a context.
+
+    Raises:
+        shared.domain.errors.DomainError: a retryable error, which the whole node is tried again after.
+    """
+    delegate, call = question.delegate, question.call
+    child = _child_context(context, delegate, call)
+    path = child.attempt.path
+    await _open(engine, context, child, delegate)
+    below = NodeRecorder(engine, child, await read_node_journal(engine, child))
+    recorder.open_child(path, below)
+    try:
+        outcome = await play(child, below, str(call.arguments["task"]))
+        ended: dict[str, Any] = {"state": NodeState.SUCCEEDED, "output_json": to_json(outcome.output)}
+        result = ToolResult(as_text(outcome.output))
+    except DomainError as error:
+        if error.retryable:
+            raise
+        failure = Failure(error.code, error.message)
+        ended = {"state": NodeState.FAILED, "error": render(failure)}
+        result = ToolResult(f"{delegate.name} failed: {error.message}", is_error=True)
+    await _close(engine, child, below, ended)
+    recorder.close_child(path)
+    return Answer(result, below.usage)
+
+
+def _child_context(context: NodeContext, delegate: Delegate, call: ToolCall) -> NodeContext:
+    """The context of the child node, which is named after the node that asks and the call."""
+    own, _, epoch = context.instance.rpartition("~")
+    node = NodeId(f"{own}.{delegate.name}.{result_id(call)}")
+    vertex = PlanNode(id=node, work=AgentWork(kind="agent", agent=delegate.agent, prompt="{{ input.text }}"))
+    return replace(
+        context,
+        target=replace(context.target, node=vertex, item=None),
+        attempt=context.attempt.below(Instance(f"{node}~{epoch}")),
+        log=None,
+        viewer=None,
+        history=(),
+    )
+
+
+async def _open(engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate) -> None:
+    """Create the child's document, or take it up from an earlier attempt."""
+    attempt, now = child.attempt, engine.core.clock.now()
+    node = NodeRun(
+        owner_uid=context.run.owner_uid,
+        run_id=context.run_id,
+        instance=attempt.instance,
+        node=child.target.node.id,
+        kind="agent",
+        state=NodeState.RUNNING,
+        attempt=attempt.number,
+        token=attempt.token,
+        created_at=now,
+        started_at=now,
+        parent=context.instance,
+        item=delegate.name,
+    )
+    exists = attempt.number > 1 and (await engine.core.documents.get(attempt.path)).exists
+    taken = {"state": NodeState.RUNNING, "attempt": attempt.number, "token": attempt.token, "completed_at": None}
+    write: Write = Update(attempt.path, taken) if exists else Create(attempt.path, render(node))
+
+    async def make() -> Sequence[Write]:
+        return [write]
+
+    async def applied(_: Snapshot) -> bool:
+        found = await engine.core.documents.get(attempt.path)
+        return found.fields is not None and found.fields["token"] == attempt.token
+
+    await attempt.commit(make, applied)
+
+
+async def _close(engine: Engine, child: NodeContext, recorder: NodeRecorder, ended: dict[str, Any]) -> None:
+    """Record how the child ended."""
+    live = await recorder.final_writes()
+    fields = {**ended, "usage": render(recorder.usage), "completed_at": engine.core.clock.now()}
+
+    async def make() -> Sequence[Write]:
+        return [Update(child.attempt.path, fields), *live]
+
+    async def applied(_: Snapshot) -> bool:
+        found = await engine.core.documents.get(child.attempt.path)
+        return found.fields is not None and is_terminal(NodeState(found.fields["state"]))
+
+    await child.attempt.commit(make, applied)

@@ -1,0 +1,201 @@
+"""Delegation: sub-agents as tools, their work recorded as child nodes, within one allowance."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from functools import partial
+from typing import Any
+
+import pytest
+
+from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import FailedPrecondition, ModelUnavailable
+from shared.domain.nodes import NodeRun
+from shared.domain.records import parse
+from shared.domain.states import NodeState, RunState
+from shared.ports.agent_runner import AgentTurn
+from shared.ports.documents import Query
+from shared.usecases.runs.cancel_run import cancel_run
+from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
+from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.scripted_runner import COST, ScriptedRunner, Step
+
+AGENTS: dict[str, Any] = {
+    "finder": {"description": "finds things", "tools": ["echo"]},
+    "writer": {"description": "writes", "agents": {"critic": {"description": "judges"}}},
+}
+
+
+def script(turn: AgentTurn) -> Sequence[Step]:
+    match turn.agent.name.rpartition(".")[2]:
+        case "finder":
+            return (Step((), (("echo", {"value": turn.prompt}),)), Step((f"found {turn.prompt}",)))
+        case "writer":
+            return (Step((), (("ask_critic", {"task": "judge it"}),)), Step(("written",)))
+        case "critic":
+            return (Step(("good",)),)
+        case _:
+            asks = (("ask_finder", {"task": "a"}), ("ask_finder", {"task": "b"}), ("ask_writer", {"task": "w"}))
+            return (Step(("I ask",), asks), Step(("all done",)))
+
+
+def rig() -> EngineRig:
+    return EngineRig(ScriptedRunner(script, calls_at_once=True), CountingToolbox({"echo": lambda args: args["value"]}))
+
+
+async def start(rig_: EngineRig, **definition: Any) -> Any:
+    return (await rig_.start(await rig_.make_agent(type="delegation", agents=AGENTS, **definition))).run
+
+
+async def nodes_of(rig_: EngineRig, run: Any) -> list[NodeRun]:
+    found = await rig_.documents.query(Query(f"runs/{run.id}/nodes"))
+    return [parse(NodeRun, node.fields) for node in found]
+
+
+async def test_sub_agents_are_tools_and_their_work_is_recorded_as_child_nodes() -> None:
+    asking = rig()
+    run = await start(asking)
+    await asking.drain()
+    assert await asking.output(run.id) == "all done"
+    assert [spec.name for spec in asking.runner.turns[0].tools] == ["ask_finder", "ask_writer"]
+    nodes = {node.node: node for node in await nodes_of(asking, run)}
+    children = {name: node.parent for name, node in nodes.items() if node.parent}
+    assert len(children) == 4
+    assert {node.item for node in nodes.values() if node.parent} == {"finder", "writer", "critic"}
+    assert all(node.state is NodeState.SUCCEEDED for node in nodes.values())
+    critic = next(node for node in nodes.values() if node.item == "critic")
+    assert critic.parent is not None
+    assert ".writer." in critic.parent
+    assert (await asking.run(run.id)).shape == "delegation"
+
+
+async def test_what_delegates_consume_is_counted_once_in_the_run() -> None:
+    asking = rig()
+    run = await start(asking)
+    await asking.drain()
+    usage = (await asking.run(run.id)).usage
+    assert usage.requests == len(asking.runner.requests) == 9
+    assert usage.cost_usd_micros == 9 * (COST.cost_usd_micros or 0)
+    assert usage.tool_calls == 6
+
+
+async def test_all_share_one_allowance() -> None:
+    asking = rig()
+    run = await start(asking, limits={"requests": 3})
+    await asking.drain()
+    ended = await asking.run(run.id)
+    assert len(asking.runner.requests) == 3
+    assert ended.error is not None
+    assert ended.error.code == "limit_reached"
+
+
+async def test_a_delegates_failure_is_a_message_to_the_agent_that_asked() -> None:
+    asking = rig()
+
+    def failing(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith("finder"):
+            raise FailedPrecondition("the model refused")
+        return script(turn)
+
+    asking.runner.script = failing
+    run = await start(asking)
+    await asking.drain()
+    assert await asking.output(run.id) == "all done"
+    results = [event["content"]["result"] for event in await asking.events(run.session_id) if event["author"] == "tool"]
+    assert [result["is_error"] for result in results].count(True) == 2
+    assert any("the model refused" in result["content_json"] for result in results)
+
+
+async def test_a_delegate_whose_model_is_down_is_tried_again_from_its_journal() -> None:
+    asking = rig()
+    failures = iter([True])
+
+    def failing(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith("critic") and next(failures, False):
+            raise ModelUnavailable("down")
+        return script(turn)
+
+    asking.runner.script = failing
+    run = await start(asking)
+    while asking.queue.pending:
+        await asking.queue.deliver_next(asking.deliver)
+        await asking.clock.advance(3)
+    assert await asking.output(run.id) == "all done"
+    assert [prompt for prompt, step in asking.runner.requests if step == 0].count("hello") == 1
+    assert all(count == 1 for count in asking.toolbox.calls.values())
+
+
+async def test_cancelling_stops_the_delegates_too() -> None:
+    asking = rig()
+    running = asyncio.Event()
+
+    async def hang() -> None:
+        running.set()
+        await asyncio.Event().wait()
+
+    def hanging(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith("critic"):
+            return (Step(("well",), before_end=hang),)
+        return script(turn)
+
+    asking.runner.script = hanging
+    run = await start(asking)
+    draining = asyncio.ensure_future(asking.drain())
+    await running.wait()
+    await cancel_run(asking.core, ANN, run.id)
+    await asking.clock.advance(6)
+    await draining
+    assert (await asking.run(run.id)).state is RunState.CANCELLED
+    states = {node.item: node.state for node in await nodes_of(asking, run)}
+    assert (states["critic"], states["writer"]) == (NodeState.CANCELLED, NodeState.CANCELLED)
+
+
+@pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_failure_at_any_commit_repeats_no_recorded_step_of_any_delegate(fate: Fate) -> None:
+    for at in range(40):
+        broken = rig()
+        run = await start(broken)
+
+        def fate_of(n: int, at: int = at) -> Fate:
+            return fate if n == at else Fate.APPLIED
+
+        try:
+            await broken.queue.deliver_next(
+                partial(broken.deliver, documents=FailingDocuments(broken.documents, fate_of))
+            )
+        except Died:
+            await broken.clock.advance(60)
+        await broken.drain()
+        assert await broken.output(run.id) == "all done"
+        # Three delegates may have been in the middle of a model call each when the process died.
+        assert len(broken.runner.requests) - 9 <= (3 if fate in {Fate.DIES_BEFORE, Fate.DIES_AFTER} else 0)
+        events = await broken.events(run.session_id)
+        assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+        assert all(node.state is NodeState.SUCCEEDED for node in await nodes_of(broken, run))
+
+
+@pytest.mark.parametrize(
+    "definition",
+    [
+        {"type": "delegation"},
+        {"type": "single", "agents": AGENTS},
+        {
+            "type": "delegation",
+            "agents": {
+                "a": {
+                    "description": "a",
+                    "agents": {
+                        "b": {
+                            "description": "b",
+                            "agents": {"c": {"description": "c", "agents": {"d": {"description": "d"}}}},
+                        }
+                    },
+                }
+            },
+        },
+    ],
+)
+def test_delegation_without_agents_and_too_deep_is_refused(definition: dict[str, Any]) -> None:
+    with pytest.raises(ValueError, match="agents"):
+        AgentDefinition.model_validate({"name": "x", "model": "local:scripted", **definition})

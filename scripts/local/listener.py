@@ -1,22 +1,23 @@
 """Firestore documents as a signed-in person sees them, live: what `onSnapshot` is to a web page.
 
 The Python client's own `on_snapshot` runs one thread per listener and does not tell its callback of a refusal. This
-speaks the same Listen call on one stream for all targets, as the web SDK does, with the person's ID token, so
-that `firestore.rules` apply.
+speaks the same Listen call in one event loop, with the person's ID token, so that `firestore.rules` apply.
+
+The emulator (1.19.9) writes to a stream from several threads: when documents of one target change at the same time, a
+message now and then lands inside another, and what follows is lost or never read. So each target has a stream
+of its own, and one that brings something unreadable, or nothing for a while, is opened anew.
 Source: https://firebase.google.com/docs/firestore/reference/rpc/google.firestore.v1#firestore
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
-from contextlib import suppress
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import Any, Protocol, Self, TypeAlias
 
 import grpc.aio
-from google.cloud.firestore_v1.services.firestore import FirestoreAsyncClient
 from google.cloud.firestore_v1.services.firestore.transports import FirestoreGrpcAsyncIOTransport
 from google.cloud.firestore_v1.types import (
     Document,
@@ -31,8 +32,12 @@ from scripts.local.wire_values import read_fields
 
 _Change = TargetChange.TargetChangeType
 _REFUSED = frozenset({grpc.StatusCode.PERMISSION_DENIED, grpc.StatusCode.UNAUTHENTICATED, grpc.StatusCode.NOT_FOUND})
+_TARGET = 1
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
+
+Streams: TypeAlias = Callable[[AsyncIterator[ListenRequest]], Any]
+"""Opens a Listen call."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,17 +81,13 @@ class One:
 
 
 class Reader(Protocol):
-    """Whoever wants to know. What comes before one `told` is a consistent state of all its subscriptions."""
+    """Whoever wants to know."""
 
     def take(self, path: str, documents: Mapping[str, Mapping[str, Any]]) -> None:
-        """Documents at or in the subscribed path, by id, are new or have changed.
+        """Documents at or in the subscribed path, by id, are new or have changed: a consistent state.
 
         At first all that there are, perhaps none. Skipped versions and removals are not told.
         """
-        ...
-
-    def told(self) -> None:
-        """That was all for now."""
         ...
 
     def refused(self, reason: str) -> None:
@@ -95,25 +96,80 @@ class Reader(Protocol):
 
 
 class Subscription:
-    """One target of a listener, on behalf of a reader."""
+    """One document or collection, followed on behalf of a reader on one stream that is opened again when it breaks."""
 
-    def __init__(self, wanted: One | Owned, reader: Reader, number: int, root: str) -> None:
+    def __init__(
+        self, wanted: One | Owned, reader: Reader, database: str, streams: Streams, silence_seconds: float
+    ) -> None:
         """Made by `Listener.subscribe`."""
-        self.reader = reader
-        self.path = wanted.path
-        self.target = wanted.target(root)
-        self.target.target_id = number
+        self._silence_seconds = silence_seconds
+        self._path = wanted.path
+        self._reader = reader
+        self._database = database
+        self._streams = streams
+        self._target = wanted.target(f"{database}/documents")
+        self._target.target_id = _TARGET
         self._versions: dict[str, object] = {}
         self._arrived: dict[str, Mapping[str, Any]] = {}
         self._current = False
         self._told = False
+        self._heard = 0
 
-    @property
-    def number(self) -> int:
-        """What the server calls it."""
-        return self.target.target_id
+    async def follow(self) -> None:
+        """Follow until it is refused or cancelled."""
+        pause = _FIRST_PAUSE_SECONDS
+        while True:
+            heard = self._heard
+            try:
+                if await self._read_stream():
+                    return
+            except grpc.aio.AioRpcError as error:
+                if error.code() in _REFUSED:
+                    self._reader.refused(error.details() or "refused")
+                    return
+            except Exception as error:  # whoever waits must learn that nothing will come
+                self._reader.refused(repr(error))
+                raise
+            pause = _FIRST_PAUSE_SECONDS if self._heard > heard else min(2 * pause, _LONGEST_PAUSE_SECONDS)
+            await asyncio.sleep(pause)
 
-    def arrive(self, document: Document) -> None:
+    async def _read_stream(self) -> bool:
+        """Read one stream until it breaks; True when the subscription is refused."""
+        call = self._streams(self._requests())
+        try:
+            while True:
+                response = await asyncio.wait_for(call.read(), self._silence_seconds)
+                if response is None or response is grpc.aio.EOF:
+                    self._start_over()
+                    return False
+                self._heard += 1
+                if self._take(response):
+                    return True
+        except TimeoutError:
+            self._start_over()
+            return False
+        finally:
+            call.cancel()
+
+    def _start_over(self) -> None:
+        """Ask for everything again: it is not known what was lost. What was told is not told twice."""
+        self._reset()
+        self._target.resume_token = b""
+
+    async def _requests(self) -> AsyncIterator[ListenRequest]:
+        """The request, from the last consistent state on; then nothing more, while the stream stays open."""
+        yield ListenRequest(database=self._database, add_target=self._target)
+        await asyncio.Event().wait()
+
+    def _take(self, response: ListenResponse) -> bool:
+        """Take in one message; True when the subscription is refused."""
+        if "document_change" in response:
+            self._arrive(response.document_change.document)
+        elif "target_change" in response:
+            return self._change(response.target_change)
+        return False
+
+    def _arrive(self, document: Document) -> None:
         """Note a document until the state is consistent, unless its version was told before.
 
         At each change of a query the emulator resets the target and sends every document again.
@@ -123,130 +179,81 @@ class Subscription:
             self._versions[name] = document.update_time
             self._arrived[name] = read_fields(document)
 
-    def reset(self) -> None:
+    def _change(self, change: TargetChange) -> bool:
+        if change.target_change_type == _Change.REMOVE:
+            self._reader.refused(change.cause.message or "refused")
+            return True
+        if change.resume_token:
+            self._target.resume_token = change.resume_token
+        if change.target_change_type == _Change.RESET:
+            self._reset()
+        elif change.target_change_type == _Change.CURRENT:
+            self._current = True
+        elif change.read_time and not change.target_ids:
+            self._publish()
+        return False
+
+    def _reset(self) -> None:
         """Forget what was not told yet: the server starts over."""
         for name in self._arrived:
             del self._versions[name]
         self._arrived.clear()
         self._current = False
 
-    def current(self) -> None:
-        """Note that the state is whole."""
-        self._current = True
-
-    def publish(self) -> bool:
-        """Tell the reader what arrived; False where there was nothing to tell."""
-        if not self._current or (self._told and not self._arrived):
-            return False
-        arrived, self._arrived, self._told = self._arrived, {}, True
-        self.reader.take(self.path, arrived)
-        return True
+    def _publish(self) -> None:
+        """Tell the reader what arrived: the state is consistent."""
+        if self._current and (self._arrived or not self._told):
+            arrived, self._arrived, self._told = self._arrived, {}, True
+            self._reader.take(self._path, arrived)
 
 
 class Listener:
-    """All that one signed-in person listens to, on one stream that is opened again when it breaks."""
+    """All that one signed-in person listens to. Use as a context."""
 
-    def __init__(self, channel: grpc.aio.Channel, project: str, token: Callable[[], str]) -> None:
-        """Prepare; enter it as a context to start.
+    def __init__(
+        self, channel: grpc.aio.Channel, project: str, token: Callable[[], str], *, silence_seconds: float = 5.0
+    ) -> None:
+        """Prepare.
 
         Args:
             channel: to Firestore or its emulator; closed by whoever opened it.
             project: the project's id.
             token: gives a Firebase ID token that is valid now.
+            silence_seconds: open a stream anew that brought nothing for so long. On the emulator that costs
+                nothing; every new stream of production is billed as a query.
         """
-        transport = FirestoreGrpcAsyncIOTransport(channel=channel)
-        self._client = FirestoreAsyncClient(transport=transport)
+        transport: Any = FirestoreGrpcAsyncIOTransport(channel=channel)
+        self._listen = transport.listen  # the client's own method adds a time limit
         self._database = f"projects/{project}/databases/(default)"
         self._token = token
-        self._subscriptions: dict[int, Subscription] = {}
-        self._requests: asyncio.Queue[ListenRequest] = asyncio.Queue()
-        self._numbers = iter(range(1, 2**31))
-        self._task: asyncio.Task[None] | None = None
+        self._silence_seconds = silence_seconds
+        self._following: dict[Subscription, asyncio.Task[None]] = {}
 
     async def __aenter__(self) -> Self:
-        """Start listening."""
-        self._task = asyncio.create_task(self._listen())
+        """Be ready."""
         return self
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Stop listening."""
-        if self._task is not None:
-            self._task.cancel()
-            with suppress(asyncio.CancelledError):
-                await self._task
+        tasks = list(self._following.values())
+        for subscription in list(self._following):
+            self.unsubscribe(subscription)
+        await asyncio.gather(*tasks, return_exceptions=True)
 
     def subscribe(self, wanted: One | Owned, reader: Reader) -> Subscription:
         """Tell `reader` of a document or a collection from now on."""
-        subscription = Subscription(wanted, reader, next(self._numbers), f"{self._database}/documents")
-        self._subscriptions[subscription.number] = subscription
-        self._requests.put_nowait(ListenRequest(database=self._database, add_target=subscription.target))
+        subscription = Subscription(wanted, reader, self._database, self._stream, self._silence_seconds)
+        self._following[subscription] = asyncio.create_task(subscription.follow())
         return subscription
 
     def unsubscribe(self, subscription: Subscription) -> None:
         """Tell no more of it."""
-        if self._subscriptions.pop(subscription.number, None) is not None:
-            self._requests.put_nowait(ListenRequest(database=self._database, remove_target=subscription.number))
+        task = self._following.pop(subscription, None)
+        if task is not None:
+            task.cancel()
 
-    async def _listen(self) -> None:
-        pause = _FIRST_PAUSE_SECONDS
-        while True:
-            try:
-                async for response in self._open():
-                    pause = _FIRST_PAUSE_SECONDS
-                    self._take(response)
-            except grpc.aio.AioRpcError as error:
-                if error.code() in _REFUSED:
-                    self._refuse(self._subscriptions.values(), error.details() or "refused")
-            except Exception as error:  # whoever waits must learn that nothing will come
-                self._refuse(self._subscriptions.values(), repr(error))
-                raise
-            await asyncio.sleep(pause)
-            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
-
-    def _open(self) -> Any:
-        """A new stream that asks again for everything subscribed, each from its last consistent state on."""
-        self._requests = asyncio.Queue()
-        for subscription in self._subscriptions.values():
-            self._requests.put_nowait(ListenRequest(database=self._database, add_target=subscription.target))
+    def _stream(self, requests: AsyncIterator[ListenRequest]) -> Any:
         metadata = (("google-cloud-resource-prefix", self._database), ("authorization", f"Bearer {self._token()}"))
-        transport: Any = self._client.transport  # the client's own method adds a time limit
-        return transport.listen(self._asked(self._requests), metadata=metadata)
-
-    @staticmethod
-    async def _asked(requests: asyncio.Queue[ListenRequest]) -> AsyncIterator[ListenRequest]:
-        while True:
-            yield await requests.get()
-
-    def _take(self, response: ListenResponse) -> None:
-        if "document_change" in response:
-            change = response.document_change
-            for subscription in self._those(change.target_ids):
-                subscription.arrive(change.document)
-        elif "target_change" in response:
-            self._take_target_change(response.target_change)
-
-    def _take_target_change(self, change: TargetChange) -> None:
-        concerned = self._those(change.target_ids) if change.target_ids else list(self._subscriptions.values())
-        if change.target_change_type == _Change.REMOVE:
-            self._refuse(concerned, change.cause.message)
-            return
-        for subscription in concerned:
-            if change.resume_token:
-                subscription.target.resume_token = change.resume_token
-            if change.target_change_type == _Change.RESET:
-                subscription.reset()
-            elif change.target_change_type == _Change.CURRENT:
-                subscription.current()
-        if change.read_time and not change.target_ids:  # all targets are consistent
-            for reader in {id(one.reader): one.reader for one in concerned if one.publish()}.values():
-                reader.told()
-
-    def _those(self, numbers: Iterable[int]) -> list[Subscription]:
-        return [self._subscriptions[number] for number in numbers if number in self._subscriptions]
-
-    def _refuse(self, subscriptions: Iterable[Subscription], reason: str) -> None:
-        for subscription in list(subscriptions):
-            self._subscriptions.pop(subscription.number, None)
-            subscription.reader.refused(reason)
+        return self._listen(requests, metadata=metadata)

@@ -55,13 +55,10 @@ class Following:
             raise ListenRefused(self._refusal)
 
     def take(self, path: str, documents: Batch) -> None:
-        """Hand documents to whoever follows their path."""
+        """Hand documents to whoever follows their path, and let whoever waits for news look."""
         if path in self._open:
             self._open[path][1](documents)
-
-    def told(self) -> None:
-        """Let whoever waits for news look."""
-        self._news.set()
+            self._news.set()
 
     def refused(self, reason: str) -> None:
         """End everything."""

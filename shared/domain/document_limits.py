@@ -15,12 +15,14 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.domain.errors import DocumentTooLarge, Internal, InvalidArgument
-from shared.domain.writes import Create, Delete, Fields, Increment, Merge, ServerTime, Update, Write
+from shared.domain.writes import Create, Delete, Fields, Increment, Merge, ServerTime, Update, Vector, Write
 
 MAX_WRITES = 500
 MAX_DOCUMENT_BYTES = 1_048_576
 MAX_COMMIT_BYTES = 10 * 1_048_576
 MAX_ID_BYTES = 1_500
+MAX_DIMENSIONS = 2_048
+"""Source: https://cloud.google.com/firestore/docs/vector-search#limitations"""
 
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(r"__.*__")
@@ -137,7 +139,9 @@ def _check_value(value: Any, *, in_array: bool = False) -> None:
 
 
 def _check_scalar(value: Any) -> None:
-    if not isinstance(value, bool | int | float | str | bytes | datetime | None):
+    if isinstance(value, Vector) and not 0 < len(value.values) <= MAX_DIMENSIONS:
+        raise Internal(f"a vector of {len(value.values)} dimensions; {MAX_DIMENSIONS:,} are the most")
+    if not isinstance(value, bool | int | float | str | bytes | datetime | Vector | None):
         raise Internal(f"a {type(value).__name__} cannot be stored")
     if isinstance(value, datetime) and value.tzinfo is None:
         raise Internal("an instant without a time zone")
@@ -155,8 +159,8 @@ def _value_bytes(value: Any) -> int:
             return 1
         case str():
             return _text_bytes(value) + 1
-        case bytes():
-            return len(value)
+        case bytes() | Vector():
+            return len(value) if isinstance(value, bytes) else 8 * len(value.values) + 16
         case list() | tuple():
             return sum(_value_bytes(item) for item in cast("Sequence[Any]", value))
         case Mapping():

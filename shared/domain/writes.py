@@ -12,7 +12,14 @@ from datetime import datetime
 from typing import Any, TypeAlias
 
 Fields: TypeAlias = Mapping[str, Any]
-"""A document's fields: None, bool, int, float, str, bytes, aware datetimes, and lists and maps of them."""
+"""A document's fields: None, bool, int, float, str, bytes, aware datetimes, vectors, and lists and maps of them."""
+
+
+@dataclass(frozen=True, slots=True)
+class Vector:
+    """As a top-level field's value: an embedding, by which `shared.ports.vector_index` finds its neighbours."""
+
+    values: tuple[float, ...]
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from dataclasses import replace
 from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
@@ -11,6 +12,7 @@ from shared.domain.document_limits import check_commit, check_path
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, Query, Snapshot
 from shared.ports.query_limits import check_query
+from shared.ports.vector_index import Near, NearestQuery
 
 if TYPE_CHECKING:
     from google.cloud.firestore_v1.async_client import AsyncClient
@@ -21,7 +23,9 @@ T = TypeVar("T")
 
 
 class FirestoreDocuments:
-    """`Documents` on one Firestore database; the client is made on first use and kept, in one event loop.
+    """`Documents` and `VectorIndex` on one Firestore database.
+
+    The client is made on first use and kept, in one event loop.
 
     The library is imported on first use too: it takes longer to import than all of a small function.
     """
@@ -89,6 +93,17 @@ class FirestoreDocuments:
 
         return await self._repeated(read)
 
+    async def nearest(self, query: NearestQuery) -> list[Near]:
+        """Find the documents whose vectors are nearest (`VectorIndex`)."""
+        from shared.adapters.firestore.neighbours import DISTANCE, nearest_query_of
+
+        async def read() -> list[Near]:
+            asked = nearest_query_of(self._client, query)
+            stream = asked.stream(retry=None, timeout=self._read_timeout_seconds)
+            return [_near(snapshot, DISTANCE) async for snapshot in _snapshots(stream)]
+
+        return await self._repeated(read)
+
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Apply all writes or none, without a retry."""
         from google.api_core.exceptions import GoogleAPIError
@@ -134,3 +149,9 @@ async def _snapshots(stream: Any) -> AsyncIterator[Snapshot]:
         fields = decode(document.to_dict()) if document.exists else None
         update_time: datetime | None = document.update_time if document.exists else None
         yield Snapshot(document.reference.path, fields, update_time, document.read_time)
+
+
+def _near(snapshot: Snapshot, distance: str) -> Near:
+    fields = dict(snapshot.fields or {})
+    measured: float = fields.pop(distance)
+    return Near(replace(snapshot, fields=fields), measured)

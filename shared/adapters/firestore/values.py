@@ -8,8 +8,9 @@ from typing import Any
 
 from google.cloud.firestore_v1.transforms import SERVER_TIMESTAMP
 from google.cloud.firestore_v1.transforms import Increment as FirestoreIncrement
+from google.cloud.firestore_v1.vector import Vector as FirestoreVector
 
-from shared.domain.writes import Fields, Increment, ServerTime
+from shared.domain.writes import Fields, Increment, ServerTime, Vector
 
 
 def encode_fields(fields: Fields) -> dict[str, Any]:
@@ -23,6 +24,8 @@ def _encode(value: Any) -> Any:
             return SERVER_TIMESTAMP
         case Increment():
             return FirestoreIncrement(value.by)
+        case Vector():
+            return FirestoreVector(value.values)
         case Mapping():
             return encode_fields(value)  # the library takes a dict and no other mapping
         case list() | tuple():
@@ -36,6 +39,8 @@ def decode(value: Any) -> Any:
     match value:
         case dict():
             return {name: decode(item) for name, item in value.items()}
+        case FirestoreVector():
+            return Vector(tuple(value))
         case list():
             return [decode(item) for item in value]
         case datetime():

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, ClassVar
 
 from shared.adapters.memory.clock import MemoryClock
+from shared.adapters.memory.neighbours import nearest
 from shared.adapters.memory.selection import select
 from shared.adapters.memory.values import stored
 from shared.domain.document_limits import check_commit, check_path, check_size
@@ -25,6 +26,7 @@ from shared.domain.writes import (
 )
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Committed, Query, Snapshot
+from shared.ports.vector_index import Near, NearestQuery
 
 _TICK = timedelta(microseconds=1)
 
@@ -36,7 +38,10 @@ class _Document:
 
 
 class MemoryDocuments:
-    """`Documents` in memory. Each call gives way once, so that concurrent callers interleave as over a network."""
+    """`Documents` and `VectorIndex` in memory.
+
+    Each call gives way once, so that concurrent callers interleave as over a network.
+    """
 
     observe: ClassVar[Callable[[Query], None] | None] = None
     """Called with each query of every instance: how tests check the queries' indexes."""
@@ -68,12 +73,21 @@ class MemoryDocuments:
         if MemoryDocuments.observe is not None:
             MemoryDocuments.observe(query)
         await asyncio.sleep(0)
-        inside = (
-            (path.rpartition("/")[2], document.fields)
-            for path, document in self._documents.items()
-            if path.rpartition("/")[0] == query.collection
-        )
-        return [self._snapshot(f"{query.collection}/{id_}") for id_, _ in select(query, inside)]
+        found = select(query, self._inside(query.collection))
+        return [self._snapshot(f"{query.collection}/{id_}") for id_, _ in found]
+
+    async def nearest(self, query: NearestQuery) -> list[Near]:
+        """Find the documents whose vectors are nearest, by looking at every one (`VectorIndex`)."""
+        await asyncio.sleep(0)
+        found = nearest(query, self._inside(query.collection))
+        return [Near(self._snapshot(f"{query.collection}/{id_}"), distance) for id_, distance in found]
+
+    def _inside(self, collection: str) -> Iterator[tuple[str, Fields]]:
+        """The ids and fields of a collection's documents."""
+        for path, document in self._documents.items():
+            parent, _, id_ = path.rpartition("/")
+            if parent == collection:
+                yield id_, document.fields
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Apply all writes or none; writes to the same document apply in order."""

@@ -185,7 +185,7 @@ def reading_routes(shelf: Shelf) -> APIRouter:
         """Read an agent with the definition of its latest version; or the draft of its next one."""
         if draft:
             return _show_draft(response, *await get_draft(shelf.documents, caller, AgentId(agent_id)))
-        agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
+        agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
         etag = etag_of(agent.etag)
         if is_known(etag, if_none_match):
             return Response(status_code=304, headers={"ETag": etag})

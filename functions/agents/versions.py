@@ -60,13 +60,13 @@ def version_routes(shelf: Shelf) -> APIRouter:
     @router.get("/agents/{agent_id}/versions", responses=problem_responses(400, 401, 404))
     async def find(caller: Caller, agent_id: ResourceId, query: Annotated[PageQuery, Query()]) -> VersionPage:
         """List an agent's versions, the latest first."""
-        agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
+        agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
         return render_versions(await list_versions(shelf.documents, agent, query.limit, query.page_token))
 
     @router.get("/agents/{agent_id}/versions/{version}", responses=problem_responses(400, 401, 404))
     async def read(caller: Caller, agent_id: ResourceId, version: VersionRefParameter) -> VersionDetail:
         """Read a version with its definition."""
-        agent = await get_agent(shelf.documents, caller.uid, AgentId(agent_id))
+        agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
         return render_version(await get_version(shelf.documents, agent, version))
 
     @router.get("/agents/{agent_id}/versions/{version}/diff/{other}", responses=problem_responses(400, 401, 403, 404))
@@ -86,7 +86,7 @@ def alias_routes(shelf: Shelf) -> APIRouter:
     @router.get("/agents/{agent_id}/aliases", responses=problem_responses(401, 404))
     async def find(caller: Caller, agent_id: ResourceId) -> AliasList:
         """List what each alias of an agent means; `latest` is always among them."""
-        return list_aliases(await get_agent(shelf.documents, caller.uid, AgentId(agent_id)))
+        return list_aliases(await get_agent(shelf.documents, caller, AgentId(agent_id)))
 
     @router.put(
         "/agents/{agent_id}/aliases/{alias}",

@@ -30,6 +30,8 @@ class Run:
     """The document `runs/{id}`, written only when the state changes.
 
     Args:
+        author_uid: who wrote the version; its tools use the secrets of this person.
+        grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
         plan_chunks: how many documents below `plan` hold the plan.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
         next_sweep_at: when the sweeper should look at it; None once it has ended, or while it waits in a
@@ -47,6 +49,8 @@ class Run:
     plan_digest: str
     plan_chunks: int
     created_at: datetime
+    author_uid: Uid | None = None
+    grantee_uid: Uid | None = None
     readers: tuple[Uid, ...] = ()
     epoch: int = 0
     cancel_requested: bool = False

@@ -19,6 +19,7 @@ class Session:
 
     Args:
         version: the agent version that all its runs are pinned to.
+        agent_owner_uid: who owned the agent when the session was opened; None where that is not known.
         readers: people besides the owner who may read it.
         deleted_at: when it was deleted; it is gone for everybody, and removed once no run is active in it.
     """
@@ -29,6 +30,7 @@ class Session:
     version: int
     created_at: datetime
     updated_at: datetime
+    agent_owner_uid: Uid | None = None
     readers: tuple[Uid, ...] = ()
     external_session_id: str | None = None
     title: str | None = None

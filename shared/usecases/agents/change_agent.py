@@ -8,16 +8,17 @@ from datetime import datetime
 from typing import TypeAlias
 
 from shared.domain.agents import Agent, AgentVersion, Seen, agent_path, name_path, version_path
-from shared.domain.errors import Aborted, PermissionDenied, Unavailable
+from shared.domain.errors import Aborted, Unavailable
+from shared.domain.grants import Permission
 from shared.domain.ids import AgentId
 from shared.domain.records import parse, render
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
 from shared.ports.identity import Identity
 from shared.usecases.agents.create_agent import name_taken
-from shared.usecases.agents.get_agent import read_agent
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.tell_changes import mismatch
+from shared.usecases.grants.open_agent import admit
 
 _ATTEMPTS = 20
 _PAUSE_SECONDS = 0.01
@@ -42,20 +43,26 @@ Decide: TypeAlias = Callable[[Agent, datetime], Awaitable[Change]]
 """Decides, from the agent as it is now and the time, what becomes of it; asked again when others were faster."""
 
 
-async def change_agent(
-    shelf: Shelf, caller: Identity, agent_id: AgentId, decide: Decide, seen: Seen | None = None
+async def change_agent(  # noqa: PLR0913, PLR0917 - who, what, and on which conditions
+    shelf: Shelf,
+    caller: Identity,
+    agent_id: AgentId,
+    decide: Decide,
+    seen: Seen | None = None,
+    needed: Permission = Permission.EDIT,
 ) -> Change:
-    """Commit what `decide` decides about the caller's agent.
+    """Commit what `decide` decides about an agent.
 
     Args:
         shelf: the ports.
-        caller: must own the agent.
+        caller: who changes it.
         agent_id: the agent.
         decide: told the agent as it is; its own refusals pass through.
         seen: refuse the change if the agent is no longer as the caller saw it.
+        needed: what the caller must be allowed.
 
     Raises:
-        NotFound: there is no such agent, or it is private and not the caller's.
+        NotFound: there is no such agent, or it is private and not granted to the caller.
         PermissionDenied: the caller may see the agent but not change it.
         VersionMismatch: the agent is no longer as it was seen; tells what changed.
         AlreadyExists: another of the owner's agents has the name that the agent would take.
@@ -64,7 +71,7 @@ async def change_agent(
     """
     for attempt in range(_ATTEMPTS):
         snapshot = await shelf.documents.get(agent_path(agent_id))
-        old = owned(snapshot, caller)
+        old = (await admit(shelf.documents, caller, snapshot, needed)).agent
         if seen is not None and not seen.fits(old):
             raise await mismatch(shelf.documents, old, seen.head)
         change = await decide(old, shelf.clock.now())
@@ -95,19 +102,6 @@ async def commit_change(documents: Documents, snapshot: Snapshot, change: Change
     except OutcomeUnknown:
         await _check_stored(documents, change)
     return True
-
-
-def owned(snapshot: Snapshot, caller: Identity) -> Agent:
-    """The caller's own agent in a snapshot.
-
-    Raises:
-        NotFound: there is no such agent, or it is private and not the caller's.
-        PermissionDenied: the caller may see the agent but not change it.
-    """
-    agent = read_agent(snapshot, caller.uid)
-    if agent.owner_uid != caller.uid:
-        raise PermissionDenied("Only its owner changes an agent.")
-    return agent
 
 
 async def _check_stored(documents: Documents, change: Change) -> None:

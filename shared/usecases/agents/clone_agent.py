@@ -50,7 +50,7 @@ async def clone_agent(
         AlreadyExists: the caller has an agent of the name that they chose.
         Unavailable: the store does not answer; the clone may have been stored.
     """
-    agent = await get_agent(shelf.documents, caller.uid, agent_id)
+    agent = await get_agent(shelf.documents, caller, agent_id)
     version = await get_version(shelf.documents, agent, ref or agent.head)
     raw = _private(json.loads(version.definition_json))
     provenance = Provenance("clone", agent_id=agent.id, version=version.number, digest=version.digest)
@@ -105,7 +105,7 @@ async def _named_so(shelf: Shelf, caller: Identity, name: str) -> Agent | None:
     if mark.fields is None:
         return None
     try:
-        return await get_agent(shelf.documents, caller.uid, AgentId(mark.fields["agent_id"]))
+        return await get_agent(shelf.documents, caller, AgentId(mark.fields["agent_id"]))
     except NotFound:
         return None  # deleted between the two reads
 

@@ -24,7 +24,7 @@ async def compare_versions(
         PermissionDenied: the caller may see the agent but not its draft.
         Unavailable: the store does not answer.
     """
-    agent = await get_agent(documents, caller.uid, agent_id)
+    agent = await get_agent(documents, caller, agent_id)
     first = await _definition(documents, caller, agent, old)
     return compare(first, await _definition(documents, caller, agent, new))
 

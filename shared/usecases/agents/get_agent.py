@@ -2,21 +2,24 @@
 
 from __future__ import annotations
 
-from shared.domain.agents import Agent, AgentVersion, VersionRef, agent_path, version_path
+from shared.domain.agents import Agent, AgentVersion, VersionRef, version_path
 from shared.domain.errors import NotFound
-from shared.domain.ids import AgentId, Uid
+from shared.domain.grants import Permission
+from shared.domain.ids import AgentId
 from shared.domain.records import parse
-from shared.ports.documents import Documents, Snapshot
+from shared.ports.documents import Documents
+from shared.ports.identity import Identity
+from shared.usecases.grants.open_agent import open_agent
 
 
-async def get_agent(documents: Documents, uid: Uid, agent_id: AgentId) -> Agent:
+async def get_agent(documents: Documents, caller: Identity, agent_id: AgentId) -> Agent:
     """The agent, if this person may see it.
 
     Raises:
-        NotFound: there is no such agent, it was deleted, or it is somebody else's.
+        NotFound: there is no such agent, it was deleted, or it is private and not granted to them.
         Unavailable: the store does not answer.
     """
-    return read_agent(await documents.get(agent_path(agent_id)), uid)
+    return (await open_agent(documents, caller, agent_id, Permission.VIEW)).agent
 
 
 async def get_version(documents: Documents, agent: Agent, ref: VersionRef) -> AgentVersion:
@@ -31,15 +34,3 @@ async def get_version(documents: Documents, agent: Agent, ref: VersionRef) -> Ag
     if found.fields is None:
         raise NotFound(f"The agent has no version {number}; its latest is {agent.head}.")
     return parse(AgentVersion, found.fields)
-
-
-def read_agent(snapshot: Snapshot, uid: Uid) -> Agent:
-    """The agent in a snapshot, if this person may see it.
-
-    Raises:
-        NotFound: there is no such agent, it was deleted, or it is somebody else's.
-    """
-    agent = parse(Agent, snapshot.fields) if snapshot.fields is not None else None
-    if agent is None or not agent.visible_to(uid):
-        raise NotFound("There is no such agent.")
-    return agent

@@ -5,12 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.domain.agents import Agent, AgentType, AgentVersion, Scope, agent_path, name_path, versions_path
-from shared.domain.errors import NotFound
 from shared.domain.ids import AgentId, Uid
 from shared.domain.pages import DEFAULT_LIMIT, Page
 from shared.domain.records import parse
 from shared.ports.documents import Documents, Filter, Order, Query
-from shared.usecases.agents.get_agent import read_agent
 from shared.usecases.read_page import read_page
 
 
@@ -77,9 +75,9 @@ async def _named(documents: Documents, uid: Uid, search: AgentSearch) -> Page[Ag
     mark = await documents.get(name_path(uid, search.name or ""))
     if mark.fields is None:
         return Page(())
-    try:
-        agent = read_agent(await documents.get(agent_path(AgentId(mark.fields["agent_id"]))), uid)
-    except NotFound:
+    found = (await documents.get(agent_path(AgentId(mark.fields["agent_id"])))).fields
+    if found is None or not found["is_active"]:
         return Page(())  # deleted between the two reads
+    agent = parse(Agent, found)
     fits = search.scope in {None, agent.scope} and search.type in {None, agent.type}
     return Page((agent,) if fits else ())

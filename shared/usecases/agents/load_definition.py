@@ -2,29 +2,41 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
+from shared.domain.access import Access
 from shared.domain.agent_drafts import Draft, draft_path
 from shared.domain.agents import DRAFT_NUMBER, Agent, AgentVersion, VersionRef, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import NotFound
+from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import parse
 from shared.ports.documents import Documents
 
 
-def number_to_run(agent: Agent, ref: VersionRef | None, caller: Uid) -> int:
-    """The number of the version that `ref` means now; 0 is the draft, which only its owner tries.
+@dataclass(frozen=True, slots=True)
+class LoadedDefinition:
+    """A definition, and who wrote it: the secrets that it names are theirs."""
+
+    definition: AgentDefinition
+    author_uid: Uid
+
+
+def number_to_run(agent: Agent, access: Access, ref: VersionRef | None) -> int:
+    """The number of the version that `ref` means now; 0 is the draft, which only those who change the agent try.
 
     Raises:
         NotFound: there is no such version that this caller may run.
     """
     number = agent.number_of(ref)
-    if number == DRAFT_NUMBER and agent.owner_uid != caller:
+    if number == DRAFT_NUMBER and not access.allows(Permission.EDIT):
         raise NotFound("there is no draft that you may run")
     return number
 
 
-async def load_definition(documents: Documents, agent_id: AgentId, number: int) -> AgentDefinition:
+async def load_definition(documents: Documents, agent_id: AgentId, number: int) -> LoadedDefinition:
     """The definition of a version, or the draft as it is now.
 
     Raises:
@@ -38,5 +50,7 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
         missing = "draft" if number == DRAFT_NUMBER else f"version {number}"
         raise NotFound(f"agent {agent_id} has no {missing}")
     if number == DRAFT_NUMBER:
-        return parse_definition(parse(Draft, fields).raw)
-    return AgentDefinition.model_validate_json(parse(AgentVersion, fields).definition_json)
+        draft = parse(Draft, fields)
+        return LoadedDefinition(parse_definition(draft.raw), draft.updated_by)
+    version = parse(AgentVersion, fields)
+    return LoadedDefinition(AgentDefinition.model_validate_json(version.definition_json), version.created_by)

@@ -8,14 +8,15 @@ from typing import Any, Literal, TypeAlias
 from shared.domain.agent_drafts import Draft, draft_path, next_draft
 from shared.domain.agents import Agent, Seen, agent_path
 from shared.domain.errors import Aborted, NotFound, PreconditionRequired, Unavailable, VersionMismatch
+from shared.domain.grants import Permission
 from shared.domain.ids import AgentId
 from shared.domain.records import parse, render
 from shared.domain.writes import Create, Delete, Update
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
 from shared.ports.identity import Identity
-from shared.usecases.agents.change_agent import owned
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.tell_changes import draft_mismatch, mismatch
+from shared.usecases.grants.open_agent import admit
 
 _ATTEMPTS = 5
 
@@ -96,7 +97,7 @@ async def discard_draft(documents: Documents, caller: Identity, agent_id: AgentI
 
 async def _find(documents: Documents, caller: Identity, agent_id: AgentId) -> tuple[Agent, Snapshot]:
     agent, draft = await documents.get_many([agent_path(agent_id), draft_path(agent_id)])
-    return owned(agent, caller), draft
+    return (await admit(documents, caller, agent, Permission.EDIT)).agent, draft
 
 
 async def _check_seen(

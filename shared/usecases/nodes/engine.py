@@ -8,7 +8,7 @@ from typing import Protocol
 from weakref import WeakSet
 
 from shared.domain.events import Event
-from shared.domain.ids import RunId
+from shared.domain.ids import RunId, Uid
 from shared.domain.plans import PlanGraph
 from shared.domain.runs import Run
 from shared.ports.agent_runner import AgentRunner
@@ -18,6 +18,14 @@ from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
 from shared.ports.task_queue import TaskQueue
 from shared.ports.tools import Toolbox
+
+
+@dataclass(frozen=True, slots=True)
+class CompiledVersion:
+    """The plan of an agent's version, and who wrote the version."""
+
+    graph: PlanGraph
+    author_uid: Uid
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +40,7 @@ class Core:
     queue: TaskQueue
     clock: Clock
     ids: Ids
-    plans: dict[str, PlanGraph] = field(default_factory=dict[str, PlanGraph])
+    plans: dict[str, CompiledVersion] = field(default_factory=dict[str, CompiledVersion])
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import hashlib
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.agents import DRAFT, DRAFT_NUMBER, Agent, VersionRef, agent_path, version_path
+from shared.domain.agents import DRAFT, DRAFT_NUMBER, VersionRef, agent_path, version_path
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, NotFound, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
@@ -20,15 +20,17 @@ from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.usecases.agents.load_definition import load_definition, number_to_run
 from shared.usecases.nodes.claim_node import claim_writes
-from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.engine import CompiledVersion, Core
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Target
 from shared.usecases.nodes.wake_successors import enqueue_entries
+from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 MAX_INPUT_CHARACTERS = 200_000
 TRIES = 10
+PAUSE_SECONDS = 0.02
 KEPT_PLANS = 64
 
 
@@ -101,6 +103,7 @@ class _Found:
     slot: Slot
     slot_snapshot: Snapshot | None = None
     earlier: Run | None = None
+    admission: Admission = field(default_factory=Admission)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,14 +120,15 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
     Raises:
         InvalidArgument: no agent is named, or another one than the session's; the input is empty or too long.
         NotFound: there is no such agent, version or session for this caller.
+        PermissionDenied: the caller may see the agent, but not run it, or has used up their grant.
         SessionBusy: the session has an active run and the request says to refuse then.
-        ResourceExhausted: too many runs wait for the session.
+        ResourceExhausted: too many runs wait for the session, or the day's runs cost what was granted.
         IdempotencyKeyReused: the key came before with another request.
         Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
     """
     _check_input(request.input)
     run_id = RunId(_id_of(request) or core.ids.new())
-    for _ in range(TRIES):
+    for attempt in range(TRIES):
         found = await _find(core, request, run_id)
         if found.earlier is not None:
             return await _again(core, request, found.earlier)
@@ -134,6 +138,7 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
         except (CommitRefused, OutcomeUnknown):
             if request.idempotency_key is None and (await core.documents.get(run_path(run_id))).exists:
                 return await _started(core, request, draft, found)
+            await core.clock.sleep(PAUSE_SECONDS * attempt)
             continue
         return await _started(core, request, draft, found)
     raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
@@ -184,12 +189,10 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     ran = None if earlier.fields is None else parse(Run, earlier.fields)
     if session_id is None:
         assert agent_id is not None  # noqa: S101 - checked above
-        agent = None if first.fields is None else parse(Agent, first.fields)
         if ran is not None:
             return _Found(agent_id, ran.version, None, Slot(), earlier=ran)
-        if agent is None or not agent.visible_to(request.caller):
-            raise NotFound(f"there is no agent {agent_id} that you may run")
-        return _Found(agent_id, number_to_run(agent, request.version, request.caller), None, Slot())
+        admission = await admit_run(core.documents, request.caller, first)
+        return _Found(agent_id, _number(admission, request.version), None, Slot(), admission=admission)
     session = None if first.fields is None else parse(Session, first.fields)
     if session is None or session.deleted_at is not None or session.owner_uid != request.caller:
         raise NotFound(f"there is no session {session_id}")
@@ -197,12 +200,29 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     if agent_id not in {None, session.agent_id} or request.version not in {None, pinned}:
         raise InvalidArgument(f"the session is pinned to version {pinned} of agent {session.agent_id}")
     slot = parse(Slot, rest[0].fields or {})
-    return _Found(session.agent_id, session.version, session, slot, rest[0], ran)
+    admission = Admission() if ran is not None else await _admit_again(core, session)
+    return _Found(session.agent_id, session.version, session, slot, rest[0], ran, admission)
+
+
+async def _admit_again(core: Core, session: Session) -> Admission:
+    """Whether the session's owner may still run its agent: what was granted may have been revoked or used up."""
+    if session.agent_owner_uid == session.owner_uid:
+        return Admission()
+    agent = await core.documents.get(agent_path(session.agent_id))
+    admission = await admit_run(core.documents, session.owner_uid, agent)
+    _number(admission, DRAFT if session.version == DRAFT_NUMBER else session.version)
+    return admission
+
+
+def _number(admission: Admission, ref: VersionRef | None) -> int:
+    assert admission.opened is not None  # noqa: S101 - it was admitted by its agent
+    return number_to_run(admission.opened.agent, admission.opened.access, ref)
 
 
 async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
     """The run and the commit that makes it."""
-    graph = await _plan(core, found)
+    compiled = await _compile(core, found)
+    graph = compiled.graph
     digest, chunks = split_plan(graph.plan)
     now = core.clock.now()
     session_id = found.session.id if found.session else SessionId(core.ids.new())
@@ -221,12 +241,15 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         created_at=now,
         body_digest=request.digest,
         trace_id=request.trace_id,
+        author_uid=compiled.author_uid,
+        grantee_uid=found.admission.grantee_uid,
         next_sweep_at=None if waits else now + SWEEP_AFTER,
     )
     writes: list[Write] = [
         Create(run.path, render(run)),
         *(Create(plan_path(run_id, n), {"owner_uid": run.owner_uid, "text": text}) for n, text in enumerate(chunks)),
         *_session_writes(request, run, found, now),
+        *found.admission.writes,
     ]
     claimed = request.claim is not None and not waits and run.shape != "graph"
     if request.claim is not None and claimed:
@@ -238,7 +261,16 @@ def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime)
     """Take the session's slot, or a place in its queue."""
     path = slot_path(run.session_id)
     if found.session is None or found.slot_snapshot is None:
-        session = Session(run.session_id, run.owner_uid, run.agent_id, run.version, created_at=now, updated_at=now)
+        opened = found.admission.opened
+        session = Session(
+            id=run.session_id,
+            owner_uid=run.owner_uid,
+            agent_id=run.agent_id,
+            version=run.version,
+            created_at=now,
+            updated_at=now,
+            agent_owner_uid=opened.agent.owner_uid if opened else None,
+        )
         return [
             Create(session_path(session.id), render(session)),
             Create(path, render(Slot(run_id=run.id, next_seq=2))),
@@ -255,17 +287,18 @@ def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime)
     return [Update(path, {"queue": list(enqueue_run(slot, run.id, first=request.if_busy == "interrupt"))}, seen)]
 
 
-async def _plan(core: Core, found: _Found) -> PlanGraph:
+async def _compile(core: Core, found: _Found) -> CompiledVersion:
     """The plan of an agent's version; versions never change, so a process compiles each once."""
     path = version_path(found.agent_id, found.version)
-    graph = core.plans.get(path)
-    if graph is None:
-        graph = PlanGraph(compile_plan(await load_definition(core.documents, found.agent_id, found.version)))
+    compiled = core.plans.get(path)
+    if compiled is None:
+        loaded = await load_definition(core.documents, found.agent_id, found.version)
+        compiled = CompiledVersion(PlanGraph(compile_plan(loaded.definition)), loaded.author_uid)
         if found.version != DRAFT_NUMBER:
             while len(core.plans) >= KEPT_PLANS:
                 del core.plans[next(iter(core.plans))]
-            core.plans[path] = graph
-    return graph
+            core.plans[path] = compiled
+    return compiled
 
 
 def _id_of(request: RunRequest) -> str | None:

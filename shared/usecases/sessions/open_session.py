@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.domain.agents import VersionRef
 from shared.domain.errors import Fault, InvalidArgument, Unavailable
+from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, SessionId
 from shared.domain.records import render, to_json
 from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, Slot, session_path, slot_path
@@ -16,8 +17,8 @@ from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
-from shared.usecases.agents.get_agent import get_agent
 from shared.usecases.agents.load_definition import load_definition, number_to_run
+from shared.usecases.grants.open_agent import open_agent
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,12 +48,14 @@ async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Ide
 
     Raises:
         NotFound: there is no such agent or version for this caller.
+        PermissionDenied: the caller may see the agent, but not run it.
         InvalidArgument: state or configuration is too large, or the draft cannot be run yet.
         Unavailable: the store does not answer.
     """
     _check_size(new)
-    agent = await get_agent(documents, caller.uid, new.agent_id)
-    version = number_to_run(agent, new.version, caller.uid)
+    opened = await open_agent(documents, caller, new.agent_id, Permission.RUN)
+    agent = opened.agent
+    version = number_to_run(agent, opened.access, new.version)
     if version != agent.head:
         await load_definition(documents, agent.id, version)
     now = clock.now()
@@ -63,6 +66,7 @@ async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Ide
         version=version,
         created_at=now,
         updated_at=now,
+        agent_owner_uid=agent.owner_uid,
         external_session_id=new.external_session_id,
         title=new.title,
         state_json=to_json(new.state),

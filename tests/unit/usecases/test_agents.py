@@ -96,7 +96,7 @@ async def test_a_new_agent_shows_its_definition() -> None:
     made = await shop.create(
         draft(display_name="Helper", description="Helps.", metadata={"tags": ["a", "b"], "category": "help"})
     )
-    agent = await get_agent(shop.documents, ADA.uid, made.id)
+    agent = await get_agent(shop.documents, ADA, made.id)
     assert agent == made
     assert (agent.head, agent.version_tag, agent.type, agent.scope) == (1, "1.0.0", "dynamic", "user")
     assert (agent.display_name, agent.description) == ("Helper", "Helps.")
@@ -133,10 +133,10 @@ async def test_a_private_agent_of_somebody_else_is_not_there() -> None:
     shop = Shop()
     agent = await shop.create(draft())
     for refused in (
-        get_agent(shop.documents, BOB.uid, agent.id),
+        get_agent(shop.documents, BOB, agent.id),
         shop.update(agent.id, draft(), BOB),
         shop.delete(agent.id, BOB),
-        get_agent(shop.documents, ADA.uid, AgentId("nothing")),
+        get_agent(shop.documents, ADA, AgentId("nothing")),
     ):
         with pytest.raises(NotFound, match="no such agent"):
             await refused
@@ -145,7 +145,7 @@ async def test_a_private_agent_of_somebody_else_is_not_there() -> None:
 async def test_everybody_sees_a_system_agent_and_only_its_owner_changes_it() -> None:
     shop = Shop()
     agent = await shop.create(draft(scope="system"), ROOT)
-    assert await get_agent(shop.documents, ADA.uid, agent.id) == agent
+    assert await get_agent(shop.documents, ADA, agent.id) == agent
     with pytest.raises(PermissionDenied):
         await shop.update(agent.id, draft())
     with pytest.raises(PermissionDenied):
@@ -171,7 +171,7 @@ async def test_concurrent_updates_each_make_a_version() -> None:
         await shop.clock.advance(1)
     heads = [updated.head for updated in await running]
     assert sorted(heads) == list(range(2, 10))
-    agent = await get_agent(shop.documents, ADA.uid, agent.id)
+    agent = await get_agent(shop.documents, ADA, agent.id)
     assert agent.head == 9
     kept = [(await shop.definition(agent, n))["description"] for n in range(1, 10)]
     assert sorted(kept) == [str(n) for n in range(9)]
@@ -213,7 +213,7 @@ async def test_a_deleted_agent_is_gone_and_its_versions_stay() -> None:
     agent = await shop.create(draft())
     await shop.delete(agent.id)
     with pytest.raises(NotFound):
-        await get_agent(shop.documents, ADA.uid, agent.id)
+        await get_agent(shop.documents, ADA, agent.id)
     with pytest.raises(NotFound):
         await shop.delete(agent.id)
     assert (await list_agents(shop.documents, ADA.uid, AgentSearch())).items == ()
@@ -242,7 +242,7 @@ async def test_a_lost_reply_is_resolved_by_looking(applied: bool, stored: bool) 
     else:
         with pytest.raises(Unavailable):
             await shop.update(agent.id, draft("helper"))
-    assert (await get_agent(documents, ADA.uid, agent.id)).head == (2 if stored else 1)
+    assert (await get_agent(documents, ADA, agent.id)).head == (2 if stored else 1)
 
 
 async def test_a_lost_reply_of_deleting_is_resolved_by_looking() -> None:

@@ -15,7 +15,6 @@ from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
 from shared.adapters.memory.secrets import MemorySecretStore
-from shared.domain.agents import version_path
 from shared.domain.errors import (
     Aborted,
     DomainError,
@@ -25,14 +24,14 @@ from shared.domain.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from shared.domain.ids import AgentId, Uid
+from shared.domain.ids import Uid
 from shared.domain.secrets import LONGEST_WRITE, MAX_SECRETS, EntryId, SecretText
-from shared.domain.writes import Create, Update, Write
+from shared.domain.writes import Update, Write
 from shared.ports.documents import Committed, Documents
 from shared.usecases.secrets.delete_secret import delete_secret
 from shared.usecases.secrets.list_secrets import list_secrets
 from shared.usecases.secrets.put_secret import put_secret
-from shared.usecases.secrets.read_secrets import author_of, read_secrets
+from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.secrets.vault import Vault
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments
@@ -235,10 +234,3 @@ async def test_a_secret_that_others_keep_changing_is_given_up(safe: Safe) -> Non
     while not task.done():
         await safe.clock.advance(1)
     assert isinstance(task.exception(), Aborted)
-
-
-async def test_a_versions_author_is_who_wrote_it_and_not_who_owns_the_agent(safe: Safe) -> None:
-    await safe.documents.commit([Create(version_path(AgentId("a"), 2), {"owner_uid": ADA, "created_by": BOB})])
-    assert await author_of(safe.documents, AgentId("a"), 2) == BOB
-    with pytest.raises(NotFound):
-        await author_of(safe.documents, AgentId("a"), 3)

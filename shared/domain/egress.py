@@ -188,9 +188,17 @@ def address_refusal(address: str) -> str | None:
     return next((what for network, what in _REFUSED_V6 if ip in network), None)
 
 
-def is_address(host: str) -> bool:
-    """Whether a host is an address and not a name."""
-    return _literal(host) is not None
+def check_chosen(destination: Destination, hosts: tuple[str, ...]) -> None:
+    """Refuse a destination that is none of the chosen hosts; `*.example.com` stands for every name below it.
+
+    Raises:
+        EgressRefused: it is none of them.
+    """
+    for host in hosts:
+        name = host.lower().removesuffix(".")
+        if destination.name == name or (name.startswith("*.") and destination.name.endswith(name[1:])):
+            return
+    raise EgressRefused(f"{_shown(destination.host)} is not among the hosts that this tool may reach.")
 
 
 def _loopback_refusal(address: str) -> str | None:

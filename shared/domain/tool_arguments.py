@@ -184,6 +184,24 @@ class WebSearchArguments(Arguments):
     )
 
 
+class WebFetchArguments(Arguments):
+    """Arguments of `web_fetch`."""
+
+    url: str = Field(min_length=1, max_length=4000, description="The page's address, with https:// or http://.")
+    offset: int = Field(
+        default=0,
+        ge=0,
+        le=MAX_NUMBER,
+        description="Skip this many characters of the text, to go on after a truncated answer.",
+    )
+    max_characters: int = Field(
+        default=20_000,
+        ge=1,
+        le=MAX_ANALYSED_CHARACTERS,
+        description="Return at most this many characters of the text.",
+    )
+
+
 class NoConfiguration(Configuration):
     """The configuration of a tool that has none."""
 
@@ -192,6 +210,16 @@ class WebSearchConfiguration(Configuration):
     """The configuration of `web_search`."""
 
     max_results: int = Field(default=10, ge=1, le=MAX_SEARCH_RESULTS, description="The most results of one search.")
+
+
+class WebFetchConfiguration(Configuration):
+    """The configuration of `web_fetch`."""
+
+    hosts: list[Annotated[str, Field(pattern=r"^(\*\.)?[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?$")]] = Field(
+        default_factory=list[str],
+        max_length=100,
+        description="The only hosts to read from, such as example.com or *.example.com. Default: all public ones.",
+    )
 
 
 class _PlainSchema(GenerateJsonSchema):

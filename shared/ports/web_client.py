@@ -19,6 +19,7 @@ class WebRequest:
         max_bytes: how much of the answer is read, decoded; the rest is left.
         seconds: how long all of it may take, redirects included.
         max_redirects: how many redirects of a GET are followed; those of other methods never are.
+        only_hosts: where given, the names that may be asked, redirects included; `*.x.org` stands for all below x.org.
     """
 
     url: str
@@ -28,6 +29,7 @@ class WebRequest:
     max_bytes: int = 1 << 20
     seconds: float = 30.0
     max_redirects: int = 5
+    only_hosts: tuple[str, ...] | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -15,6 +15,7 @@ from shared.domain.sessions import Session, session_path
 from shared.domain.tools import ToolCall, ToolResult
 from shared.domain.writes import Create
 from shared.ports.tools import ToolContext
+from shared.ports.web_client import WebClient
 from shared.ports.web_search import WebSearch
 from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
 from tests.support.watched_documents import WatchedDocuments
@@ -25,10 +26,12 @@ class TestingWorkspace:
 
     __test__ = False
 
-    def __init__(self, search: WebSearch | None = None, seconds: float = 60.0) -> None:
+    def __init__(
+        self, search: WebSearch | None = None, seconds: float = 60.0, web: WebClient | None = None
+    ) -> None:
         self.documents = WatchedDocuments(MemoryDocuments())
         self.clock = MemoryClock()
-        self.toolbox = LocalToolbox(self.documents, self.clock, search, seconds)
+        self.toolbox = LocalToolbox(self.documents, self.clock, search, web, seconds)
         self.session_id = SessionId("s1")
         self.calls = 0
 

@@ -7,8 +7,8 @@ import asyncio
 import httpx2
 
 from shared.adapters.egress.resolver import Resolver, resolve_with_system
-from shared.adapters.egress.transport import CONNECT_SECONDS, GuardedTransport
-from shared.domain.egress import EgressPolicy, check_url
+from shared.adapters.egress.transport import CONNECT_SECONDS, GuardedTransport, destination_of
+from shared.domain.egress import EgressPolicy, check_chosen, check_url
 from shared.domain.errors import EgressRefused, Unavailable
 from shared.ports.web_client import WebAnswer, WebRequest
 
@@ -66,6 +66,8 @@ class GuardedWebClient:
                 request.method, request.url, headers=dict(request.headers), content=request.body
             )
             for redirects_left in range(request.max_redirects, -1, -1):
+                if request.only_hosts is not None:
+                    check_chosen(destination_of(outgoing.url), request.only_hosts)
                 response = await client.send(outgoing, stream=True, follow_redirects=False)
                 try:
                     following = response.next_request

@@ -56,11 +56,9 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         Raises:
             EgressRefused: it may not be sent there.
         """
-        url = request.url
-        if url.userinfo:
+        if request.url.userinfo:
             raise EgressRefused("The address must not carry a user name or password.")
-        host = url.raw_host.decode("ascii", "replace")
-        self._policy.check_destination(Destination.of(url.scheme, host, url.port))
+        self._policy.check_destination(destination_of(request.url))
         response = await super().handle_async_request(request)
         encoding = response.headers.get("content-encoding", "")
         if "," in encoding or (encoding and self._max_response_bytes is not None):
@@ -70,6 +68,11 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
             response.stream = _Bounded(response.stream, self._max_response_bytes)
         return response
+
+
+def destination_of(url: httpx2.URL) -> Destination:
+    """Where the client would connect to."""
+    return Destination.of(url.scheme, url.raw_host.decode("ascii", "replace"), url.port)
 
 
 class _GuardedNetwork(httpcore2.AsyncNetworkBackend):

@@ -21,6 +21,7 @@ from shared.adapters.tools.find import find
 from shared.adapters.tools.grep import grep
 from shared.adapters.tools.save_artifact import save_artifact
 from shared.adapters.tools.set_state import set_state
+from shared.adapters.tools.web_fetch import web_fetch
 from shared.adapters.tools.web_search import web_search
 from shared.adapters.tools.workspace import Workspace
 from shared.domain.errors import DomainError, Internal
@@ -37,6 +38,7 @@ from shared.domain.tool_arguments import (
     GrepArguments,
     SaveArtifactArguments,
     SetStateArguments,
+    WebFetchArguments,
     WebSearchArguments,
 )
 from shared.domain.tool_specs import BUILT_IN, parse_arguments
@@ -44,6 +46,7 @@ from shared.domain.tools import ToolCall, ToolResult, ToolSpec
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
 from shared.ports.tools import ToolContext
+from shared.ports.web_client import WebClient
 from shared.ports.web_search import WebSearch
 
 A = TypeVar("A", bound=Arguments)
@@ -64,7 +67,12 @@ class LocalToolbox:
     """`Toolbox` of the tools that run in this process, on the workspace of the caller's session."""
 
     def __init__(
-        self, documents: Documents, clock: Clock, web_search_engine: WebSearch | None = None, seconds: float = 120.0
+        self,
+        documents: Documents,
+        clock: Clock,
+        web_search_engine: WebSearch | None = None,
+        web: WebClient | None = None,
+        seconds: float = 120.0,
     ) -> None:
         """Keep what the tools need; without an engine, `web_search` says that there is none.
 
@@ -72,6 +80,7 @@ class LocalToolbox:
             documents: the store.
             clock: for the instants of new versions.
             web_search_engine: the search engine.
+            web: for `web_fetch`.
             seconds: how long one call may take.
         """
         self._documents = documents
@@ -92,6 +101,7 @@ class LocalToolbox:
             "calculator": _Tool(CalculatorArguments, calculator),
             "current_time": _Tool(CurrentTimeArguments, current_time),
             "web_search": _Tool(WebSearchArguments, partial(web_search, search=web_search_engine)),
+            "web_fetch": _Tool(WebFetchArguments, partial(web_fetch, web=web, reader=LocalDocumentReader())),
         }
 
     def find(self, name: str) -> ToolSpec | None:

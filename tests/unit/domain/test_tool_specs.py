@@ -27,6 +27,7 @@ EFFECTS = {
     "calculator": Effect.NONE,
     "current_time": Effect.NONE,
     "web_search": Effect.NONE,
+    "web_fetch": Effect.NONE,
 }
 NAMES = set(EFFECTS)
 

@@ -156,6 +156,18 @@ async def test_what_may_be_a_credential_stays_with_the_host_that_it_was_meant_fo
     assert second.asked[0].headers["accept-language"] == "de"
 
 
+async def test_a_redirect_leads_only_to_chosen_hosts() -> None:
+    async with site_of({"*": Told(b"far")}) as far, site_of({"*": Told.redirect(far.url(host="b.test"))}) as site:
+        client, url = client_of(site.at("a.test"), far.at("b.test")), site.url(host="a.test")
+
+        assert (await client.send(WebRequest(url, only_hosts=("*.test", "x.org")))).body == b"far"
+        for chosen in (("a.test",), ("A.test.",), ("*.b.test", "*.a.test", "a.test")):
+            with pytest.raises(EgressRefused, match=r"'b\.test' is not among the hosts"):
+                await client.send(WebRequest(url, only_hosts=chosen))
+
+    assert len(far.asked) == 1
+
+
 async def test_another_port_of_the_same_host_is_another_host() -> None:
     async with site_of({"*": Told()}) as second, site_of({"*": Told.redirect(second.url())}) as first:
         await client_of(first.at(), second.at()).send(WebRequest(first.url(), headers=SECRETS))

@@ -9,13 +9,25 @@ from typing import Any
 
 import pytest
 
-from shared.adapters.tools import diff, document_reader, file_read, find, grep, office_program, office_text, pdf_text
+from shared.adapters.tools import (
+    article_text,
+    diff,
+    document_reader,
+    file_read,
+    find,
+    grep,
+    office_program,
+    office_text,
+    pdf_text,
+    web_fetch,
+)
 from shared.domain import line_diffs
 from shared.domain.arithmetic import MAX_EXPRESSION_CHARACTERS
 from shared.domain.artifact_names import MAX_NAME_BYTES
 from shared.domain.sessions import MAX_STATE_CHARACTERS
 from shared.domain.tool_arguments import MAX_ANALYSED_CHARACTERS, MAX_FOUND_PATHS, MAX_MATCHES, MAX_STATE_KEYS
 from shared.domain.tool_specs import BUILT_IN
+from shared.ports.web_client import WebAnswer, WebRequest
 from shared.ports.web_search import SearchHit
 from tests.support.pdf_files import pdf_of
 from tests.support.workspaces import TestingWorkspace
@@ -33,6 +45,13 @@ class Engine:
 
     async def search(self, query: str, limit: int) -> Sequence[SearchHit]:
         return [SearchHit(query, "https://example.com", "text")][:limit]
+
+
+class Site:
+    """Answers everything with a short text."""
+
+    async def send(self, request: WebRequest) -> WebAnswer:
+        return WebAnswer(request.url, 200, {"content-type": "text/plain"}, b"text")
 
 
 def properties(schema: Any) -> str:
@@ -62,10 +81,11 @@ def test_the_table_lists_every_tool_with_its_arguments_configuration_and_effect(
         ("calculator", {"expression": "1 + 1"}),
         ("current_time", {}),
         ("web_search", {"query": "x"}),
+        ("web_fetch", {"url": "https://example.com", "max_characters": 2}),
     ],
 )
 async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[str, Any]) -> None:
-    workspace = TestingWorkspace(Engine())
+    workspace = TestingWorkspace(Engine(), web=Site())
     await workspace.open_session()
     await workspace.put(a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"))
 
@@ -85,6 +105,8 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         MAX_FOUND_PATHS,
         find.MAX_CHARACTERS,
         MAX_ANALYSED_CHARACTERS,
+        article_text.MAX_CHARACTERS,
+        web_fetch.MAX_BYTES,
         document_reader.MAX_HTML_CHARACTERS,
         office_program.MAX_UNPACKED_BYTES,
         office_text.MAX_CHARACTERS,

@@ -63,6 +63,25 @@ class ModelSpec(Strict):
     stop_sequences: tuple[str, ...] | None = None
     request_timeout_seconds: float = Field(default=120.0, gt=0, le=1200)
     script: tuple[ScriptedRule, ...] = Field(default=(), description="Only for local:scripted.")
+    fallbacks: tuple[ModelSpec, ...] = Field(
+        default=(), max_length=3, description="Asked in this order while those before are overloaded or down."
+    )
+
+    @property
+    def chain(self) -> tuple[ModelSpec, ...]:
+        """The model, then those that answer in its place."""
+        return (self, *self.fallbacks)
+
+    @property
+    def full_name(self) -> str:
+        """`provider:model`."""
+        return f"{self.provider}:{self.model}"
+
+    @model_validator(mode="after")
+    def _fallbacks_have_none(self) -> Self:
+        if any(fallback.fallbacks for fallback in self.fallbacks):
+            raise ValueError("a fallback has no fallbacks of its own: list them all in the first model")
+        return self
 
     @model_validator(mode="before")
     @classmethod

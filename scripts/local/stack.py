@@ -130,7 +130,7 @@ class Stack:
     def _source(self, name: str) -> tuple[Path, str]:
         if self.settings.staged:
             command = environment(name) / "bin" / "functions-framework"
-            return stage(name) / "main.py", str(command)
+            return stage(name, self.settings.logs / "staged") / "main.py", str(command)
         entry = LOCAL / "entries" / name / "main.py"
         entry.parent.mkdir(parents=True, exist_ok=True)
         entry.write_text(render_entry(name))

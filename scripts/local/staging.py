@@ -5,13 +5,17 @@ one-line ``main.py``, so a module has the same name in development, in tests and
 """
 
 import argparse
+import fcntl
 import hashlib
 import shutil
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 from scripts.local.paths import BUILD, ROOT
+
+_UNUSED_SECONDS = 86_400
 
 
 class NoSuchFunction(ValueError):
@@ -58,14 +62,24 @@ def stage(name: str, into: Path = BUILD) -> Path:
 def environment(name: str) -> Path:
     """The virtual environment that holds just a function's own requirements.
 
-    It is made once per content of the lock; earlier ones of the function are removed.
+    It is made once per content of the lock, by one process at a time; those that nobody began to use for a day are
+    removed.
     """
     digest = hashlib.sha256(_lock(name).read_bytes()).hexdigest()[:12]
     folder = BUILD / "environments" / f"{name}-{digest}"
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with (folder.parent / f"{name}.lock").open("w") as turn:
+        fcntl.flock(turn, fcntl.LOCK_EX)
+        _make_environment(name, folder)
+    return folder
+
+
+def _make_environment(name: str, folder: Path) -> None:
     complete = folder / ".complete"
     if not complete.is_file():
         for old in folder.parent.glob(f"{name}-*"):
-            shutil.rmtree(old)
+            if time.time() - old.stat().st_mtime > _UNUSED_SECONDS:
+                shutil.rmtree(old)
         uv = str(Path(sys.executable).with_name("uv"))
         python = str(folder / "bin" / "python")
         make = [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
@@ -73,7 +87,7 @@ def environment(name: str) -> Path:
         subprocess.run(make, check=True)
         subprocess.run([*install, "--python", python, str(_lock(name))], check=True)
         complete.touch()
-    return folder
+    folder.touch()
 
 
 def _lock(name: str) -> Path:

@@ -1,0 +1,236 @@
+"""A turn as it reaches listeners, end to end: both clients, signed in, under the rules; whole whatever happens."""
+
+from __future__ import annotations
+
+import asyncio
+import secrets
+from collections.abc import AsyncIterator, Callable
+from typing import Any
+
+import grpc.aio
+import pytest
+
+from scripts.local.api import Api, Person, api_client
+from scripts.local.listener import Listener, One, Owned
+from scripts.local.stack import Stack
+from scripts.local.watch import Following, ListenRefused
+from tests.support.breaking_proxy import breaking_proxy
+from tests.support.listeners import Follow, Picture, Pictures, Place, SignedIn, follow_in_node, follow_in_python
+
+BOTH = pytest.mark.parametrize("follow", [follow_in_python, follow_in_node], ids=["python", "web"])
+MAIN = "main~0"
+
+
+@pytest.fixture
+def place(stack: Stack) -> Place:
+    return Place(stack.settings.project, f"127.0.0.1:{stack.settings.ports.emulators.firestore}")
+
+
+@pytest.fixture
+async def ada(stack: Stack) -> AsyncIterator[Api]:
+    async with api_client(stack.api) as client:
+        api = Api(client)
+        await api.register(f"ada-{secrets.token_hex(6)}", secrets.token_urlsafe(12))
+        yield api
+
+
+@pytest.fixture
+async def eve(stack: Stack) -> AsyncIterator[Api]:
+    async with api_client(stack.api) as client:
+        api = Api(client)
+        await api.register(f"eve-{secrets.token_hex(6)}", secrets.token_urlsafe(12))
+        yield api
+
+
+@pytest.fixture
+def signed_in(stack: Stack) -> Callable[[Api], SignedIn]:
+    """What proves who somebody is, to both kinds of listener."""
+    auth = stack.settings.ports.emulators.environment["FIREBASE_AUTH_EMULATOR_HOST"]
+
+    def prove(api: Api) -> SignedIn:
+        person = person_of(api)
+        return SignedIn(person.uid, person.token, {"auth": auth, "email": person.email, "password": person.password})
+
+    return prove
+
+
+def person_of(api: Api) -> Person:
+    assert api.person is not None
+    return api.person
+
+
+async def open_session(api: Api, *rules: dict[str, Any], tools: tuple[str, ...] = ()) -> str:
+    """A session with an agent that plays a script."""
+    model = {"provider": "local", "model": "scripted", "script": list(rules)}
+    return await api.open_session(await api.create_agent({"name": "teller", "model": model, "tools": list(tools)}))
+
+
+def counting(count: int, delay_seconds: float = 0.0) -> tuple[dict[str, Any], str]:
+    """A rule that streams so many deltas, with characters beyond the basic plane, and their whole text."""
+    distinct = [f"{number} 🧵\n" if number % 10 == 0 else f"{number} " for number in range(min(count, 50))]
+    repeat = count // len(distinct)
+    assert repeat * len(distinct) == count
+    rule = {"chunks": distinct, "repeat": repeat, "delay_seconds": delay_seconds}
+    return rule, "".join(distinct) * repeat
+
+
+def is_complete(picture: Picture) -> bool:
+    return any(event["turn_complete"] for event in picture["events"])
+
+
+def final_text(picture: Picture) -> str:
+    return picture["events"][-1]["content"]["text"]
+
+
+def shows_at_least(length: int) -> Callable[[Picture], bool]:
+    return lambda picture: len(picture["live"]) >= length
+
+
+def assert_contiguous(picture: Picture) -> None:
+    assert [event["seq"] for event in picture["events"]] == list(range(1, len(picture["events"]) + 1))
+
+
+def assert_only_beginnings(pictures: Pictures, whole: str) -> None:
+    assert all(whole.startswith(text) for text in pictures.texts())
+
+
+@BOTH
+@pytest.mark.parametrize("count", [1, 3, 200, 5000])
+async def test_an_early_listener_joins_the_deltas_to_the_final_text(
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow, count: int
+) -> None:
+    rule, whole = counting(count)
+    session = await open_session(ada, rule)
+    async with follow(place, signed_in(ada), session=session) as pictures:
+        await ada.start_run(session, "Count.")
+        picture = await pictures.until(is_complete)
+    assert final_text(picture) == whole
+    assert picture["live"] == ""
+    assert_only_beginnings(pictures, whole)
+    assert_contiguous(picture)
+    assert [event["turn_complete"] for event in picture["events"]] == [False, True]
+
+
+@BOTH
+async def test_a_late_listener_sees_what_was_said_and_the_rest(
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+) -> None:
+    rule, whole = counting(200, delay_seconds=0.02)
+    session = await open_session(ada, rule)
+    async with follow_in_python(place, signed_in(ada), session=session) as early:
+        await ada.start_run(session, "Count.")
+        await early.until(shows_at_least(100))
+        async with follow(place, signed_in(ada), session=session) as late:
+            picture = await late.until(is_complete)
+    assert final_text(picture) == whole
+    assert len(next(text for text in late.texts() if text)) >= 100
+    assert_only_beginnings(late, whole)
+    assert_contiguous(picture)
+
+
+@BOTH
+async def test_a_listener_that_was_cut_off_in_the_middle_ends_with_the_whole_text(
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+) -> None:
+    rule, whole = counting(200, delay_seconds=0.02)
+    session = await open_session(ada, rule)
+    async with (
+        breaking_proxy(place.firestore) as proxy,
+        follow(Place(place.project, proxy.address), signed_in(ada), session=session) as pictures,
+    ):
+        await ada.start_run(session, "Count.")
+        await pictures.until(shows_at_least(100))
+        proxy.cut()
+        picture = await pictures.until(is_complete)
+    assert proxy.broken > 0
+    assert final_text(picture) == whole
+    assert_only_beginnings(pictures, whole)
+    assert_contiguous(picture)
+
+
+async def test_a_worker_killed_in_the_middle_is_taken_over_and_no_recorded_call_repeated(
+    stack: Stack, ada: Api, place: Place, signed_in: Callable[[Api], SignedIn]
+) -> None:
+    rule, whole = counting(200, delay_seconds=0.03)
+    note = {"name": "file_write", "arguments": {"path": "note.txt", "content": "written once"}}
+    session = await open_session(ada, {**rule, "calls": [note]}, tools=("file_write",))
+    async with (
+        follow_in_python(place, signed_in(ada), session=session) as python,
+        follow_in_node(place, signed_in(ada), session=session) as web,
+    ):
+        run = await ada.start_run(session, "Write, then count.")
+        await asyncio.gather(python.until(shows_at_least(200)), web.until(shows_at_least(200)))
+        stack.functions["worker"].kill()
+        stack.start_function("worker")
+        stack.wait_for_function("worker")
+        ends = await asyncio.gather(python.until(is_complete), web.until(is_complete))
+    for pictures, picture in zip((python, web), ends, strict=True):
+        assert final_text(picture) == whole
+        assert_only_beginnings(pictures, whole)
+        assert_contiguous(picture)
+        assert [event["author"] for event in picture["events"]] == ["user", "agent", "tool", "agent"]
+    nodes = (await ada.send("GET", f"/runs/{run}/nodes"))["items"]
+    assert [(node["instance"], node["attempt"], node["state"]) for node in nodes] == [(MAIN, 2, "succeeded")]
+
+
+@BOTH
+async def test_nothing_follows_the_end_of_a_turn_but_the_next_turn(
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+) -> None:
+    rule, whole = counting(50)
+    session = await open_session(ada, rule)
+    async with follow(place, signed_in(ada), session=session) as pictures:
+        first = await ada.start_run(session, "Count.")
+        await pictures.until(is_complete)
+    second = await ada.start_run(session, "Again.")
+    async with follow(place, signed_in(ada), session=session, after=2) as later:
+        picture = await later.until(is_complete)
+    history = (await ada.send("GET", f"/sessions/{session}/history"))["items"]
+    told = [(event["seq"], event["run_id"], event["author"], event["turn_complete"]) for event in history]
+    assert told == [
+        (1, first, "user", False),
+        (2, first, "agent", True),
+        (3, second, "user", False),
+        (4, second, "agent", True),
+    ]
+    assert [event["seq"] for event in picture["events"]] == [3, 4]
+    assert final_text(picture) == whole
+
+
+@BOTH
+async def test_somebody_else_is_refused_the_session_and_the_run(
+    ada: Api, eve: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+) -> None:
+    rule, _ = counting(3)
+    session = await open_session(ada, rule)
+    run = await ada.start_run(session, "Count.")
+    owner = person_of(ada).uid
+    for wanted in ((session, ""), ("", run)):
+        async with follow(place, signed_in(eve), owner=owner, session=wanted[0], run=wanted[1]) as pictures:
+            await pictures.refusal()
+        assert not any(picture.get("events") or picture.get("nodes") for picture in pictures.all)
+
+
+async def test_the_engines_own_documents_are_refused_even_to_the_owner(
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn]
+) -> None:
+    rule, _ = counting(3)
+    session = await open_session(ada, rule)
+    run = await ada.start_run(session, "Count.")
+    person = signed_in(ada)
+    forbidden = [
+        One(f"slots/{session}"),
+        One(f"leases/{run}~{MAIN}~1"),
+        Owned(f"sessions/{session}/messages", person.uid),
+        Owned(f"runs/{run}/joins", person.uid),
+        Owned(f"runs/{run}/nodes/{MAIN}/journal", person.uid),
+    ]
+    async with (
+        grpc.aio.insecure_channel(place.firestore) as channel,
+        Listener(channel, place.project, lambda: person.token) as listener,
+    ):
+        for wanted in forbidden:
+            following = Following(listener, person.uid)
+            listener.subscribe(wanted, following)
+            with pytest.raises(ListenRefused):
+                await asyncio.wait_for(following.news(), 30)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+
 from shared.domain.errors import Aborted, NotFound
 from shared.domain.ids import RunId, Uid
 from shared.domain.records import parse, render
@@ -65,9 +67,22 @@ async def _leave_queue(core: Core, run: Run) -> bool:
 
 async def _mark_leases(core: Core, run_id: RunId) -> None:
     """Tell the present holders; one that claims later reads the run after its claim."""
-    for lease in await core.documents.query(Query("leases", (Filter("run_id", "==", run_id),))):
+    leases = await core.documents.query(Query("leases", (Filter("run_id", "==", run_id),)))
+    await asyncio.gather(*(_mark(core, lease.path) for lease in leases))
+
+
+async def _mark(core: Core, lease: str) -> None:
+    """Tell one holder, whose beats may get in the way; twice does no harm.
+
+    Raises:
+        Aborted: it could not be told.
+    """
+    for _ in range(TRIES):
         try:
-            await core.documents.commit([Update(lease.path, {"cancel": Increment(1)})])
-        except (CommitRefused, OutcomeUnknown):
-            # Gone: its holder has finished. Unknown: the holder's next claim or the run's end sees the flag.
+            await core.documents.commit([Update(lease, {"cancel": Increment(1)})])
+        except CommitRefused:
+            return  # it has finished
+        except OutcomeUnknown:
             continue
+        return
+    raise Aborted("the run changes too fast; try again", retry_after_seconds=1)

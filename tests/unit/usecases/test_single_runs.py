@@ -212,6 +212,22 @@ async def test_cancelling_in_the_middle_keeps_what_was_said() -> None:
     assert rig.runner.requests == [("hello", 0)]
 
 
+async def test_a_cancelling_that_meets_contention_reaches_the_holder_all_the_same() -> None:
+    rig = EngineRig()
+    started = await rig.start(await rig.make_agent())
+    cancelled: list[bool] = []
+
+    async def cancel() -> None:
+        documents = FailingDocuments(rig.documents, lambda n: Fate.ABORTED if n == 1 else Fate.APPLIED)
+        await cancel_run(rig.engine(documents).core, ANN, started.run.id)
+        cancelled.append(True)
+
+    rig.runner.script = lambda _: (Step(("one",), (("echo", {"value": 1}),), before_end=cancel), Step(("never",)))
+    await rig.drain()
+    assert cancelled == [True]
+    assert rig.runner.requests == [("hello", 0)]
+
+
 async def test_whoever_hears_of_the_cancelling_with_a_tools_result_asks_the_model_no_more() -> None:
     rig = EngineRig()
     rig.runner.script = lambda _: (Step(("let me see",), (("echo", {"value": 1}),)), Step(("never",)))

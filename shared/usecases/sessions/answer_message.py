@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import asyncio
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
-from dataclasses import replace
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 
 from shared.domain.errors import DomainError
@@ -23,6 +23,25 @@ from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, LiveUpdates, RunWaits, TextShown, Update
+
+
+@dataclass(slots=True)
+class _Told:
+    """What was told of a turn so far: the last event's number, the text of each step and try, and whether it is all."""
+
+    last: int
+    shown: Counter[tuple[int, int]] = field(default_factory=Counter[tuple[int, int]])
+    complete: bool = False
+
+    def takes(self, update: Update) -> bool:
+        """Note an update that is to be told; False if events before it are missing."""
+        if isinstance(update, TextShown):
+            self.shown[update.step, update.try_] += len(update.delta)
+        elif isinstance(update, EventAppended):
+            if update.event.seq != self.last + 1:
+                return False
+            self.last, self.complete = update.event.seq, update.event.turn_complete
+        return True
 
 
 class Turn:
@@ -52,27 +71,23 @@ class Turn:
 
     async def updates(self) -> AsyncIterator[Update]:
         """What happens, up to the turn's last event: from memory while it is executed here, else from the log."""
-        last = self._started.seq or 0
-        shown: Counter[tuple[int, int]] = Counter()
+        told = _Told(self._started.seq or 0)
         if self._started.waits:
             yield RunWaits(self.run.id)
         if self._started.seq is not None:
             yield EventAppended(start_event(self.run, self._started.seq, self.run.created_at))
         while self._work is not None and (update := await self._live.next()) is not None:
+            if not told.takes(update):
+                break  # an event whose commit was broken off in the middle is only in the log
             yield update
-            if isinstance(update, TextShown):
-                shown[update.step, update.try_] += len(update.delta)
-            elif isinstance(update, EventAppended):
-                last = update.event.seq
-                if update.event.turn_complete:
-                    return
-        async for update in self._rest(last, shown):
-            yield update
+        if not told.complete:
+            async for update in self._rest(told):
+                yield update
 
-    async def _rest(self, last: int, shown: Mapping[tuple[int, int], int]) -> AsyncIterator[Update]:
-        """The run's events in the log after number `last`, and its live text that was not shown before."""
+    async def _rest(self, told: _Told) -> AsyncIterator[Update]:
+        """The run's events in the log that were not told, and its live text that was not shown."""
         session_id, run_id = self.run.session_id, self.run.id
-        async for update in follow_session(self._core, session_id, after=last, until_run=run_id, shown=shown):
+        async for update in follow_session(self._core, session_id, after=told.last, until_run=run_id, shown=told.shown):
             about = update.event.run_id if isinstance(update, EventAppended) else update.run_id
             if about == run_id:
                 yield update

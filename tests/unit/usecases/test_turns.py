@@ -140,6 +140,26 @@ async def test_a_turn_that_begins_as_another_ends_knows_what_that_one_said() -> 
     assert len(rig.runner.turns[-1].history) == 4
 
 
+async def test_an_event_that_was_committed_as_its_writer_was_stopped_is_told_too() -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: STEPS))
+    session = await session_of(rig)
+
+    class Hanging(FailingDocuments):
+        """The response is recorded, and its writer hears of the cancelling before it hears that."""
+
+        async def commit(self, writes: Any) -> Any:
+            committed = await super().commit(writes)
+            if any(write.path.endswith("journal/0000") for write in writes):
+                await cancel_run(rig.core, ANN, turn.run.id)
+                await asyncio.Event().wait()
+            return committed
+
+    engine = rig.engine(Hanging(rig.documents, lambda _: Fate.APPLIED))
+    turn = await answer_message(engine, RunRequest(caller=ANN, session_id=session, input="and?"))
+    told = [name for name in shape(await collect(rig, turn.updates())) if not name.startswith("+")]
+    assert told == ["5 user", "6 agent", "7 system end"]
+
+
 async def test_text_that_was_shown_from_memory_is_not_shown_again_from_the_log() -> None:
     rig = EngineRig(ScriptedRunner(lambda _: STEPS))
     session = await session_of(rig)

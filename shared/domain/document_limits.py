@@ -12,6 +12,7 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping, Sequence
 from datetime import datetime
+from functools import lru_cache
 from typing import Any, cast
 
 from shared.domain.errors import DocumentTooLarge, Internal, InvalidArgument
@@ -27,14 +28,18 @@ MAX_DIMENSIONS = 2_048
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(r"__.*__")
 _INT64 = 1 << 63
-_FIXED_SIZES: tuple[tuple[type, int], ...] = (
-    (bool, 1),
-    (int, 8),
-    (float, 8),
-    (datetime, 8),
-    (ServerTime, 8),
-    (Increment, 8),
-)
+_FIXED_SIZES: dict[type, int] = {
+    type(None): 1,
+    bool: 1,
+    int: 8,
+    float: 8,
+    datetime: 8,
+    ServerTime: 8,
+    Increment: 8,
+}
+_ALWAYS_STORABLE = frozenset({str, bool, float, bytes, type(None)})
+_KEPT_CHECKS = 4096
+"""How many names and paths are remembered as sound: most come up again and again."""
 
 
 def check_commit(writes: Sequence[Write]) -> None:
@@ -73,6 +78,7 @@ def document_bytes(path: str, fields: Fields) -> int:
     return name + _map_bytes(fields) + 32
 
 
+@lru_cache(_KEPT_CHECKS)
 def check_path(path: str) -> None:
     """Refuse a path that does not name a document.
 
@@ -115,8 +121,7 @@ def _checked_bytes(write: Write) -> int:
     if isinstance(write, Delete):
         return 0
     for name, value in write.fields.items():
-        if not _FIELD_NAME.fullmatch(name) or _RESERVED.fullmatch(name):
-            raise Internal(f"{name!r} cannot be the name of a field")
+        _check_field_name(name)
         if not isinstance(value, ServerTime | Increment):
             _check_value(value)
     if isinstance(write, Update | Merge) and not write.fields:
@@ -124,7 +129,15 @@ def _checked_bytes(write: Write) -> int:
     return check_size(write.path, write.fields)
 
 
+@lru_cache(_KEPT_CHECKS)
+def _check_field_name(name: str) -> None:
+    if not _FIELD_NAME.fullmatch(name) or _RESERVED.fullmatch(name):
+        raise Internal(f"{name!r} cannot be the name of a field")
+
+
 def _check_value(value: Any, *, in_array: bool = False) -> None:
+    if type(value) in _ALWAYS_STORABLE:
+        return
     match value:
         case list() | tuple():
             if in_array:
@@ -154,9 +167,10 @@ def _map_bytes(fields: Mapping[str, Any]) -> int:
 
 
 def _value_bytes(value: Any) -> int:
+    fixed = _FIXED_SIZES.get(value.__class__)
+    if fixed is not None:
+        return fixed
     match value:
-        case None:
-            return 1
         case str():
             return _text_bytes(value) + 1
         case bytes() | Vector():
@@ -166,11 +180,11 @@ def _value_bytes(value: Any) -> int:
         case Mapping():
             return _map_bytes(cast("Mapping[str, Any]", value))
         case _:
-            return next(size for kind, size in _FIXED_SIZES if isinstance(value, kind))
+            return next(size for kind, size in _FIXED_SIZES.items() if isinstance(value, kind))
 
 
 def _text_bytes(text: str) -> int:
     try:
-        return len(text.encode())
+        return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         raise InvalidArgument("the text holds half of a surrogate pair") from error

@@ -50,6 +50,7 @@ class MemoryDocuments:
         """Start empty; the clock is the server's."""
         self._clock = clock or MemoryClock()
         self._documents: dict[str, _Document] = {}
+        self._collections: dict[str, dict[str, _Document]] = {}
         self._latest = self._clock.now()
 
     @property
@@ -84,10 +85,8 @@ class MemoryDocuments:
 
     def _inside(self, collection: str) -> Iterator[tuple[str, Fields]]:
         """The ids and fields of a collection's documents."""
-        for path, document in self._documents.items():
-            parent, _, id_ = path.rpartition("/")
-            if parent == collection:
-                yield id_, document.fields
+        for id_, document in self._collections.get(collection, {}).items():
+            yield id_, document.fields
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Apply all writes or none; writes to the same document apply in order."""
@@ -96,7 +95,8 @@ class MemoryDocuments:
         instant = max(self._clock.now(), self._latest + _TICK)
         staged: dict[str, _Document | None] = {}
         sums = tuple(self._apply(write, staged, instant) for write in writes)
-        for path, document in staged.items():
+        for path in {write.path for write in writes if isinstance(write, Merge | Update)}:  # others were checked whole
+            document = staged.get(path)
             if document is not None:
                 check_size(path, document.fields)
         self._latest = instant
@@ -113,10 +113,13 @@ class MemoryDocuments:
 
     def _keep(self, staged: dict[str, _Document | None]) -> None:
         for path, document in staged.items():
+            collection, _, id_ = path.rpartition("/")
             if document is None:
                 self._documents.pop(path, None)
+                self._collections.get(collection, {}).pop(id_, None)
             else:
                 self._documents[path] = document
+                self._collections.setdefault(collection, {})[id_] = document
 
     def _apply(self, write: Write, staged: dict[str, _Document | None], instant: datetime) -> dict[str, int]:
         original = self._documents.get(write.path)

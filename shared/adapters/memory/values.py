@@ -24,8 +24,14 @@ _RANKS: tuple[tuple[type | UnionType, int], ...] = (
 )
 
 
+_IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
+"""Types whose values are their own copies."""
+
+
 def stored(value: Any) -> Any:
     """A deep copy of a value, as a reader would get it back."""
+    if type(value) in _IMMUTABLE:
+        return value
     match value:
         case str():
             return str(value)  # a member of a StrEnum comes back as its text

@@ -35,7 +35,6 @@ T = TypeVar("T")
 _NODE: TypeAdapter[GraphNode] = TypeAdapter(GraphNode)
 _LOCAL_MODELS = ("extractive", "scripted")
 _RESERVED = ("input", "item", "index")
-MAX_TAGS = 20
 
 
 def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -51,7 +50,6 @@ def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _graph_faults(_fields(graph.get("nodes")))
     for name, workflow in _fields(raw.get("workflows")).items():
         yield from _workflow_faults(f"workflows.{name}", workflow)
-    yield from _metadata_faults(_fields(raw.get("metadata")))
 
 
 def _delegation_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -183,7 +181,7 @@ def _tool_node_faults(path: str, name: str, node: ToolNode, names: Mapping[str, 
 
 def _template_faults(path: str, name: str, template: Any, names: Mapping[str, Any]) -> Iterator[Fault]:
     for placeholder in malformed(template):
-        yield Fault(path, f"{placeholder} is not a path", "{{ node.output }}")
+        yield Fault(path, f"{placeholder[:100]} is not a path", "{{ node.output }}")
     for root in references(template):
         if root == name:
             yield Fault(path, f"{{{{ {root} }}}} refers to the node itself")
@@ -243,26 +241,20 @@ def _model_faults(path: str, raw: Any) -> Iterator[Fault]:
         prefix = "local:" if isinstance(raw, str) else ""
         found = closest(model.model, _LOCAL_MODELS) or "extractive"
         yield Fault(place, f"there is no local model '{model.model}'", f"{prefix}{found}")
+    if model.provider == "default" and model.model != "default":
+        yield Fault(place, "the deployment's own choice has no other name", "default")
     if model.script and (model.provider, model.model) != ("local", "scripted"):
         yield Fault(f"{path}.script", "only local:scripted plays a script")
 
 
 def _workflow_faults(path: str, raw: Any) -> Iterator[Fault]:
+    for placeholder in malformed(raw):
+        yield Fault(path, f"{placeholder[:100]} is not a path", "{{ search_results }}")
     for position, step in enumerate(_items(_fields(raw).get("steps"))):
         tool = _fields(step).get("tool")
         if isinstance(tool, str) and tool not in BUILT_IN:
             where = f"{path}.steps.{position}.tool"
             yield Fault(where, f"there is no tool '{tool}'", closest(tool, BUILT_IN))
-
-
-def _metadata_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    tags = raw.get("tags", [])
-    if not isinstance(tags, list) or not all(isinstance(tag, str) for tag in _items(tags)):
-        yield Fault("metadata.tags", "must be a list of texts")
-    elif len(_items(tags)) > MAX_TAGS:
-        yield Fault("metadata.tags", f"must be {MAX_TAGS} at most")
-    if not isinstance(raw.get("category", ""), str):
-        yield Fault("metadata.category", "must be text")
 
 
 _USE = TypeAdapter(ToolUse)

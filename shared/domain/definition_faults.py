@@ -8,8 +8,11 @@ from typing import Any, cast
 
 from pydantic import ValidationError
 
+from shared.domain.agent_templates import fill_template, template_faults
 from shared.domain.definition_checks import check_references
+from shared.domain.definition_interface import interface_faults
 from shared.domain.definition_keys import keys_at
+from shared.domain.definition_texts import text_faults
 from shared.domain.definitions import PROVIDER_ALIASES, PROVIDERS, AgentDefinition
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.suggestions import closest, plain
@@ -52,10 +55,23 @@ def parse_definition(raw: Any) -> AgentDefinition:
 
 
 def inspect_definition(raw: Any) -> tuple[AgentDefinition | None, tuple[Fault, ...]]:
-    """The definition, or its faults: those of its form, and those of what it refers to."""
+    """The definition, or its faults: those of its form, and those of what it refers to.
+
+    A template is judged as what its parameters' defaults make of it.
+    """
     if not isinstance(raw, dict):
         return None, (Fault("", "a definition is a map of names to values"),)
     raw = cast("dict[str, Any]", raw)
+    parameters = raw.get("parameters")
+    if parameters is None:
+        return _inspect(raw)
+    if faults := template_faults(raw):
+        return None, faults
+    definition, faults = _inspect(fill_template(raw, {}))
+    return definition and definition.model_copy(update={"parameters": parameters}), faults
+
+
+def _inspect(raw: dict[str, Any]) -> tuple[AgentDefinition | None, tuple[Fault, ...]]:
     definition: AgentDefinition | None = None
     faults: list[Fault] = []
     try:
@@ -63,7 +79,7 @@ def inspect_definition(raw: Any) -> tuple[AgentDefinition | None, tuple[Fault, .
     except ValidationError as error:
         found = [_fault(raw, cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
         faults += [fault for fault in found if fault is not None]
-    faults += check_references(raw)
+    faults += (*check_references(raw), *interface_faults(raw), *text_faults(raw))
     unique = tuple({(fault.path, fault.reason): fault for fault in faults}.values())
     if not unique:
         return definition, () if definition else (Fault("", "is not a valid definition"),)

@@ -16,7 +16,8 @@ NodeReference = Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_]{0,63}
 Condition = Annotated[str, StringConstraints(min_length=1, max_length=2000)]
 """A CEL expression that yields true or false. Source: https://cel.dev"""
 
-PROVIDERS = ("google", "google-cloud", "anthropic", "anthropic-vertex", "local")
+DEFAULT_PROMPT = "{{ input.text }}"
+PROVIDERS = ("google", "google-cloud", "anthropic", "anthropic-vertex", "local", "default")
 PROVIDER_ALIASES = {"vertex-gemini": "google-cloud", "vertex-anthropic": "anthropic-vertex"}
 
 
@@ -52,9 +53,12 @@ class ScriptedRule(Strict):
 
 
 class ModelSpec(Strict):
-    """The model that an agent asks. In a definition also as text, `provider:model`."""
+    """The model that an agent asks. In a definition also as text, `provider:model`.
 
-    provider: Literal["google", "google-cloud", "anthropic", "anthropic-vertex", "local"]
+    `default` is the model that the deployment has chosen for agents that choose none.
+    """
+
+    provider: Literal["google", "google-cloud", "anthropic", "anthropic-vertex", "local", "default"]
     model: Annotated[str, StringConstraints(min_length=1, max_length=200)]
     temperature: float | None = Field(default=None, ge=0, le=2)
     top_p: float | None = Field(default=None, ge=0, le=1)
@@ -92,16 +96,22 @@ class ModelSpec(Strict):
         if isinstance(value, dict):
             fields = cast(dict[str, Any], value)
             old = fields.get("provider")
+            if old == "default" and not fields.get("model"):
+                return {**fields, "model": "default"}
             return {**fields, "provider": PROVIDER_ALIASES.get(str(old), old)}
         return value
 
 
 class Limits(Strict):
-    """Where a run of this agent stops."""
+    """Where a node of this agent stops, those that it delegates to included."""
 
-    requests: int = Field(default=50, ge=1, le=1000, description="Model requests per node.")
-    tool_calls: int = Field(default=200, ge=1, le=10_000, description="Tool calls per node.")
-    total_tokens: int | None = Field(default=None, ge=1)
+    requests: int = Field(default=50, ge=1, le=1000, description="Model requests.")
+    tool_calls: int = Field(default=200, ge=1, le=10_000, description="Tool calls.")
+    total_tokens: int | None = Field(default=None, ge=1, description="Tokens in and out; no limit if left out.")
+    cost_usd_micros: int | None = Field(
+        default=None, ge=1, le=1_000_000_000, description="Cost in millionths of a US dollar; no limit if left out."
+    )
+    seconds: float | None = Field(default=None, gt=0, le=86_400, description="Time; no limit if left out.")
 
 
 class SubAgent(Strict):
@@ -137,6 +147,7 @@ class AgentSpec(Strict):
     tools: tuple[ToolUse, ...] = ()
     limits: Limits = Limits()
     delegates: tuple[Delegate, ...] = ()
+    output_schema: dict[str, Any] | None = None
 
 
 class Retry(Strict):
@@ -253,6 +264,19 @@ class AgentDefinition(Strict):
     scope: Literal["user", "system", "marketplace"] = "user"
     model: ModelSpec
     system_prompt: str = Field(default="", max_length=200_000)
+    prompt: str = Field(
+        default=DEFAULT_PROMPT, max_length=200_000, description="What a run asks, of its input: {{ input.topic }}."
+    )
+    input_schema: dict[str, Any] | None = Field(
+        default=None, description="JSON Schema of an object that every run's input must fit."
+    )
+    output_schema: dict[str, Any] | None = Field(
+        default=None, description="JSON Schema of an object that every run's output fits."
+    )
+    parameters: dict[str, Any] | None = Field(
+        default=None,
+        description="Makes this a template: JSON Schema of an object whose properties have defaults; ${name} is one.",
+    )
     tools: tuple[ToolUse, ...] = ()
     agents: dict[NodeName, SubAgent] = Field(
         default_factory=dict, description="The agents that this one may ask, for the type 'delegation'."
@@ -284,6 +308,7 @@ class AgentDefinition(Strict):
             tools=tuple(tool for tool in self.tools if tool.enabled),
             limits=self.limits,
             delegates=_delegates(self.name, self.model, self.agents, self.limits),
+            output_schema=None if self.type == "graph" else self.output_schema,
         )
 
 

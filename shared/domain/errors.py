@@ -58,13 +58,20 @@ class Category(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """One thing that is wrong with an input: where, why, and what would be right."""
+    """One thing that is wrong with an input: where, why, and what would be right.
+
+    Args:
+        line: where it stands in the text that was sent, from 1; None where that is not known.
+        column: in characters, from 1.
+    """
 
     path: str
     reason: str
     suggestion: str | None = None
 
 
+    line: int | None = None
+    column: int | None = None
 class DomainError(Exception):
     """A refusal or failure whose message is safe to show to the caller."""
 

@@ -181,7 +181,7 @@ def compile_plan(definition: AgentDefinition) -> Plan:
 
 def _compile_graph(definition: AgentDefinition) -> Plan:
     if definition.graph is None:
-        work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt="{{ input.text }}")
+        work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt=definition.prompt)
         return Plan(shape="delegation" if definition.agents else "single", nodes=(PlanNode(id=MAIN, work=work),))
     nodes = {
         NodeId(name): PlanNode(

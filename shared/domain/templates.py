@@ -29,6 +29,17 @@ def references(template: Any) -> tuple[str, ...]:
     return tuple(roots)
 
 
+def paths(template: Any) -> tuple[tuple[str, ...], ...]:
+    """The paths that a template tree refers to, each as its root and the steps after it, in order, once each."""
+    found: dict[tuple[str, ...], None] = {}
+    for text in _texts(template):
+        for match in _PLACEHOLDER.finditer(text):
+            path = _PATH.fullmatch(match[1])
+            if path:
+                found[path[1], *(name or position for name, position in _STEP.findall(path[2]))] = None
+    return tuple(found)
+
+
 def malformed(template: Any) -> tuple[str, ...]:
     """The placeholders in a template tree that are not paths."""
     return tuple(

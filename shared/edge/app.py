@@ -43,6 +43,8 @@ class FaultShape(BaseModel):
     path: str = Field(description="Where, with dots: `graph.nodes.review.prompt`.")
     reason: str
     suggestion: str | None = None
+    line: int | None = Field(default=None, description="In a body of YAML or JSON, from 1.")
+    column: int | None = None
 
 
 class Problem(BaseModel):

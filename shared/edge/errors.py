@@ -146,8 +146,9 @@ def _fault_of(found: Mapping[str, Any]) -> Fault:
     return Fault(path=".".join(parts), reason=plain(str(found["msg"])))
 
 
-def _render_fault(fault: Fault) -> dict[str, str | None]:
-    return {"path": fault.path, "reason": fault.reason, "suggestion": fault.suggestion}
+def _render_fault(fault: Fault) -> dict[str, Any]:
+    place = {} if fault.line is None else {"line": fault.line, "column": fault.column}
+    return {"path": fault.path, "reason": fault.reason, "suggestion": fault.suggestion, **place}
 
 
 def _title(status: int) -> str:

@@ -224,7 +224,7 @@ async def test_a_deleted_agent_is_gone_and_its_versions_stay() -> None:
 
 async def test_a_definition_that_fits_into_no_document_is_refused() -> None:
     with pytest.raises(TooLarge):
-        await Shop().create(draft(metadata={"note": "ü" * 450_000}))
+        await Shop().create(draft(workflows={"note": "ü" * 450_000}))
 
 
 @pytest.mark.parametrize(("applied", "stored"), [(True, True), (False, False)])

@@ -10,10 +10,13 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
+from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
 from functions.agents.versions import alias_routes, version_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.adapters.identity_platform.admin import AdminSdk
+from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.composition.core import connect_people
@@ -22,6 +25,7 @@ from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
 from shared.usecases.agents.shelf import Shelf
+from shared.usecases.grants.sharing import Sharing
 
 
 def compose(environ: Mapping[str, str]) -> FastAPI:
@@ -36,9 +40,12 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
     )
     shelf = Shelf(documents, SystemClock(), SystemIds())
+    sharing = Sharing(documents, SystemClock(), IdentityPlatformDirectory(AdminSdk(settings.project)))
+    app.include_router(sharing_routes(sharing))
     app.include_router(catalog_routes())  # first: their paths have a word where others have an id
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
         app.include_router(routes(shelf))
+    app.include_router(grant_routes(sharing))
     app.include_router(secret_routes(connect_vault(settings, documents)))
     return app
 

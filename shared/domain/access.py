@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.agents import Agent
@@ -122,11 +122,6 @@ def check_revoking(access: Access, who: Uid, grant: Grant | None) -> None:
     if not access.owns and grant is not None and grant.permission is Permission.ADMIN:
         own = "your own grant" if grant.grantee_uid == who else "the grant of an administrator"
         raise PermissionDenied(f"Only the agent's owner changes {own}.")
-
-
-def used_once(grant: Grant) -> Grant:
-    """The grant after one more run."""
-    return replace(grant, runs_used=grant.runs_used + 1)
 
 
 def _limits(grant: Grant) -> tuple[bool, bool, bool]:

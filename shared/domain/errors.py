@@ -7,6 +7,7 @@ DomainError
 ├── FailedPrecondition       well formed, but not possible in this state
 │   ├── PreconditionRequired
 │   ├── NodeOutputTooLarge
+│   ├── OutputInvalid        an answer that does not fit the agent's output_schema
 │   └── DocumentTooLarge
 ├── Unauthenticated
 │   └── InvalidCredentials
@@ -127,6 +128,12 @@ class NodeOutputTooLarge(FailedPrecondition):
     """A node's output does not fit into a Firestore document."""
 
     code = "node_output_too_large"
+
+
+class OutputInvalid(FailedPrecondition):
+    """What came out does not fit the agent's output schema."""
+
+    code = "output_invalid"
 
 
 class DocumentTooLarge(FailedPrecondition):

@@ -115,10 +115,17 @@ def turn_of(
     tools: Sequence[ToolSpec] = (LOOKUP,),
     system_prompt: str = "",
     limits: Limits | None = None,
+    output_schema: dict[str, Any] | None = None,
     **fields: Any,
 ) -> AgentTurn:
     """A turn of an agent with this model."""
-    spec = AgentSpec(name="tester", model=model, system_prompt=system_prompt, limits=limits or Limits())
+    spec = AgentSpec(
+        name="tester",
+        model=model,
+        system_prompt=system_prompt,
+        limits=limits or Limits(),
+        output_schema=output_schema,
+    )
     return AgentTurn(agent=spec, tools=tuple(tools), prompt=prompt, **fields)
 
 

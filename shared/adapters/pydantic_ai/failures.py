@@ -7,7 +7,7 @@ LimitReached          a limit of the definition
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, cast
 
 from pydantic_ai.exceptions import (
@@ -86,6 +86,17 @@ def domain_error(error: BaseException, model: str) -> DomainError | None:
     if isinstance(error, UnexpectedModelBehavior | UserError | AgentRunError):
         return FailedPrecondition(f"{model} cannot go on: {_first_sentence(str(error))}")
     return _from_credentials(error, model)
+
+
+def none_left(down: Sequence[ModelUnavailable]) -> ModelUnavailable:
+    """What to say when every model that could answer is down; trying again begins with the first of them."""
+    if len(down) == 1:
+        return down[0]
+    waits = [error.retry_after_seconds for error in down]
+    return ModelUnavailable(
+        " ".join(["None of the models answered:", *(error.message for error in down)]),
+        retry_after_seconds=min(wait or 0 for wait in waits) or None,  # the first that is back can answer
+    )
 
 
 def _from_provider(error: ModelAPIError, model: str) -> DomainError:

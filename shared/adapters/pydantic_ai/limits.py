@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
-from shared.domain.definitions import Limits
-from shared.domain.errors import LimitReached
+from genai_prices import Usage as PricedUsage
+from genai_prices import calc_price
+
+from shared.domain.costs import check_cost
+from shared.domain.definitions import Limits, ModelSpec
+from shared.domain.errors import FailedPrecondition, LimitReached
 from shared.domain.usage import Usage
 
 # Pydantic AI's own UsageLimits judge a response before it is journalled, so what it cost would be lost with it.
@@ -14,12 +18,14 @@ def check_before_request(limits: Limits, used: Usage) -> None:
 
     Raises:
         LimitReached: it would.
+        FailedPrecondition: cost is limited, and what a response cost is not known.
     """
     if used.requests >= limits.requests:
         raise LimitReached(f"The agent's limit of {limits.requests} model requests is reached.")
     tokens = used.input_tokens + used.output_tokens
     if limits.total_tokens is not None and tokens >= limits.total_tokens:
         raise LimitReached(f"The agent's limit of {limits.total_tokens} tokens is reached: {tokens} are used.")
+    check_cost(limits.cost_usd_micros, used)
 
 
 def check_before_tools(limits: Limits, used: Usage) -> None:
@@ -32,3 +38,20 @@ def check_before_tools(limits: Limits, used: Usage) -> None:
         raise LimitReached(
             f"The agent's limit of {limits.tool_calls} tool calls would be crossed: {used.tool_calls} are asked for."
         )
+
+
+def check_price(spec: ModelSpec) -> None:
+    """Refuse a model whose cost nobody could count.
+
+    Raises:
+        FailedPrecondition: its price is not known.
+    """
+    if spec.provider == "local":
+        return
+    maker = "anthropic" if spec.provider.startswith("anthropic") else "google"
+    try:
+        calc_price(PricedUsage(input_tokens=1, output_tokens=1), spec.model, provider_id=maker)
+    except LookupError:
+        raise FailedPrecondition(
+            f"{spec.full_name} cannot be asked under a limit of cost: its price is not known."
+        ) from None

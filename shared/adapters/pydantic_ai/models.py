@@ -12,8 +12,10 @@ from pydantic_ai.settings import ModelSettings
 
 from shared.adapters.pydantic_ai.connections import open_client
 from shared.adapters.pydantic_ai.failures import domain_error
+from shared.adapters.pydantic_ai.limits import check_price
 from shared.adapters.pydantic_ai.providers import ProviderSettings, open_provider
-from shared.domain.definitions import ModelSpec
+from shared.domain.allowed_models import AllowedModels
+from shared.domain.definitions import AgentSpec, ModelSpec
 from shared.domain.errors import FailedPrecondition
 
 
@@ -23,15 +25,29 @@ class Models:
     def __init__(
         self,
         settings: ProviderSettings,
+        allowed: AllowedModels | None = None,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
     ) -> None:
-        """Ask the providers of `settings`; scripts pause with `sleep`."""
+        """Ask the providers of `settings` for the `allowed` models, all by default; scripts pause with `sleep`."""
         self._settings = settings
+        self._allowed = allowed or AllowedModels()
         self._sleep = sleep
         self._providers: dict[str, Callable[[str], Model]] = {}
         self._models: dict[tuple[str, str], Model] = {}
         self._http: httpx2.AsyncClient | None = None
         self._opening = threading.Lock()
+
+    def choose(self, agent: AgentSpec) -> tuple[ModelSpec, ...]:
+        """The models to ask, the next one where those before are down.
+
+        Raises:
+            FailedPrecondition: this deployment does not run one of them, or its price is not known and cost is limited.
+        """
+        chain = tuple(self._allowed.resolve(spec) for spec in agent.model.chain)
+        if agent.limits.cost_usd_micros is not None:
+            for spec in chain:
+                check_price(spec)
+        return chain
 
     async def get(self, spec: ModelSpec, attempt: int) -> Model:
         """The model that `spec` names, for the node's attempt number `attempt`.

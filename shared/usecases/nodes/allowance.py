@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.domain.costs import check_cost
 from shared.domain.definitions import Limits
 from shared.domain.errors import LimitReached
 from shared.domain.usage import Usage
@@ -22,8 +23,11 @@ class Allowance:
     def check(self) -> None:
         """Refuse another model request that would cross a limit.
 
+        A response counts once it is there: the last one may cross a limit of tokens or cost.
+
         Raises:
             LimitReached: it would.
+            FailedPrecondition: cost is limited, and what a response cost is not known.
         """
         limits, used = self._limits, self._used
         if limits is None:
@@ -33,3 +37,4 @@ class Allowance:
         tokens = used.input_tokens + used.output_tokens
         if limits.total_tokens is not None and tokens >= limits.total_tokens:
             raise LimitReached(f"the limit of {limits.total_tokens} tokens is reached, delegates included: {tokens}")
+        check_cost(limits.cost_usd_micros, used)

@@ -62,6 +62,7 @@ class NodeRecorder:
         self._writer: SegmentWriter | None = None
         self._open = False
         self._held: StepResponse | None = None
+        self._model: str | None = None
         self._messages = list(journal.messages)
         self._usage = journal.usage
         self._one_at_a_time = asyncio.Lock()
@@ -116,6 +117,7 @@ class NodeRecorder:
         self._usage += response.usage
         self._context.allowance.spend(response.usage)
         self._held = response
+        self._model = response.model_name
         if response.calls:
             await self._release_held()
 
@@ -125,7 +127,8 @@ class NodeRecorder:
             return
         entry = f"{self._journal_path}/{response_id(response.step)}"
         writes = await self.step_writes(response)
-        await self._commit(writes, entry, self.step_event("agent", _content(response), response.step))
+        event = self.step_event("agent", _content(response), response.step)
+        await self._commit(writes, entry, replace(event, metadata={**event.metadata, **self._answered_by}))
         self._open = False
 
     async def step_writes(self, response: StepResponse) -> list[Write]:
@@ -160,7 +163,13 @@ class NodeRecorder:
     def position(self) -> dict[str, Any]:
         """The step and try whose live text the node's end replaces; no try where every step has its event."""
         step = self._journal.steps - 1 if self._writer is None else self._writer.step
-        return {"step": max(step, 0), "try": self._writer.try_ if self._writer is not None and self._open else None}
+        try_ = self._writer.try_ if self._writer is not None and self._open else None
+        return {"step": max(step, 0), "try": try_, **self._answered_by}
+
+    @property
+    def _answered_by(self) -> dict[str, Any]:
+        """The model that answered last: it may be one that took another's place."""
+        return {} if self._model is None else {"model": self._model}
 
     async def call(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
         """Answer a tool call from the journal, or execute and journal it.

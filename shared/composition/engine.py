@@ -9,12 +9,14 @@ from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
+from shared.adapters.tools.definition_toolbox import DefinitionToolbox
 from shared.adapters.tools.toolbox import LocalToolbox
 from shared.composition.core import connect_core
+from shared.composition.secrets import connect_vault
 from shared.domain.egress import EgressPolicy
 from shared.edge.logs import logger
 from shared.settings import Settings
-from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.engine import Core, Engine
 
 
 def connect_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
@@ -23,11 +25,18 @@ def connect_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
     return Engine(
         core=core,
         runner=PydanticAiRunner(Models(ProviderSettings.from_environ(environ))),
-        toolbox=LocalToolbox(core.documents, core.clock, web=GuardedWebClient(EgressPolicy(settings.egress_loopback))),
+        toolbox=connect_tools(settings, core),
         conditions=CelConditions(),
         report_defect=_report,
         lease_seconds=settings.lease_seconds,
     )
+
+
+def connect_tools(settings: Settings, core: Core) -> DefinitionToolbox:
+    """The tools: those built in, and the means of those that definitions bring."""
+    web = GuardedWebClient(EgressPolicy(settings.egress_loopback))
+    built_in = LocalToolbox(core.documents, core.clock, web=web)
+    return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web)
 
 
 def _report(error: BaseException) -> None:

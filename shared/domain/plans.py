@@ -29,6 +29,7 @@ from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
 from shared.domain.templates import references
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolKit, ToolUse
+from shared.domain.tool_specs import BUILT_IN
 
 _LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _IDENTIFIER = re.compile(r"(?<![\w.])[a-z_][a-z0-9_]*", re.ASCII)
@@ -129,6 +130,14 @@ class Plan(Strict):
     def kit(self, tools: tuple[ToolUse, ...]) -> ToolKit:
         """What a node that lists `tools` may call."""
         return ToolKit.of(tools, self.http_tools, self.mcp_servers)
+
+    def kit_of(self, work: ToolWork) -> ToolKit:
+        """What a node that calls one tool needs: the tool, or the server that has it."""
+        kit = self.kit((ToolUse(name=work.tool, config=work.config),))
+        if kit.http_tools or work.tool in BUILT_IN:
+            return kit
+        server = next((one for one in self.mcp_servers if one.may_offer(work.tool)), None)
+        return kit if server is None else self.kit((ToolUse(name=server.name),))
 
 
 @dataclass(frozen=True)

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import re
-from contextlib import suppress
-from typing import Annotated, Any, Literal, Self, cast
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, ValidationError, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from shared.domain.definition_parts import Name, Strict
 from shared.domain.secrets import SecretName
@@ -152,23 +151,3 @@ class ToolKit(Strict):
             http_tools=tuple(tool for tool in http_tools if tool.name in names),
             mcp_servers=tuple(server for server in mcp_servers if server.name in names),
         )
-
-
-def own_names(raw: Any) -> tuple[tuple[str, ...], tuple[McpServer, ...]]:
-    """The names of HTTP tools, and the servers, of a definition that may be malformed."""
-    fields = cast("dict[str, Any]", raw) if isinstance(raw, dict) else {}
-    return tuple(_named(fields.get("http_tools"))), tuple(_servers(fields.get("mcp_servers")))
-
-
-def _named(raw: Any) -> list[str]:
-    tools = cast("list[Any]", raw) if isinstance(raw, list) else []
-    names = (cast("dict[str, Any]", tool).get("name") for tool in tools if isinstance(tool, dict))
-    return [name for name in names if isinstance(name, str)]
-
-
-def _servers(raw: Any) -> list[McpServer]:
-    found: list[McpServer] = []
-    for server in cast("list[Any]", raw) if isinstance(raw, list) else []:
-        with suppress(ValidationError):
-            found.append(McpServer.model_validate(server))
-    return found

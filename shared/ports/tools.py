@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shared.domain.ids import Instance, RunId, SessionId, Uid
+from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import ToolCall, ToolResult, ToolSpec
 
 
@@ -20,22 +21,40 @@ class ToolContext:
         run_id: the run.
         instance: the node instance.
         config: the tool's configuration from the definition.
+        author_uid: who wrote the definition, whose secrets its tools use.
     """
 
     owner_uid: Uid
     session_id: SessionId
     run_id: RunId
     instance: Instance
-    config: Mapping[str, Any]
+    config: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    author_uid: Uid | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Tool:
+    """A tool as one node may call it.
+
+    Args:
+        spec: what it is.
+        call: executes one call. Never raises for what the tool does: a failure is a result with `is_error`.
+        requires_approval: whether a person must agree before each call.
+    """
+
+    spec: ToolSpec
+    call: Callable[[ToolCall], Awaitable[ToolResult]]
+    requires_approval: bool = False
 
 
 class Toolbox(Protocol):
-    """The registry of tools, and the one place where they are executed."""
+    """Where the tools of a node come from."""
 
-    def find(self, name: str) -> ToolSpec | None:
-        """The tool of that name, or None."""
-        ...
+    async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
+        """Everything that a node with this kit may call, by the names that a model uses.
 
-    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
-        """Execute one call. Never raises for what the tool does: a failure is a result with `is_error`."""
+        Raises:
+            shared.domain.errors.FailedPrecondition: a tool is not there, or two have the same name.
+            shared.domain.errors.Unavailable: a server that has tools does not answer.
+        """
         ...

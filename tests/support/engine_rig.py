@@ -7,6 +7,7 @@ import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Any
 
 from shared.adapters.cel.conditions import CelConditions
@@ -16,15 +17,17 @@ from shared.adapters.memory.ids import MemoryIds
 from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.domain.agents import Proposal
 from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import FailedPrecondition
 from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run, run_path
+from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.ports.documents import Documents, Query, Snapshot
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
-from shared.ports.tools import ToolContext
+from shared.ports.tools import Tool, ToolContext
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.nodes.engine import Core, Engine
@@ -44,11 +47,15 @@ class CountingToolbox:
     effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
     calls: Counter[str] = field(default_factory=Counter[str])
 
-    def find(self, name: str) -> ToolSpec | None:
-        """The tool of that name."""
+    async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
+        """The tools that are listed."""
+        return {use.name: self._tool(use.name, context) for use in kit.tools}
+
+    def _tool(self, name: str, context: ToolContext) -> Tool:
         if name not in self.tools:
-            return None
-        return ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), {"type": "object"})
+            raise FailedPrecondition(f"there is no tool named {name}")
+        spec = ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), {"type": "object"})
+        return Tool(spec, partial(self.call, context=context))
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         """Call the function; an exception is the tool's failure."""

@@ -26,9 +26,7 @@ class TestingWorkspace:
 
     __test__ = False
 
-    def __init__(
-        self, search: WebSearch | None = None, seconds: float = 60.0, web: WebClient | None = None
-    ) -> None:
+    def __init__(self, search: WebSearch | None = None, seconds: float = 60.0, web: WebClient | None = None) -> None:
         self.documents = WatchedDocuments(MemoryDocuments())
         self.clock = MemoryClock()
         self.toolbox = LocalToolbox(self.documents, self.clock, search, web, seconds)

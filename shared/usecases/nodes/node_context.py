@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import item_label
-from shared.domain.plans import AnyWork, LoopWork, MapWork, PlanGraph, PlanNode
+from shared.domain.plans import AnyWork, LoopWork, MapWork, Plan, PlanGraph, PlanNode
 from shared.domain.runs import Run
 from shared.ports.tools import ToolContext
 from shared.usecases.nodes.allowance import Allowance
@@ -101,12 +100,17 @@ class NodeContext:
         """The instance's name."""
         return self.target.instance
 
-    def tool_context(self, config: Mapping[str, Any]) -> ToolContext:
-        """The context in which this node calls a tool configured with `config`."""
+    @property
+    def plan(self) -> Plan:
+        """The run's plan."""
+        return self.target.graph.plan
+
+    def tool_context(self) -> ToolContext:
+        """The context in which this node calls its tools."""
         return ToolContext(
             owner_uid=self.run.owner_uid,
             session_id=self.run.session_id,
             run_id=self.run.id,
             instance=self.instance,
-            config=config,
+            author_uid=self.run.author_uid,
         )

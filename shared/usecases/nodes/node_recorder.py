@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -27,6 +27,7 @@ from shared.domain.usage import Usage
 from shared.domain.writes import Update, Write
 from shared.ports.agent_runner import StepResponse
 from shared.ports.documents import Snapshot
+from shared.ports.tools import Tool
 from shared.usecases.nodes.attempt import YieldRequested
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
@@ -171,22 +172,17 @@ class NodeRecorder:
         """The model that answered last: it may be one that took another's place."""
         return {} if self._model is None else {"model": self._model}
 
-    async def call(self, call: ToolCall, config: Mapping[str, Any]) -> ToolResult:
+    async def call(self, call: ToolCall, tool: Tool) -> ToolResult:
         """Answer a tool call from the journal, or execute and journal it.
-
-        Args:
-            call: the call.
-            config: the tool's configuration in the definition.
 
         Raises:
             UncertainCall: an earlier attempt may have made the call.
         """
 
         async def execute() -> Answer:
-            return Answer(await self._engine.toolbox.call(call, self._context.tool_context(config)))
+            return Answer(await tool.call(call))
 
-        spec = self._engine.toolbox.find(call.name)
-        return await self.answer(call, Effect.NONE if spec is None else spec.effect, execute)
+        return await self.answer(call, tool.spec.effect, execute)
 
     async def answer(self, call: ToolCall, effect: Effect, execute: Callable[[], Awaitable[Answer]]) -> ToolResult:
         """Answer a call from the journal, or by `execute`, whose result is journalled.

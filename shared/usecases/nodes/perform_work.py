@@ -38,7 +38,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
             prompt = as_text(render_template(work.prompt, scope))
             return await run_agent_node(engine, context, recorder, work.agent, prompt)
         case ToolWork():
-            return await _call_tool(work, scope, recorder)
+            return await _call_tool(engine, context, recorder, work, scope)
         case MapWork() | LoopWork():
             return _expand(work, scope)
         case BranchWork():
@@ -49,10 +49,15 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
             return await conclude_graph(engine, context)
 
 
-async def _call_tool(work: ToolWork, scope: Mapping[str, Any], recorder: NodeRecorder) -> Outcome:
+async def _call_tool(
+    engine: Engine, context: NodeContext, recorder: NodeRecorder, work: ToolWork, scope: Mapping[str, Any]
+) -> Outcome:
     """Call the tool of a plan; its failure fails the node."""
     arguments = render_template(work.arguments, scope)
-    result = await recorder.call(ToolCall(0, "call", work.tool, arguments), work.config)
+    tools = await engine.toolbox.tools_for(context.plan.kit_of(work), context.tool_context())
+    if work.tool not in tools:
+        raise FailedPrecondition(f"there is no tool named {work.tool}")
+    result = await recorder.call(ToolCall(0, "call", work.tool, arguments), tools[work.tool])
     text = as_text(result.content)
     if result.is_error:
         return Outcome(NodeState.FAILED, error=Failure("tool_failed", f"{work.tool}: {text}"), usage=recorder.usage)

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.definitions import AgentSpec
-from shared.domain.errors import FailedPrecondition
 from shared.domain.journal import Journal
 from shared.domain.nodes import Outcome
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text
-from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.ports.agent_runner import AgentTurn
+from shared.ports.tools import Tool
 from shared.usecases.nodes.ask_delegate import PREFIX, Play, Question, ask_delegate, delegate_spec
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
@@ -26,8 +27,9 @@ async def run_agent_node(
     Raises:
         shared.domain.errors.DomainError: the agent or its model failed, or a limit was reached.
     """
-    turn = prepare_turn(engine, context, agent, prompt, recorder.journal)
-    result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent))
+    tools = await engine.toolbox.tools_for(context.plan.kit(agent.tools), context.tool_context())
+    turn = prepare_turn(context, agent, tools, prompt, recorder.journal)
+    result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent, tools))
     return Outcome(
         state=NodeState.SUCCEEDED,
         output=result.output,
@@ -39,19 +41,19 @@ async def run_agent_node(
 
 @dataclass(frozen=True, slots=True)
 class AgentTools:
-    """The tool caller of an agent: its delegates, and the toolbox with the configuration of the definition."""
+    """The tool caller of an agent: its delegates, and its tools."""
 
     engine: Engine
     context: NodeContext
     recorder: NodeRecorder
     agent: AgentSpec
+    tools: Mapping[str, Tool]
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The result of one call."""
         delegate = next((one for one in self.agent.delegates if f"{PREFIX}{one.name}" == call.name), None)
         if delegate is None:
-            configs = {use.name: use.config for use in self.agent.tools}
-            return await self.recorder.call(call, configs.get(call.name, {}))
+            return await self.recorder.call(call, self.tools[call.name])
         question = Question(delegate, call)
 
         async def ask() -> Answer:
@@ -74,15 +76,16 @@ class AgentTools:
         return play
 
 
-def prepare_turn(engine: Engine, context: NodeContext, agent: AgentSpec, prompt: str, journal: Journal) -> AgentTurn:
-    """What the runner needs to know.
-
-    Raises:
-        FailedPrecondition: this deployment lacks one of the agent's tools.
-    """
+def prepare_turn(
+    context: NodeContext, agent: AgentSpec, tools: Mapping[str, Tool], prompt: str, journal: Journal
+) -> AgentTurn:
+    """What the runner needs to know."""
     return AgentTurn(
         agent=agent,
-        tools=(*tool_specs(engine, agent), *(delegate_spec(delegate) for delegate in agent.delegates)),
+        tools=(
+            *(tool.spec for tool in tools.values()),
+            *(delegate_spec(delegate) for delegate in agent.delegates),
+        ),
         prompt=prompt,
         history=context.history,
         recorded=journal.messages,
@@ -90,16 +93,3 @@ def prepare_turn(engine: Engine, context: NodeContext, agent: AgentSpec, prompt:
         recorded_usage=journal.usage,
         attempt=context.attempt.number,
     )
-
-
-def tool_specs(engine: Engine, agent: AgentSpec) -> tuple[ToolSpec, ...]:
-    """The tools that the agent may call.
-
-    Raises:
-        FailedPrecondition: this deployment lacks one of them.
-    """
-    found = {use.name: engine.toolbox.find(use.name) for use in agent.tools}
-    missing = [name for name, spec in found.items() if spec is None]
-    if missing:
-        raise FailedPrecondition(f"this deployment has no tool named {', '.join(missing)}")
-    return tuple(spec for spec in found.values() if spec is not None)

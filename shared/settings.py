@@ -9,6 +9,15 @@ _REGION = "us-central1"
 _QUEUE = "nodes"
 _LEASE_SECONDS = 30.0
 _BODY_BYTES = 1 << 20
+_DEFAULT_MODEL = "google-cloud:gemini-3.8-flash"
+_LOCAL_MODEL = "local:extractive"
+_KEYS = {
+    "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
+    "anthropic": ("ANTHROPIC_API_KEY",),
+    "google-cloud": ("GOOGLE_APPLICATION_CREDENTIALS",),
+    "anthropic-vertex": ("GOOGLE_APPLICATION_CREDENTIALS",),
+}
+"""What shows, beside emulators, that a provider is configured; in production Vertex AI always is."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +42,10 @@ class Settings:
         max_body_bytes: the largest request body of ordinary routes.
         egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
             of them, whatever is set, where there are no emulators.
+        models: which models agents may ask: globs over `provider:model`, a comma list; all by default.
+        default_model: the `provider:model` that `default` means in definitions; beside emulators a local one.
+        providers: those that are configured where agents run, a comma list; by default those whose own variables are
+            set here.
         firestore_emulator_host: `host:port` from FIRESTORE_EMULATOR_HOST, or None in production; the others alike.
         auth_emulator_host: from FIREBASE_AUTH_EMULATOR_HOST.
         tasks_emulator_host: from CLOUD_TASKS_EMULATOR_HOST.
@@ -55,6 +68,9 @@ class Settings:
     secrets_key: str | None = field(default=None, repr=False)
     max_body_bytes: int = _BODY_BYTES
     egress_loopback: frozenset[tuple[str, int]] = frozenset()
+    models: tuple[str, ...] = ("*",)
+    default_model: str = _DEFAULT_MODEL
+    providers: frozenset[str] = frozenset({"local"})
     firestore_emulator_host: str | None = None
     auth_emulator_host: str | None = None
     tasks_emulator_host: str | None = None
@@ -81,9 +97,10 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         "tasks_emulator_host": environ.get("CLOUD_TASKS_EMULATOR_HOST") or None,
         "pubsub_emulator_host": environ.get("PUBSUB_EMULATOR_HOST") or None,
     }
+    is_local = any(emulators.values())
 
     def local(name: str) -> str | None:
-        return (text(name) or None) if any(emulators.values()) else None
+        return (text(name) or None) if is_local else None
 
     return Settings(
         project=project,
@@ -101,9 +118,26 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         secrets_folder=local("SECRETS_FOLDER"),
         secrets_key=local("SECRETS_KEY"),
         max_body_bytes=int(_number("MAX_BODY_BYTES", text("MAX_BODY_BYTES", str(_BODY_BYTES)))),
-        egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if any(emulators.values()) else frozenset(),
+        egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if is_local else frozenset(),
+        models=_listed(text("MODELS", "*")),
+        default_model=_model("DEFAULT_MODEL", text("DEFAULT_MODEL", _LOCAL_MODEL if is_local else _DEFAULT_MODEL)),
+        providers=frozenset(_listed(text("PROVIDERS"))) | {"local"}
+        if text("PROVIDERS")
+        else _configured(environ, is_local=is_local),
         **emulators,
     )
+
+
+def _configured(environ: Mapping[str, str], *, is_local: bool) -> frozenset[str]:
+    """The providers whose own variables are set."""
+    keyed = {provider for provider, names in _KEYS.items() if any(environ.get(name) for name in names)}
+    return frozenset(keyed | {"local"} | (set() if is_local else {"google-cloud", "anthropic-vertex"}))
+
+
+def _model(name: str, text: str) -> str:
+    if not all(text.partition(":")):
+        raise ValueError(f"FIRELOOM_{name} is provider:model, not {text!r}")
+    return text
 
 
 def _listed(text: str) -> tuple[str, ...]:

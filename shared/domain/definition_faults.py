@@ -93,7 +93,7 @@ def _fault(raw: dict[str, Any], error: Mapping[str, Any]) -> Fault | None:
     if not error["loc"]:
         return None  # what does not fit together is told by the checks, with its path
     path, short = locate(raw, error["loc"])
-    if short is not None and path[-1:] == ["model"]:
+    if short is not None and (path[-1:] == ["model"] or path[-2:-1] == ["fallbacks"]):
         return _model_text_fault(path, short)
     if error["type"].startswith("union_tag"):
         path.append("kind")

@@ -7,6 +7,8 @@ import pytest
 from shared.settings import load_settings
 
 HERE = {"FIRELOOM_PROJECT": "demo-x"}
+LOCAL = {"FIRESTORE_EMULATOR_HOST": "127.0.0.1:1"}
+VERTEX = {"google-cloud", "anthropic-vertex"}
 
 
 def test_little_needs_to_be_set() -> None:
@@ -48,12 +50,43 @@ def test_sites_of_this_machine_can_be_named_only_beside_an_emulator() -> None:
 
 
 @pytest.mark.parametrize(
+    ("environ", "models", "default", "providers"),
+    [
+        ({}, ("*",), "google-cloud:gemini-3.8-flash", {"google-cloud", "anthropic-vertex"}),
+        (LOCAL, ("*",), "local:extractive", set[str]()),
+        ({**LOCAL, "GEMINI_API_KEY": "k"}, ("*",), "local:extractive", {"google"}),
+        ({**LOCAL, "GOOGLE_APPLICATION_CREDENTIALS": "f"}, ("*",), "local:extractive", VERTEX),
+        (
+            {"FIRELOOM_MODELS": "local:*, anthropic:*"},
+            ("local:*", "anthropic:*"),
+            "google-cloud:gemini-3.8-flash",
+            VERTEX,
+        ),
+        (
+            {"ANTHROPIC_API_KEY": "k", "FIRELOOM_PROVIDERS": "google"},
+            ("*",),
+            "google-cloud:gemini-3.8-flash",
+            {"google"},
+        ),
+        ({**LOCAL, "FIRELOOM_DEFAULT_MODEL": "google:gemini-4-argon"}, ("*",), "google:gemini-4-argon", set[str]()),
+    ],
+)
+def test_a_deployment_chooses_its_models(
+    environ: dict[str, str], models: tuple[str, ...], default: str, providers: set[str]
+) -> None:
+    settings = load_settings({**HERE, **environ})
+    assert (settings.models, settings.default_model) == (models, default)
+    assert settings.providers == providers | {"local"}
+
+
+@pytest.mark.parametrize(
     ("environ", "named"),
     [
         ({}, "FIRELOOM_PROJECT"),
         ({**HERE, "FIRELOOM_LEASE_SECONDS": "soon"}, "FIRELOOM_LEASE_SECONDS"),
         ({**HERE, "FIRELOOM_LEASE_SECONDS": "0"}, "FIRELOOM_LEASE_SECONDS"),
         ({**HERE, "FIRELOOM_MAX_BODY_BYTES": "-1"}, "FIRELOOM_MAX_BODY_BYTES"),
+        ({**HERE, "FIRELOOM_DEFAULT_MODEL": "gemini-3.8-flash"}, "FIRELOOM_DEFAULT_MODEL"),
     ],
 )
 def test_a_wrong_setting_is_named(environ: dict[str, str], named: str) -> None:

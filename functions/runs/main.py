@@ -10,12 +10,16 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
+from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
+from shared.adapters.identity_platform.admin import AdminSdk
+from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.composition.core import connect_core, connect_people
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
+from shared.usecases.grants.sharing import Sharing
 
 
 def compose(environ: Mapping[str, str]) -> FastAPI:
@@ -30,10 +34,12 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_limits=(ARTIFACT_BODIES,),
     )
+    sharing = Sharing(core.documents, core.clock, IdentityPlatformDirectory(AdminSdk(settings.project)))
     for routes in (
         run_routes(core),
         run_reading_routes(core.documents),
         session_routes(core),
+        reader_routes(sharing),
         artifact_routes(core.documents, core.clock),
     ):
         app.include_router(routes)

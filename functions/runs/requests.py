@@ -59,6 +59,7 @@ class SessionQuery(PageQuery):
     """Which sessions."""
 
     agent_id: ResourceId | None = None
+    shared: bool = Field(default=False, description="List those that others let you read, instead of your own.")
 
 
 class HistoryQuery(PageQuery):

@@ -50,7 +50,7 @@ def session_routes(core: Core) -> APIRouter:
     async def find(caller: Caller, query: Annotated[SessionQuery, Query()]) -> SessionPage:
         """List your sessions, those with the latest activity first."""
         agent_id = AgentId(query.agent_id) if query.agent_id else None
-        search = SessionSearch(agent_id, query.limit, query.page_token)
+        search = SessionSearch(agent_id, query.limit, query.page_token, query.shared)
         return render_sessions(await list_sessions(core.documents, caller.uid, search))
 
     @router.get("/sessions/{session_id}", responses=problem_responses(401, 404))

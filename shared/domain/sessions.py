@@ -9,6 +9,8 @@ from shared.domain.errors import ResourceExhausted
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
 
 QUEUE_LIMIT = 20
+MAX_READERS = 50
+"""How many people besides its owner may read a session."""
 MAX_STATE_CHARACTERS = 200_000
 """The most of a session's state, and of its configuration, as JSON."""
 

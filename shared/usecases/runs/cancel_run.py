@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 
-from shared.domain.errors import Aborted, NotFound
+from shared.domain.errors import Aborted
 from shared.domain.ids import RunId, Uid
 from shared.domain.records import parse, render
 from shared.domain.runs import Failure, Run, run_path
@@ -13,6 +13,7 @@ from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Increment, Update
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
 from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.get_run import get_own_run
 
 TRIES = 10
 
@@ -21,12 +22,11 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
     """Request that the run stops; doing it twice, or after its end, changes nothing.
 
     Raises:
-        NotFound: there is no such run, or it is somebody else's.
+        NotFound: there is no such run for the caller.
+        PermissionDenied: the caller may read the run, but it is not theirs.
     """
     for _ in range(TRIES):
-        run = await _read(core, run_id)
-        if run is None or run.owner_uid != caller:
-            raise NotFound(f"there is no run {run_id}")
+        run = await get_own_run(core.documents, caller, run_id)
         if is_terminal(run.state):
             return run
         try:

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.errors import Fault, InvalidArgument, NotFound
+from shared.domain.errors import Fault, InvalidArgument, NotFound, PermissionDenied
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.pages import DEFAULT_LIMIT, Page
 from shared.domain.records import parse
 from shared.domain.runs import Run, run_path
+from shared.domain.sessions import session_path
 from shared.domain.states import RunState
 from shared.ports.documents import Documents, Filter, Order, Query
 from shared.usecases.read_page import read_page
@@ -27,7 +28,7 @@ class RunSearch:
 
 
 async def get_run(documents: Documents, uid: Uid, run_id: RunId) -> Run:
-    """The run, if this person may read it.
+    """The run, if this person may read it: its owner, its own readers, and those of its session as they are now.
 
     Raises:
         NotFound: there is no such run, or it is not shared with this person.
@@ -35,8 +36,26 @@ async def get_run(documents: Documents, uid: Uid, run_id: RunId) -> Run:
     """
     snapshot = await documents.get(run_path(run_id))
     run = parse(Run, snapshot.fields) if snapshot.fields is not None else None
-    if run is None or uid not in {run.owner_uid, *run.readers}:
-        raise NotFound("There is no such run.")
+    if run is not None and uid in {run.owner_uid, *run.readers}:
+        return run
+    if run is not None:
+        session = (await documents.get(session_path(run.session_id))).fields
+        if session is not None and session["deleted_at"] is None and uid in session["readers"]:
+            return run
+    raise NotFound("There is no such run.")
+
+
+async def get_own_run(documents: Documents, uid: Uid, run_id: RunId) -> Run:
+    """The run, if it is this person's own.
+
+    Raises:
+        NotFound: there is no such run, or it is not shared with this person.
+        PermissionDenied: the person may read the run, but not change it.
+        Unavailable: the store does not answer.
+    """
+    run = await get_run(documents, uid, run_id)
+    if run.owner_uid != uid:
+        raise PermissionDenied("Only its owner changes a run.")
     return run
 
 

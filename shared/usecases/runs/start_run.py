@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.agents import DRAFT, DRAFT_NUMBER, VersionRef, agent_path, version_path
-from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, NotFound, SessionBusy
+from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plans import PlanGraph, compile_plan, split_plan
@@ -26,6 +26,7 @@ from shared.usecases.nodes.node_context import Target
 from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 MAX_INPUT_CHARACTERS = 200_000
@@ -120,7 +121,8 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
     Raises:
         InvalidArgument: no agent is named, or another one than the session's; the input is empty or too long.
         NotFound: there is no such agent, version or session for this caller.
-        PermissionDenied: the caller may see the agent, but not run it, or has used up their grant.
+        PermissionDenied: the caller may see the agent, but not run it, or has used up their grant; or may read the
+            session, but not write in it.
         SessionBusy: the session has an active run and the request says to refuse then.
         ResourceExhausted: too many runs wait for the session, or the day's runs cost what was granted.
         IdempotencyKeyReused: the key came before with another request.
@@ -193,9 +195,7 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
             return _Found(agent_id, ran.version, None, Slot(), earlier=ran)
         admission = await admit_run(core.documents, request.caller, first)
         return _Found(agent_id, _number(admission, request.version), None, Slot(), admission=admission)
-    session = None if first.fields is None else parse(Session, first.fields)
-    if session is None or session.deleted_at is not None or session.owner_uid != request.caller:
-        raise NotFound(f"there is no session {session_id}")
+    session = own(read_session(first, request.caller), request.caller)
     pinned = DRAFT if session.version == DRAFT_NUMBER else session.version
     if agent_id not in {None, session.agent_id} or request.version not in {None, pinned}:
         raise InvalidArgument(f"the session is pinned to version {pinned} of agent {session.agent_id}")

@@ -14,21 +14,27 @@ from shared.usecases.read_page import read_page
 
 @dataclass(frozen=True, slots=True)
 class SessionSearch:
-    """Which sessions to list; None does not narrow."""
+    """Which sessions to list; None does not narrow.
+
+    Args:
+        shared: list those that others let this person read, instead of their own.
+    """
 
     agent_id: AgentId | None = None
     limit: int = DEFAULT_LIMIT
     page_token: str | None = None
+    shared: bool = False
 
 
 async def list_sessions(documents: Documents, uid: Uid, search: SessionSearch) -> Page[Session]:
-    """A page of this person's sessions, those with the latest activity first.
+    """A page of this person's sessions, or of those shared with them; those with the latest activity first.
 
     Raises:
         InvalidArgument: the page token belongs to another list.
         Unavailable: the store does not answer.
     """
-    where = [Filter("owner_uid", "==", uid), Filter("deleted_at", "==", value=None)]
+    whose = Filter("readers", "array_contains", uid) if search.shared else Filter("owner_uid", "==", uid)
+    where = [whose, Filter("deleted_at", "==", value=None)]
     if search.agent_id is not None:
         where.append(Filter("agent_id", "==", search.agent_id))
     query = Query("sessions", tuple(where), (Order("updated_at", descending=True),))

@@ -1,13 +1,14 @@
-"""The queue that calls the worker once for each node that is ready (at least once, in no order)."""
+"""The queue that calls the worker for what is to be done, once for each task (at least once, in no order)."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
 
 from shared.domain.ids import Instance, RunId, hashed_id
+from shared.domain.knowledge import CollectionId, DocumentId
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +37,32 @@ class NodeTask:
         return hashed_id(self.run_id, self.instance, self.cause)
 
 
+@dataclass(frozen=True, slots=True)
+class IngestTask:
+    """A request to bring what is stored of a document of knowledge in line with its record.
+
+    Args:
+        collection_id: the collection.
+        document_id: the document; None for the whole of a collection that was deleted.
+        cause: why this task exists: the record's revision, or `sweep` and an instant; the same cause twice is one task.
+        not_before: as in `NodeTask`.
+    """
+
+    collection_id: CollectionId
+    document_id: DocumentId | None
+    cause: str
+    not_before: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return hashed_id("ingest", self.collection_id, self.document_id or "", self.cause)
+
+
+Task: TypeAlias = NodeTask | IngestTask
+"""What the queue can deliver."""
+
+
 class TaskQueue(Protocol):
     """Accepts tasks; a task whose name was used before is accepted and not delivered again."""
 
@@ -45,4 +72,12 @@ class TaskQueue(Protocol):
         Raises:
             shared.domain.errors.Unavailable: the queue did not accept every task.
         """
+        ...
+
+
+class IngestQueue(Protocol):
+    """The same queue, for tasks about knowledge."""
+
+    async def enqueue(self, tasks: Sequence[IngestTask]) -> None:
+        """As `TaskQueue.enqueue`."""
         ...

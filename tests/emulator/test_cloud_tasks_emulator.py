@@ -21,7 +21,8 @@ from shared.adapters.cloud_tasks.target import QueueTarget
 from shared.adapters.google_oidc.task_tokens import LocalTaskTokens
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId
-from shared.ports.task_queue import NodeTask, TaskQueue
+from shared.domain.knowledge import CollectionId, DocumentId
+from shared.ports.task_queue import IngestTask, NodeTask, TaskQueue
 from tests.support.port_contracts.task_queue import Accepted, TaskQueueContract
 
 KEY = secrets.token_hex(32)
@@ -132,6 +133,17 @@ async def test_the_worker_is_called_with_ids_and_a_token_that_it_can_verify(
     scheme, _, token = delivery.authorization.partition(" ")
     assert scheme == "Bearer"
     assert await LocalTaskTokens(KEY, target.worker_url, [ACCOUNT]).verify(token) == ACCOUNT
+
+
+async def test_tasks_about_knowledge_go_to_an_address_of_their_own(
+    queue: EmulatorTaskQueue, receiver: Receiver
+) -> None:
+    one, other = (IngestTask(CollectionId("c1"), DocumentId("d1"), cause) for cause in ("one", "other"))
+    await queue.enqueue([one, one, other])
+    body = {"collection_id": "c1", "document_id": "d1"}
+    for _ in range(2):
+        delivery = await receiver.next()
+        assert (delivery.path, delivery.body) == ("/tasks/ingest", body)
 
 
 async def test_a_worker_that_is_busy_is_called_again(queue: TaskQueue, receiver: Receiver) -> None:

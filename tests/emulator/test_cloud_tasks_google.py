@@ -14,11 +14,12 @@ import pytest
 from google.cloud import tasks_v2
 from google.cloud.tasks_v2.services.cloud_tasks.transports import CloudTasksGrpcAsyncIOTransport
 
-from shared.adapters.cloud_tasks.google import CloudTasksQueue
+from shared.adapters.cloud_tasks.google import CloudTasksQueue, create_request
 from shared.adapters.cloud_tasks.target import QueueTarget
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId
-from shared.ports.task_queue import NodeTask, TaskQueue
+from shared.domain.knowledge import CollectionId
+from shared.ports.task_queue import IngestTask, NodeTask, TaskQueue
 from tests.support.port_contracts.task_queue import Accepted, TaskQueueContract
 
 TARGET = QueueTarget("acme", "us-central1", "nodes", "https://worker.example", "tasks@acme.iam.gserviceaccount.com")
@@ -150,3 +151,10 @@ async def test_one_refused_task_does_not_keep_the_others_back(queue: TaskQueue, 
     assert (fake.calls, len(fake.tasks)) == (3, 2)
     await queue.enqueue(tasks)
     assert len(fake.tasks) == 3
+
+
+def test_a_task_about_knowledge_goes_to_its_own_address() -> None:
+    task = IngestTask(CollectionId("c1"), None, "delete")
+    request = create_request(TARGET, task).task.http_request
+    assert request.url == "https://worker.example/tasks/ingest"
+    assert json.loads(request.body) == {"collection_id": "c1", "document_id": None}

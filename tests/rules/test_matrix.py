@@ -48,7 +48,7 @@ async def clients(emulators: EmulatorPorts, documents: FirestoreDocuments) -> As
     ]
     await documents.commit(stored)
     everyone = [uids[who] for who in (Who.READER, Who.FORMER_READER, Who.DEACTIVATED)]
-    for path in ("sessions/s", "runs/r"):
+    for path in ("sessions/s", "runs/r", "knowledge/c"):
         await documents.commit([Update(path, {"readers": everyone})])
         await documents.commit([Update(path, {"readers": [uids[Who.READER], uids[Who.DEACTIVATED]]})])
     yield clients
@@ -86,7 +86,7 @@ async def test_a_missing_document_is_refused_like_a_foreign_one(clients: Clients
         assert clients.read(Who.OWNER, path, Read.GET) == DENIED
 
 
-@pytest.mark.parametrize("collection", ["events", "nodes", "segments", "versions", "runs"])
+@pytest.mark.parametrize("collection", ["events", "nodes", "segments", "versions", "runs", "documents", "passages"])
 async def test_no_query_over_all_collections_of_a_name_is_allowed(clients: Clients, collection: str) -> None:
     me = {"stringValue": clients.uids[Who.OWNER]}
     mine = {"fieldFilter": {"field": {"fieldPath": "owner_uid"}, "op": "EQUAL", "value": me}}

@@ -15,9 +15,9 @@ from functools import cached_property
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.cloud_tasks.target import DISPATCH_DEADLINE_SECONDS, QueueTarget, node_body
+from shared.adapters.cloud_tasks.target import DISPATCH_DEADLINE_SECONDS, QueueTarget, task_body
 from shared.domain.errors import Unavailable
-from shared.ports.task_queue import NodeTask
+from shared.ports.task_queue import Task
 
 if TYPE_CHECKING:
     from httpx import AsyncClient
@@ -29,7 +29,7 @@ _TOKEN_SECONDS = 24 * 3600
 
 
 class EmulatorTaskQueue:
-    """`TaskQueue` on the Cloud Tasks emulator of firebase-tools."""
+    """`TaskQueue` and `IngestQueue` on the Cloud Tasks emulator of firebase-tools."""
 
     def __init__(self, target: QueueTarget, host: str, oidc_key: str) -> None:
         """Name the queue, the emulator (host and port), and the key that the worker knows too."""
@@ -44,7 +44,7 @@ class EmulatorTaskQueue:
 
         return AsyncClient(base_url=f"http://{self._host}", timeout=_TIMEOUT_SECONDS, trust_env=False)
 
-    async def enqueue(self, tasks: Sequence[NodeTask]) -> None:
+    async def enqueue(self, tasks: Sequence[Task]) -> None:
         """Hand all tasks to the queue."""
         from httpx import HTTPError
 
@@ -59,20 +59,20 @@ class EmulatorTaskQueue:
         """Close the connections."""
         await self._client.aclose()
 
-    async def _create(self, task: NodeTask) -> None:
+    async def _create(self, task: Task) -> None:
         async with self._slots:
             answer = await self._client.post(f"/{self._target.path}/tasks", json={"task": self._task(task)})
         if answer.status_code != HTTPStatus.CONFLICT:  # the same cause twice is one task
             answer.raise_for_status()
 
-    def _task(self, task: NodeTask) -> dict[str, Any]:
+    def _task(self, task: Task) -> dict[str, Any]:
         return {
             "name": self._target.task_path(task),
             "dispatchDeadline": f"{DISPATCH_DEADLINE_SECONDS}s",
             "httpRequest": {
-                "url": self._target.node_url,
+                "url": self._target.url_of(task),
                 "headers": {"Authorization": f"Bearer {local_token(self._target, self._oidc_key)}"},
-                "body": base64.b64encode(node_body(task)).decode(),
+                "body": base64.b64encode(task_body(task)).decode(),
             },
         }
 

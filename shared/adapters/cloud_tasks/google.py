@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING
 
-from shared.adapters.cloud_tasks.target import DISPATCH_DEADLINE_SECONDS, QueueTarget, node_body
+from shared.adapters.cloud_tasks.target import DISPATCH_DEADLINE_SECONDS, QueueTarget, task_body
 from shared.domain.errors import Unavailable
-from shared.ports.task_queue import NodeTask
+from shared.ports.task_queue import Task
 
 if TYPE_CHECKING:
     from google.cloud.tasks_v2 import CloudTasksAsyncClient, CreateTaskRequest
@@ -19,7 +19,10 @@ _ATTEMPT_SECONDS = 5.0
 
 
 class CloudTasksQueue:
-    """`TaskQueue` on Cloud Tasks: one request for each task, many at once, the name making it safe to repeat."""
+    """`TaskQueue` and `IngestQueue` on Cloud Tasks.
+
+    One request for each task, many at once, the name making it safe to repeat.
+    """
 
     def __init__(
         self, target: QueueTarget, client: CloudTasksAsyncClient | None = None, *, deadline_seconds: float = 10.0
@@ -42,7 +45,7 @@ class CloudTasksQueue:
 
         return self._given_client or CloudTasksAsyncClient()
 
-    async def enqueue(self, tasks: Sequence[NodeTask]) -> None:
+    async def enqueue(self, tasks: Sequence[Task]) -> None:
         """Hand all tasks to the queue; those that it took stay there when another fails."""
         from google.api_core.exceptions import GoogleAPIError
 
@@ -53,7 +56,7 @@ class CloudTasksQueue:
             if isinstance(outcome, BaseException):
                 raise outcome
 
-    async def _create(self, task: NodeTask) -> None:
+    async def _create(self, task: Task) -> None:
         from google.api_core import exceptions
         from google.api_core.retry_async import AsyncRetry, if_exception_type
 
@@ -77,7 +80,7 @@ class CloudTasksQueue:
                 return  # the same cause twice is one task
 
 
-def create_request(target: QueueTarget, task: NodeTask) -> CreateTaskRequest:
+def create_request(target: QueueTarget, task: Task) -> CreateTaskRequest:
     """The request that creates a task."""
     from google.cloud import tasks_v2
 
@@ -88,10 +91,10 @@ def create_request(target: QueueTarget, task: NodeTask) -> CreateTaskRequest:
             schedule_time=task.not_before,
             dispatch_deadline={"seconds": DISPATCH_DEADLINE_SECONDS},
             http_request=tasks_v2.HttpRequest(
-                url=target.node_url,
+                url=target.url_of(task),
                 http_method=tasks_v2.HttpMethod.POST,
                 headers={"Content-Type": "application/json"},
-                body=node_body(task),
+                body=task_body(task),
                 oidc_token=tasks_v2.OidcToken(
                     service_account_email=target.service_account, audience=target.token_audience
                 ),

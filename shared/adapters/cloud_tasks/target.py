@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass
 
-from shared.ports.task_queue import NodeTask
+from shared.ports.task_queue import IngestTask, NodeTask, Task
 
 DISPATCH_DEADLINE_SECONDS = 30 * 60
 """How long the worker may take over one delivery; the most that Cloud Tasks allows.
@@ -39,21 +39,25 @@ class QueueTarget:
         """The queue's resource name."""
         return f"projects/{self.project}/locations/{self.region}/queues/{self.queue}"
 
-    @property
-    def node_url(self) -> str:
-        """Where the worker takes node tasks."""
-        return f"{self.worker_url.rstrip('/')}/tasks/node"
+    def url_of(self, task: Task) -> str:
+        """Where the worker takes tasks of this kind."""
+        return f"{self.worker_url.rstrip('/')}/tasks/{'node' if isinstance(task, NodeTask) else 'ingest'}"
 
     @property
     def token_audience(self) -> str:
         """For whom the token is."""
         return self.audience or self.worker_url
 
-    def task_path(self, task: NodeTask) -> str:
+    def task_path(self, task: Task) -> str:
         """The task's resource name."""
         return f"{self.path}/tasks/{task.name}"
 
 
-def node_body(task: NodeTask) -> bytes:
+def task_body(task: Task) -> bytes:
     """What the worker is told: ids only, because Firestore holds all else."""
-    return json.dumps({"run_id": task.run_id, "instance": task.instance}).encode()
+    match task:
+        case NodeTask():
+            ids = {"run_id": task.run_id, "instance": task.instance}
+        case IngestTask():
+            ids = {"collection_id": task.collection_id, "document_id": task.document_id}
+    return json.dumps(ids).encode()

@@ -1,0 +1,1 @@
+"""Use cases of knowledge: collections of documents that agents search."""

@@ -1,6 +1,5 @@
 """Starts programs with a log each, waits until they serve, and stops just those."""
 
-import ctypes
 import itertools
 import os
 import signal
@@ -18,6 +17,12 @@ HOST = "127.0.0.1"
 _STOP_SECONDS = 10.0
 _TAIL_LINES = 20
 _PR_SET_PDEATHSIG = 1
+_BECOME = f"""
+import ctypes, os, sys
+ctypes.CDLL(None).prctl({_PR_SET_PDEATHSIG}, {int(signal.SIGTERM)})
+if os.getppid() == int(sys.argv[1]):
+    os.execvp(sys.argv[2], sys.argv[2:])
+"""
 _FREE_PORTS = range(20_000, 32_000)
 _next_free = itertools.count(os.getpid() * 61)
 
@@ -78,14 +83,12 @@ class Program:
         log.parent.mkdir(parents=True, exist_ok=True)
         with log.open("ab") as output:
             self._process = subprocess.Popen(
-                list(command),
+                _ending_with_parent(command),
                 env=dict(env),
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
-                # Safe: programs are started from the main thread, before any other.
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,  # noqa: PLW1509
             )
 
     @property
@@ -147,9 +150,14 @@ def stop_all(programs: Sequence[Program]) -> None:
         program.stop()
 
 
-def _end_with_parent() -> None:
-    """Let the kernel end the child when its parent dies, even by SIGKILL."""
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+def _ending_with_parent(command: Sequence[str]) -> list[str]:
+    """The command, such that the kernel ends it when this process dies, even by SIGKILL; only Linux can.
+
+    Not by `preexec_fn`: that forks this whole process, and the copied state of gRPC's threads aborts the child.
+    """
+    if sys.platform != "linux":
+        return list(command)
+    return [sys.executable, "-IS", "-c", _BECOME, str(os.getpid()), *command]
 
 
 def _answers(url: str) -> bool:

@@ -63,4 +63,5 @@ const uid = await signIn();
 print({ uid });
 await follow(asked.owner ?? uid);
 await terminate(db);
-process.exit(0);
+// A pipe is written in the background: exiting at once would cut the last picture off.
+process.stdout.write("", () => process.exit(0));

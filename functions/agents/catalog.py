@@ -6,15 +6,15 @@ from typing import Any
 
 from fastapi import APIRouter, Request
 
-from functions.agents.requests import DEFINITION_BODY
+from functions.agents.requests import DEFINITION_BODY, read_written
 from functions.agents.views import ToolList, ToolView, Validation, render_validation
 from shared.domain.definition_faults import inspect_definition
-from shared.domain.definitions import AgentDefinition
+from shared.domain.definition_schema import definition_schema
+from shared.domain.definition_warnings import warnings_of
 from shared.domain.errors import InvalidArgument, UnsupportedMediaType
 from shared.domain.tool_specs import BUILT_IN
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
-from shared.edge.definition_body import parse_body
 
 
 def catalog_routes() -> APIRouter:
@@ -27,17 +27,18 @@ def catalog_routes() -> APIRouter:
     async def validate(_caller: Caller, request: Request) -> Validation:
         """Say everything that is wrong with a definition, and store nothing."""
         try:
-            _, faults = inspect_definition(parse_body(await request.body(), request.headers.get("content-type")))
+            written = await read_written(request)
         except UnsupportedMediaType:
             raise
         except InvalidArgument as error:
-            faults = error.faults
-        return render_validation(faults)
+            return render_validation(error.faults)
+        _, faults = inspect_definition(written.raw)
+        return render_validation(written.placed(faults), written.placed(warnings_of(written.raw)))
 
     @router.get("/agents/schema", tags=["agents"])
     async def schema() -> dict[str, Any]:
         """The JSON Schema of definitions, for editors; needs no token."""
-        return AgentDefinition.model_json_schema()
+        return definition_schema()
 
     @router.get("/tools", tags=["tools"], responses=problem_responses(401))
     async def find(_caller: Caller) -> ToolList:

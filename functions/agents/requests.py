@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 from typing import Annotated, Any, cast
 
 from fastapi import Depends, Header, Query, Request
@@ -13,6 +14,7 @@ from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.edge.definition_body import MEDIA_TYPES, parse_body
+from shared.edge.definition_places import place_faults
 from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.agents.save_draft import SeenDraft
 
@@ -76,20 +78,50 @@ IfNoneMatch = Annotated[str | None, Header(description="Answer 304 if this is st
 DraftFlag = Annotated[bool, Query(description="The draft of the next version, instead of the latest version.")]
 
 
-async def read_raw(request: Request) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Written:
+    """A definition as it was sent, unchecked.
+
+    Args:
+        raw: what it says.
+        body: the text that says it.
+    """
+
+    raw: dict[str, Any]
+    body: bytes
+
+    def placed(self, faults: tuple[Fault, ...]) -> tuple[Fault, ...]:
+        """The faults, with the line and column where they stand."""
+        return place_faults(self.body, faults)
+
+    def propose(self, changelog: str) -> Proposal:
+        """The definition, checked.
+
+        Raises:
+            InvalidArgument: with everything that is wrong with it.
+        """
+        try:
+            return propose(self.raw, changelog)
+        except InvalidArgument as error:
+            raise InvalidArgument(error.message, self.placed(error.faults)) from None
+
+
+async def read_written(request: Request) -> Written:
     """The definition in the body, unchecked.
 
     Raises:
         UnsupportedMediaType: the body is neither YAML nor JSON.
         InvalidArgument: it is not well formed, or no map.
     """
-    raw = parse_body(await request.body(), request.headers.get("content-type"))
+    body = await request.body()
+    raw = parse_body(body, request.headers.get("content-type"))
     if not isinstance(raw, dict):
-        raise InvalidArgument("The definition has one fault.", (Fault("", "a definition is a map of names to values"),))
-    return cast("dict[str, Any]", raw)
+        fault = Fault("", "a definition is a map of names to values", line=1, column=1)
+        raise InvalidArgument("The definition has one fault.", (fault,))
+    return Written(cast("dict[str, Any]", raw), body)
 
 
-RawBody = Annotated[dict[str, Any], Depends(read_raw)]
+WrittenBody = Annotated[Written, Depends(read_written)]
 """As a route's parameter: the unchecked definition in the body."""
 
 
@@ -103,7 +135,7 @@ def propose(raw: dict[str, Any], changelog: str) -> Proposal:
 
 
 async def read_proposal(
-    raw: RawBody,
+    written: WrittenBody,
     changelog: Annotated[str, Query(max_length=4000, description="What is new in this version.")] = "",
 ) -> Proposal:
     """The definition in the body, checked.
@@ -112,7 +144,7 @@ async def read_proposal(
         UnsupportedMediaType: the body is neither YAML nor JSON.
         InvalidArgument: with everything that is wrong with the definition.
     """
-    return propose(raw, changelog)
+    return written.propose(changelog)
 
 
 ProposalBody = Annotated[Proposal, Depends(read_proposal)]

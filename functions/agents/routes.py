@@ -15,8 +15,8 @@ from functions.agents.requests import (
     IfNoneMatch,
     PageQuery,
     ProposalBody,
-    RawBody,
-    propose,
+    Written,
+    WrittenBody,
     seen_agent,
     seen_draft,
 )
@@ -115,7 +115,7 @@ def writing_routes(shelf: Shelf) -> APIRouter:
     async def update(  # noqa: PLR0913, PLR0917 - what the request carries
         caller: Caller,
         agent_id: ResourceId,
-        raw: RawBody,
+        written: WrittenBody,
         response: Response,
         changelog: Annotated[str, Query(max_length=4000, description="What is new in this version.")] = "",
         draft: DraftFlag = False,  # noqa: FBT002 - a query parameter
@@ -123,9 +123,9 @@ def writing_routes(shelf: Shelf) -> APIRouter:
     ) -> AgentDetail | DraftDetail:
         """Make the definition a new version, the latest; or save it as the draft of the next one."""
         if draft:
-            saved = await save_draft(shelf, caller, AgentId(agent_id), raw, seen_draft(if_match))
-            return _show_draft(response, *saved)
-        proposal = propose(raw, changelog)
+            saved = await save_draft(shelf, caller, AgentId(agent_id), written.raw, seen_draft(if_match))
+            return _show_draft(response, *saved, written)
+        proposal = written.propose(changelog)
         agent, version = await update_agent(shelf, caller, AgentId(agent_id), proposal, seen_agent(if_match))
         response.headers["ETag"] = etag_of(agent.etag)
         return render_agent(agent, version)
@@ -200,7 +200,7 @@ def _show_new(response: Response, agent: Agent) -> None:
     response.headers["ETag"] = etag_of(agent.etag)
 
 
-def _show_draft(response: Response, agent: Agent, draft: Draft) -> DraftDetail:
+def _show_draft(response: Response, agent: Agent, draft: Draft, written: Written | None = None) -> DraftDetail:
     response.headers["ETag"] = etag_of(draft.etag)
     _, faults = inspect_definition(draft.raw)
-    return render_draft(agent, draft, faults)
+    return render_draft(agent, draft, written.placed(faults) if written else faults)

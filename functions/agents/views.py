@@ -12,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.agent_drafts import Draft
 from shared.domain.agents import LATEST, Agent, AgentType, AgentVersion, Scope
 from shared.domain.definition_diffs import Comparison, Kind
+from shared.domain.definition_warnings import warnings_of
 from shared.domain.errors import Fault
 from shared.domain.pages import Page
 from shared.domain.tools import Effect
@@ -19,6 +20,16 @@ from shared.domain.tools import Effect
 
 class _View(BaseModel):
     model_config = ConfigDict(from_attributes=True)
+
+
+class FaultView(_View):
+    """One thing that is wrong with a definition."""
+
+    path: str
+    reason: str
+    suggestion: str | None
+    line: int | None = Field(description="In the body that was sent, from 1.")
+    column: int | None
 
 
 class ProvenanceView(_View):
@@ -59,6 +70,7 @@ class AgentDetail(AgentView):
     """An agent with the definition of its latest version."""
 
     definition: dict[str, Any]
+    warnings: list[FaultView] = Field(description="What the author should know of the definition.")
 
 
 class VersionView(_View):
@@ -93,14 +105,6 @@ class VersionPage(BaseModel):
     next_page_token: str | None
 
 
-class FaultView(_View):
-    """One thing that is wrong with a definition."""
-
-    path: str
-    reason: str
-    suggestion: str | None
-
-
 class DraftDetail(BaseModel):
     """The draft of an agent's next version."""
 
@@ -113,6 +117,7 @@ class DraftDetail(BaseModel):
     updated_at: datetime
     definition: dict[str, Any]
     faults: list[FaultView] = Field(description="What still keeps it from becoming a version.")
+    warnings: list[FaultView]
 
 
 class ChangeView(_View):
@@ -149,6 +154,7 @@ class Validation(BaseModel):
 
     valid: bool
     faults: list[FaultView]
+    warnings: list[FaultView] = Field(description="What its author should know none the less.")
 
 
 class ToolView(_View):
@@ -176,7 +182,8 @@ def view_agent(agent: Agent) -> AgentView:
 
 def render_agent(agent: Agent, version: AgentVersion) -> AgentDetail:
     """An agent with its latest version's definition."""
-    return AgentDetail(**view_agent(agent).model_dump(), definition=json.loads(version.definition_json))
+    definition = json.loads(version.definition_json)
+    return AgentDetail(**view_agent(agent).model_dump(), definition=definition, warnings=_told(warnings_of(definition)))
 
 
 def render_version(version: AgentVersion) -> VersionDetail:
@@ -198,9 +205,14 @@ def render_versions(page: Page[AgentVersion]) -> VersionPage:
 
 def render_draft(agent: Agent, draft: Draft, faults: tuple[Fault, ...]) -> DraftDetail:
     """A draft, and what still keeps it from becoming a version."""
-    shown = [FaultView.model_validate(fault) for fault in faults]
     fields = {name: getattr(draft, name) for name in DraftDetail.model_fields if hasattr(draft, name)}
-    return DraftDetail(**fields, head=agent.head, definition=dict(draft.raw), faults=shown)
+    return DraftDetail(
+        **fields,
+        head=agent.head,
+        definition=dict(draft.raw),
+        faults=_told(faults),
+        warnings=_told(warnings_of(draft.raw)),
+    )
 
 
 def list_aliases(agent: Agent) -> AliasList:
@@ -214,6 +226,10 @@ def render_comparison(comparison: Comparison) -> ComparisonView:
     return ComparisonView.model_validate(comparison)
 
 
-def render_validation(faults: tuple[Fault, ...]) -> Validation:
+def render_validation(faults: tuple[Fault, ...], warnings: tuple[Fault, ...] = ()) -> Validation:
     """The faults of a definition."""
-    return Validation(valid=not faults, faults=[FaultView.model_validate(fault) for fault in faults])
+    return Validation(valid=not faults, faults=_told(faults), warnings=_told(warnings))
+
+
+def _told(faults: tuple[Fault, ...]) -> list[FaultView]:
+    return [FaultView.model_validate(fault) for fault in faults]

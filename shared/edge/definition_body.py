@@ -16,6 +16,7 @@ from shared.domain.errors import Fault, InvalidArgument, UnsupportedMediaType
 MAX_DEPTH = 64
 MEDIA_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
 
+_PLACE = re.compile(r"line (\d+), column (\d+)")
 _NULL = re.compile(r"~|null|Null|NULL|")
 _TRUE = re.compile(r"true|True|TRUE")
 _FALSE = re.compile(r"false|False|FALSE")
@@ -79,10 +80,20 @@ def _no_number(name: str) -> NoReturn:
     raise ValueError(f"{name} is not a number of JSON")
 
 
-def _parse_yaml(text: str) -> Any:
+def yaml_library() -> tuple[Any, Any]:
+    """PyYAML, and its loader: libyaml's where the wheel has it, which is 10 times as fast."""
     import yaml  # noqa: PLC0415 - only the functions that read definitions have it
 
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # libyaml, where the wheel has it: 10 times as fast
+    return yaml, getattr(yaml, "CSafeLoader", yaml.SafeLoader)
+
+
+def is_plain_text(text: str) -> bool:
+    """Whether a text of YAML that is not quoted is read as text."""
+    return not any(pattern.fullmatch(text) for pattern, _ in _PLAIN)
+
+
+def _parse_yaml(text: str) -> Any:
+    yaml, loader = yaml_library()
     try:
         builder = _Builder(yaml)
         for event in yaml.parse(text, Loader=loader):
@@ -197,4 +208,6 @@ def _check_text(text: str) -> None:
 
 
 def _refuse(reason: str) -> NoReturn:
-    raise InvalidArgument(f"The body cannot be read: {reason}.", (Fault("", reason),))
+    where = _PLACE.match(reason)
+    line, column = (int(where[1]), int(where[2])) if where else (None, None)
+    raise InvalidArgument(f"The body cannot be read: {reason}.", (Fault("", reason, line=line, column=column),))

@@ -104,7 +104,9 @@ async def test_what_is_wrong_is_said_clearly(api: httpx.AsyncClient, ada: httpx.
     bad = await ada.post("/agents", content="name: x\nmodel: [", headers=YAML)
     assert (bad.status_code, "line 3, column 1" in bad.json()["detail"]) == (400, True)
     unknown = await ada.post("/agents", content="name: x\nmodel: local:extractive\ntools: [greb]", headers=YAML)
-    assert unknown.json()["faults"] == [{"path": "tools.0", "reason": "there is no tool 'greb'", "suggestion": "grep"}]
+    assert unknown.json()["faults"] == [
+        {"path": "tools.0", "reason": "there is no tool 'greb'", "suggestion": "grep", "line": 3, "column": 9}
+    ]
     large = await ada.post("/agents", content=b"x" * 1_048_577, headers=YAML)
     assert (large.status_code, large.json()["code"]) == (413, "too_large")
     assert (await api.get("/agents")).status_code == 401

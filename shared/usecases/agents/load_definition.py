@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from shared.domain.access import Access
 from shared.domain.agent_drafts import Draft, draft_path
 from shared.domain.agents import DRAFT_NUMBER, Agent, AgentVersion, VersionRef, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
-from shared.domain.errors import NotFound
+from shared.domain.errors import FailedPrecondition, NotFound
 from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, Uid
-from shared.domain.records import parse
+from shared.domain.records import from_json, parse
 from shared.ports.documents import Documents
 
 
@@ -41,6 +43,7 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
 
     Raises:
         NotFound: the agent has no such version, or no draft.
+        FailedPrecondition: it is a template.
         InvalidArgument: with everything that is still wrong with the draft.
         Unavailable: the store does not answer.
     """
@@ -51,6 +54,14 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
         raise NotFound(f"agent {agent_id} has no {missing}")
     if number == DRAFT_NUMBER:
         draft = parse(Draft, fields)
+        _check_runnable(draft.raw)
         return LoadedDefinition(parse_definition(draft.raw), draft.updated_by)
     version = parse(AgentVersion, fields)
-    return LoadedDefinition(AgentDefinition.model_validate_json(version.definition_json), version.created_by)
+    raw = from_json(version.definition_json)
+    _check_runnable(raw)
+    return LoadedDefinition(AgentDefinition.model_validate(raw), version.created_by)
+
+
+def _check_runnable(raw: Mapping[str, Any]) -> None:
+    if raw.get("parameters") is not None:
+        raise FailedPrecondition("This agent is a template; make an agent of it, and run that.")

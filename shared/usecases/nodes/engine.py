@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Any, Protocol
 from weakref import WeakSet
 
 from shared.domain.events import Event
@@ -22,10 +22,11 @@ from shared.ports.tools import Toolbox
 
 @dataclass(frozen=True, slots=True)
 class CompiledVersion:
-    """The plan of an agent's version, and who wrote the version."""
+    """The plan of an agent's version, who wrote the version, and what its runs take in."""
 
     graph: PlanGraph
     author_uid: Uid
+    input_schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)

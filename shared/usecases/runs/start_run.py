@@ -13,6 +13,7 @@ from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plans import PlanGraph, compile_plan, split_plan
 from shared.domain.records import parse, render, to_json
+from shared.domain.run_inputs import check_input, fit_input
 from shared.domain.runs import SWEEP_AFTER, Run, plan_path, run_path
 from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slot_path
 from shared.domain.states import RunState
@@ -29,7 +30,6 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
-MAX_INPUT_CHARACTERS = 200_000
 TRIES = 10
 PAUSE_SECONDS = 0.02
 KEPT_PLANS = 64
@@ -119,7 +119,8 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
     """Commit the run, then enqueue its first nodes.
 
     Raises:
-        InvalidArgument: no agent is named, or another one than the session's; the input is empty or too long.
+        InvalidArgument: no agent is named, or another one than the session's; the input is empty, too long, or
+            does not fit the agent's input_schema.
         NotFound: there is no such agent, version or session for this caller.
         PermissionDenied: the caller may see the agent, but not run it, or has used up their grant; or may read the
             session, but not write in it.
@@ -128,7 +129,7 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
         IdempotencyKeyReused: the key came before with another request.
         Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
     """
-    _check_input(request.input)
+    check_input(request.input)
     run_id = RunId(_id_of(request) or core.ids.new())
     for attempt in range(TRIES):
         found = await _find(core, request, run_id)
@@ -235,7 +236,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         session_id=session_id,
         shape=graph.plan.shape,
         state=RunState.QUEUED,
-        input_json=to_json(_as_object(request.input)),
+        input_json=to_json(fit_input(compiled.input_schema, request.input)),
         plan_digest=digest,
         plan_chunks=len(chunks),
         created_at=now,
@@ -293,7 +294,9 @@ async def _compile(core: Core, found: _Found) -> CompiledVersion:
     compiled = core.plans.get(path)
     if compiled is None:
         loaded = await load_definition(core.documents, found.agent_id, found.version)
-        compiled = CompiledVersion(PlanGraph(compile_plan(loaded.definition)), loaded.author_uid)
+        definition = loaded.definition
+        graph = PlanGraph(compile_plan(definition))
+        compiled = CompiledVersion(graph, loaded.author_uid, definition.input_schema)
         if found.version != DRAFT_NUMBER:
             while len(core.plans) >= KEPT_PLANS:
                 del core.plans[next(iter(core.plans))]
@@ -304,16 +307,3 @@ async def _compile(core: Core, found: _Found) -> CompiledVersion:
 def _id_of(request: RunRequest) -> str | None:
     key = request.idempotency_key
     return None if key is None else hashed_id("run", request.caller, key)
-
-
-def _check_input(value: Any) -> None:
-    if not isinstance(value, str | dict):
-        raise InvalidArgument("'input' must be text or an object")
-    if not value or (isinstance(value, str) and not value.strip()):
-        raise InvalidArgument("'input' is empty")
-    if len(to_json(value)) > MAX_INPUT_CHARACTERS:
-        raise InvalidArgument(f"'input' is longer than {MAX_INPUT_CHARACTERS:,} characters; bring files as artifacts")
-
-
-def _as_object(value: Any) -> Any:
-    return {"text": value} if isinstance(value, str) else value

@@ -228,7 +228,10 @@ async def test_a_list_is_not_guessed(client: httpx.AsyncClient, query: str) -> N
 
 async def test_validation_tells_all_faults_and_stores_nothing(client: httpx.AsyncClient) -> None:
     good = await client.post("/agents/validate", content=RESEARCH_AGENT, headers=YAML)
-    assert good.json() == {"valid": True, "faults": []}
+    assert (good.json()["valid"], good.json()["faults"]) == (True, [])
+    (warning,) = good.json()["warnings"]
+    assert (warning["path"], warning["suggestion"]) == ("model.model", "gemini-3.8-flash")
+    assert RESEARCH_AGENT.splitlines()[warning["line"] - 1] == b'  model: "gemini-1.5-pro"'
     bad = await client.post("/agents/validate", content=b"name: x\nname: y", headers=YAML)
     assert bad.status_code == 200
     assert bad.json()["valid"] is False

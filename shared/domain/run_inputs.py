@@ -1,0 +1,41 @@
+"""What a run takes in: text or an object, as the agent's `input_schema` says."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, cast
+
+from shared.domain.definition_schemas import value_faults, with_defaults
+from shared.domain.errors import InvalidArgument
+from shared.domain.records import to_json
+
+MAX_INPUT_CHARACTERS = 200_000
+
+
+def check_input(value: Any) -> None:
+    """Refuse what is no input of any agent.
+
+    Raises:
+        InvalidArgument: it is neither text nor an object, is empty or too long.
+    """
+    if not isinstance(value, str | dict):
+        raise InvalidArgument("'input' must be text or an object")
+    if not value or (isinstance(value, str) and not value.strip()):
+        raise InvalidArgument("'input' is empty")
+    if len(to_json(value)) > MAX_INPUT_CHARACTERS:
+        raise InvalidArgument(f"'input' is longer than {MAX_INPUT_CHARACTERS:,} characters; bring files as artifacts")
+
+
+def fit_input(schema: Mapping[str, Any] | None, value: Any) -> dict[str, Any]:
+    """The input as an object, with the schema's defaults for what is missing.
+
+    Raises:
+        InvalidArgument: with everything that does not fit the schema.
+    """
+    given = {"text": value} if isinstance(value, str) else cast("dict[str, Any]", value)
+    if schema is None:
+        return given
+    filled = with_defaults(schema, given)
+    if faults := value_faults("input", schema, filled):
+        raise InvalidArgument("The input does not fit the agent's input_schema.", faults)
+    return filled

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter, promote
 from shared.domain.plans import PlanGraph
@@ -12,12 +13,14 @@ from shared.domain.runs import Run
 from shared.domain.sessions import Slot, slot_path
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.task_queue import NodeTask
+from shared.usecases.nodes.attempt import RESEND_SECONDS
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.finish_node import Counts
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Target
 
 READY = "ready"
+TRIES = 5
 
 
 async def wake_successors(core: Core, target: Target, indices: range, counts: Counts | None) -> None:
@@ -75,14 +78,25 @@ async def _is_ready(core: Core, edge: Edge, count: JoinCount) -> bool:
     """Whether the counter is complete, adding a complete shard to it first."""
     if not edge.is_complete(count):
         return False
-    if edge.shard is None:
-        return True
-    try:
-        committed = await core.documents.commit(promote(edge, count))
-        total = JoinCount.read(committed.sums[1])
-    except (CommitRefused, OutcomeUnknown):
-        total = JoinCount.read((await core.documents.get(edge.counter)).fields)
-    return edge.total_is_complete(total)
+    return edge.shard is None or edge.total_is_complete(await _promote(core, edge, count))
+
+
+async def _promote(core: Core, edge: Edge, shard: JoinCount) -> JoinCount:
+    """The counter after a complete shard was added to it, now or before.
+
+    Raises:
+        Unavailable: whether it was added is not known; nobody else would find out.
+    """
+    for _ in range(TRIES):
+        try:
+            committed = await core.documents.commit(promote(edge, shard))
+        except CommitRefused:
+            return JoinCount.read((await core.documents.get(edge.counter)).fields)
+        except OutcomeUnknown:
+            await core.clock.sleep(RESEND_SECONDS)
+            continue
+        return JoinCount.read(committed.sums[1])
+    raise Unavailable("the document store does not answer")
 
 
 async def _read_counts(core: Core, edges: Sequence[Edge]) -> Counts:

@@ -8,10 +8,12 @@ import pytest
 
 from shared.domain.ids import AgentId, Instance
 from shared.domain.states import NodeState, RunState
+from shared.ports.documents import OutcomeUnknown
 from shared.ports.task_queue import NodeTask
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate
 
 
 def tools() -> CountingToolbox:
@@ -161,6 +163,25 @@ async def test_the_sweeper_finds_every_lost_wake_up() -> None:
         await sweep_runs(rig.core, LEASE_SECONDS)
     assert await rig.output(started.run.id) == [number * 2 for number in range(60)]
     assert all(calls == 1 for calls in rig.toolbox.calls.values())
+
+
+async def test_a_shard_whose_sums_meet_contention_does_not_wait_for_the_sweeper() -> None:
+    rig = EngineRig(toolbox=tools())
+    started = await rig.start(await make_graph(rig, fan_out(60)))
+    aborted: list[str] = []
+
+    class Contended(FailingDocuments):
+        async def commit(self, writes: Any) -> Any:
+            marker = next((write.path for write in writes if write.path.endswith(".done")), None)
+            if marker is not None and marker not in aborted:
+                aborted.append(marker)
+                raise OutcomeUnknown("aborted")
+            return await super().commit(writes)
+
+    documents = Contended(rig.documents, lambda _: Fate.APPLIED)
+    await rig.queue.drain(lambda task: rig.deliver(task, documents))
+    assert len(aborted) > 1
+    assert await rig.output(started.run.id) == [number * 2 for number in range(60)]
 
 
 @pytest.mark.parametrize("instance", ["nothing~0", "all~7", "each[99]~0"])

@@ -8,6 +8,7 @@ from fastapi import APIRouter, Request
 
 from functions.agents.requests import DEFINITION_BODY, read_written
 from functions.agents.views import ToolList, ToolView, Validation, render_validation
+from shared.domain.allowed_models import AllowedModels
 from shared.domain.definition_faults import inspect_definition
 from shared.domain.definition_schema import definition_schema
 from shared.domain.definition_warnings import warnings_of
@@ -17,8 +18,12 @@ from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 
 
-def catalog_routes() -> APIRouter:
-    """The routes; they go before those of single agents, whose paths have an id in this place."""
+def catalog_routes(models: AllowedModels | None = None) -> APIRouter:
+    """The routes; they go before those of single agents, whose paths have an id in this place.
+
+    Args:
+        models: those that this deployment runs; all by default.
+    """
     router = APIRouter()
 
     @router.post(
@@ -32,7 +37,9 @@ def catalog_routes() -> APIRouter:
             raise
         except InvalidArgument as error:
             return render_validation(error.faults)
-        _, faults = inspect_definition(written.raw)
+        definition, faults = inspect_definition(written.raw)
+        if definition is not None:
+            faults = (*faults, *(models or AllowedModels()).faults(definition))
         return render_validation(written.placed(faults), written.placed(warnings_of(written.raw)))
 
     @router.get("/agents/schema", tags=["agents"])

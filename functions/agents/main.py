@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
+from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
 from functions.agents.versions import alias_routes, version_routes
@@ -21,6 +22,7 @@ from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.composition.core import connect_people
 from shared.composition.secrets import connect_vault
+from shared.domain.allowed_models import AllowedModels
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -39,10 +41,12 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         cors_origin_regex=settings.cors_origin_regex,
         max_body_bytes=settings.max_body_bytes,
     )
-    shelf = Shelf(documents, SystemClock(), SystemIds())
+    models = AllowedModels(settings.models, settings.default_model)
+    shelf = Shelf(documents, SystemClock(), SystemIds(), models)
     sharing = Sharing(documents, SystemClock(), IdentityPlatformDirectory(AdminSdk(settings.project)))
     app.include_router(sharing_routes(sharing))
-    app.include_router(catalog_routes())  # first: their paths have a word where others have an id
+    app.include_router(model_routes(models, settings.providers))
+    app.include_router(catalog_routes(models))  # first: their paths have a word where others have an id
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
         app.include_router(routes(shelf))
     app.include_router(grant_routes(sharing))

@@ -13,6 +13,7 @@ from shared.adapters.tools.definition_toolbox import DefinitionToolbox
 from shared.adapters.tools.toolbox import LocalToolbox
 from shared.composition.core import connect_core
 from shared.composition.secrets import connect_vault
+from shared.domain.allowed_models import AllowedModels
 from shared.domain.egress import EgressPolicy
 from shared.edge.logs import logger
 from shared.settings import Settings
@@ -24,7 +25,7 @@ def connect_engine(settings: Settings, environ: Mapping[str, str]) -> Engine:
     core = connect_core(settings)
     return Engine(
         core=core,
-        runner=PydanticAiRunner(Models(ProviderSettings.from_environ(environ))),
+        runner=PydanticAiRunner(connect_models(settings, environ)),
         toolbox=connect_tools(settings, core),
         conditions=CelConditions(),
         report_defect=_report,
@@ -37,6 +38,12 @@ def connect_tools(settings: Settings, core: Core) -> DefinitionToolbox:
     web = GuardedWebClient(EgressPolicy(settings.egress_loopback))
     built_in = LocalToolbox(core.documents, core.clock, web=web)
     return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web)
+
+
+def connect_models(settings: Settings, environ: Mapping[str, str]) -> Models:
+    """The models that this deployment runs; `environ` holds the providers' own variables."""
+    allowed = AllowedModels(settings.models, settings.default_model)
+    return Models(ProviderSettings.from_environ(environ), allowed)
 
 
 def _report(error: BaseException) -> None:

@@ -29,6 +29,7 @@ ROUTES = (
     Route("/users/**", "auth"),
     Route("/agents/**", "agents"),
     Route("/tools/**", "agents"),
+    Route("/models/**", "agents"),
     Route("/secrets/**", "agents"),
     Route("/sessions/{session_id}/messages", "chat"),
     Route("/sessions/{session_id}/events", "chat"),

@@ -30,12 +30,14 @@ async def create_agent(
     """Store the caller's new agent with its first version.
 
     Raises:
+        InvalidArgument: the definition names a model that this deployment does not run.
         PermissionDenied: the definition asks for the scope `system`, and the caller is no administrator.
         AlreadyExists: the caller has an agent of this name.
         TooLarge: the definition does not fit into a document.
         Unavailable: the store does not answer; the agent may have been stored.
     """
     check_scope(caller, proposal)
+    shelf.models.check(proposal.definition)
     agent = first_agent(AgentId(shelf.ids.new()), caller.uid, proposal, shelf.clock.now())
     agent = replace(agent, provenance=provenance)
     version = version_of(agent, proposal, caller.uid)

@@ -44,6 +44,7 @@ async def publish_draft(
             raise await mismatch(shelf.documents, agent, draft.base)
         proposal = Proposal(parse_definition(draft.raw), draft.raw, changelog)
         check_scope(caller, proposal)
+        shelf.models.check(proposal.definition)
         return with_version(agent, proposal, caller, now, Delete(draft_path(agent_id), seen=snapshot.update_time))
 
     change = await change_agent(shelf, caller, agent_id, decide, seen)

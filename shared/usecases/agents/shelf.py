@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
+from shared.domain.allowed_models import AllowedModels
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
@@ -11,8 +12,9 @@ from shared.ports.id_source import Ids
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The ports that making and changing agents needs."""
+    """The ports that making and changing agents needs, and the models that an agent may name."""
 
     documents: Documents
     clock: Clock
     ids: Ids
+    models: AllowedModels = field(default_factory=AllowedModels)

@@ -23,6 +23,7 @@ async def update_agent(
     Raises:
         NotFound: there is no such agent, or it is private and not the caller's.
         PermissionDenied: the caller may see the agent but not change it.
+        InvalidArgument: the definition names a model that this deployment does not run.
         VersionMismatch: the agent is no longer as it was `seen`; tells what changed.
         AlreadyExists: the new name is that of another of the caller's agents.
         TooLarge: the definition does not fit into a document.
@@ -30,6 +31,7 @@ async def update_agent(
         Unavailable: the store does not answer; the version may have been stored.
     """
     check_scope(caller, proposal)
+    shelf.models.check(proposal.definition)
 
     async def decide(agent: Agent, now: datetime) -> Change:
         return with_version(agent, proposal, caller, now)

@@ -19,7 +19,8 @@ DomainError
 ├── AlreadyExists
 │   ├── UsernameTaken
 │   ├── EmailTaken
-│   └── IdempotencyKeyReused
+│   ├── IdempotencyKeyReused
+│   └── AlreadyDecided
 ├── Aborted                  a concurrent change won; reading again helps
 │   ├── SessionBusy
 │   └── VersionMismatch
@@ -210,6 +211,12 @@ class IdempotencyKeyReused(AlreadyExists):
     """The idempotency key was used before with another body."""
 
     code = "idempotency_key_reused"
+
+
+class AlreadyDecided(AlreadyExists):
+    """An approval was decided before, or nobody waits for it any more."""
+
+    code = "already_decided"
 
 
 class Aborted(DomainError):

@@ -13,6 +13,7 @@ NodeId = NewType("NodeId", str)
 """A node's path in the plan, such as `review` or `$end`."""
 Instance = NewType("Instance", str)
 """One execution of a node in a run: `review[3]~0` is item 3 of the map `review` in epoch 0."""
+ApprovalId = NewType("ApprovalId", str)
 Token = NewType("Token", str)
 """The random mark of one attempt at a node; only its holder writes for that node."""
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain.decisions import Decision
 from shared.domain.ids import Instance, RunId
 from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.tools import ToolCall, ToolResult
@@ -29,7 +30,8 @@ class Journal:
         messages: the turn's model messages up to the last recorded response.
         steps: how many responses are recorded.
         results: results of tool calls, by journal id.
-        intents: journal ids of calls that may have happened.
+        intents: how often calls may have happened, by journal id.
+        decisions: what people said, by journal id.
     """
 
     messages: tuple[str, ...] = ()
@@ -37,7 +39,8 @@ class Journal:
     text: str = ""
     usage: Usage = field(default_factory=Usage)
     results: Mapping[str, ToolResult] = field(default_factory=dict[str, ToolResult])
-    intents: frozenset[str] = frozenset()
+    intents: Mapping[str, int] = field(default_factory=dict[str, int])
+    decisions: Mapping[str, Decision] = field(default_factory=dict[str, Decision])
 
 
 def journal_path(run_id: RunId, instance: Instance) -> str:
@@ -57,9 +60,14 @@ def result_id(call: ToolCall) -> str:
     return f"{call.step:04}-{name}"
 
 
-def intent_id(call: ToolCall) -> str:
-    """The id of an intent's entry."""
-    return f"{result_id(call)}!"
+def intent_id(call: ToolCall, earlier: int = 0) -> str:
+    """The id of an intent's entry; `earlier` calls may have happened before."""
+    return f"{result_id(call)}!" if earlier == 0 else f"{result_id(call)}!{earlier + 1}"
+
+
+def decision_id(call: ToolCall, earlier: int = 0) -> str:
+    """The id of a decision's entry: on the call itself, or on one of which `earlier` tries may have happened."""
+    return f"{result_id(call)}?" if earlier == 0 else f"{result_id(call)}?{earlier}"
 
 
 def record_response(journal: str, step: int, messages: Iterable[str], text: str, usage: Usage) -> Create:
@@ -79,9 +87,9 @@ def record_result(journal: str, call: ToolCall, result: ToolResult, usage: Usage
     return Create(f"{journal}/{result_id(call)}", fields)
 
 
-def record_intent(journal: str, call: ToolCall) -> Create:
+def record_intent(journal: str, call: ToolCall, earlier: int = 0) -> Create:
     """The write that records that a call may happen from now on."""
-    return Create(f"{journal}/{intent_id(call)}", {"kind": "intent", "name": call.name})
+    return Create(f"{journal}/{intent_id(call, earlier)}", {"kind": "intent", "name": call.name})
 
 
 def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
@@ -91,7 +99,8 @@ def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
     steps = 0
     usage = Usage()
     results: dict[str, ToolResult] = {}
-    intents: set[str] = set()
+    intents: dict[str, int] = {}
+    decisions: dict[str, Decision] = {}
     for entry_id, fields in entries:
         match fields["kind"]:
             case "response":
@@ -102,6 +111,9 @@ def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
             case "result":
                 results[entry_id] = ToolResult(from_json(fields["content_json"]), fields["is_error"])
                 usage += parse(Usage, fields["usage"]) + Usage(tool_calls=1)
+            case "decision":
+                decisions[entry_id] = Decision.read(fields)
             case _:
-                intents.add(entry_id.removesuffix("!"))
-    return Journal(tuple(messages), steps, text, usage, results, frozenset(intents))
+                key = entry_id.partition("!")[0]
+                intents[key] = intents.get(key, 0) + 1
+    return Journal(tuple(messages), steps, text, usage, results, intents, decisions)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
-from shared.domain.ids import Instance, NodeId, RunId, Token, Uid
+from shared.domain.ids import ApprovalId, Instance, NodeId, RunId, Token, Uid
 from shared.domain.records import from_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
@@ -32,6 +32,8 @@ class NodeRun:
         chosen: the case that a branch took.
         next_index: the round of a loop that follows this one.
         failures: how many attempts ended in a retryable error.
+        waits: how many attempts ended in waiting for people.
+        waits_for: the approvals that are still to be decided.
         not_before: a ready node must not start before.
     """
 
@@ -54,6 +56,8 @@ class NodeRun:
     error: Failure | None = None
     usage: Usage = field(default_factory=Usage)
     failures: int = 0
+    waits: int = 0
+    waits_for: tuple[ApprovalId, ...] = ()
     not_before: datetime | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
@@ -64,7 +68,7 @@ class Outcome:
     """What executing a node came to.
 
     Args:
-        state: a terminal state; or `ready`, to be tried again at `not_before`.
+        state: a terminal state; `ready`, to be tried again at `not_before`; or `waiting`, for people.
         output: any JSON value.
         items: the list that a map expands to; a loop begins with one.
         chosen: the case that a branch took.

@@ -222,6 +222,27 @@ class WebFetchConfiguration(Configuration):
     )
 
 
+class AskHumanArguments(Arguments):
+    """Arguments of `ask_human`."""
+
+    question: str = Field(min_length=1, max_length=20_000, description="What you need to know, and what for.")
+    choices: list[str] | None = Field(default=None, max_length=50, description="Answers to choose from, if few do.")
+
+
+class AskHumanConfiguration(Configuration):
+    """The configuration of `ask_human`."""
+
+    asked: list[Annotated[str, Field(min_length=1, max_length=128)]] = Field(
+        default_factory=list[str], max_length=20, description="Ids of the people who may answer. Default: who runs it."
+    )
+    expires_after_seconds: int = Field(
+        default=604_800, ge=1, le=31_536_000, description="How long they have. Default: a week."
+    )
+    default_answer: str | None = Field(
+        default=None, max_length=20_000, description="The answer after that. Default: the model is told of the silence."
+    )
+
+
 class _PlainSchema(GenerateJsonSchema):
     """JSON Schema as model providers like it: no nulls for what may be left out, no titles."""
 

@@ -63,6 +63,10 @@ class StepResponse:
     model_name: str | None = None
 
 
+class CallWaits(Exception):
+    """A tool call cannot be answered before a person has said something; nothing is wrong with it."""
+
+
 @dataclass(frozen=True, slots=True)
 class AgentResult:
     """How the turn ended: the output (text, or a JSON value under an output schema)."""
@@ -90,7 +94,11 @@ class ToolCaller(Protocol):
     """Executes the tool calls of a response, or answers them from the journal."""
 
     async def call(self, call: ToolCall) -> ToolResult:
-        """The result of one call. Calls of one response may run concurrently."""
+        """The result of one call. Calls of one response may run concurrently.
+
+        Raises:
+            CallWaits: the call waits for a person.
+        """
         ...
 
     async def refuse(self, call: ToolCall, message: str) -> None:
@@ -108,6 +116,7 @@ class AgentRunner(Protocol):
             shared.domain.errors.ModelUnavailable: the provider is down, overloaded or broke off (retryable).
             shared.domain.errors.FailedPrecondition: the model refused or is not configured.
             shared.domain.errors.LimitReached: a limit of the definition was reached.
+            CallWaits: a call waits for a person; the other calls of its response have ended.
         """
         ...
 

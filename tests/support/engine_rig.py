@@ -49,13 +49,13 @@ class CountingToolbox:
 
     async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
         """The tools that are listed."""
-        return {use.name: self._tool(use.name, context) for use in kit.tools}
+        return {use.name: self._tool(use.name, context, asks=use.requires_approval) for use in kit.tools}
 
-    def _tool(self, name: str, context: ToolContext) -> Tool:
+    def _tool(self, name: str, context: ToolContext, *, asks: bool) -> Tool:
         if name not in self.tools:
             raise FailedPrecondition(f"there is no tool named {name}")
         spec = ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), {"type": "object"})
-        return Tool(spec, partial(self.call, context=context))
+        return Tool(spec, partial(self.call, context=context), requires_approval=asks)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         """Call the function; an exception is the tool's failure."""

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.tools import ToolCall, ToolResult
 from shared.domain.usage import Usage
-from shared.ports.agent_runner import AgentResult, AgentTurn, StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
 
 COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
 
@@ -58,10 +58,20 @@ class ScriptedRunner:
         await sink.respond(StepResponse(number, "".join(step.deltas), calls, messages, COST, "scripted"))
 
     async def _call_tools(self, number: int, step: Step, tools: ToolCaller) -> list[ToolResult]:
+        async def answer(call: ToolCall) -> ToolResult | None:
+            try:
+                return await tools.call(call)
+            except CallWaits:
+                return None
+
         calls = _calls(number, step)
         if self.calls_at_once:
-            return list(await asyncio.gather(*(tools.call(call) for call in calls)))
-        return [await tools.call(call) for call in calls]
+            results = await asyncio.gather(*(answer(call) for call in calls))
+        else:
+            results = [await answer(call) for call in calls]
+        if None in results:
+            raise CallWaits
+        return [result for result in results if result is not None]
 
     def history(self, prompt: str, output: str) -> Sequence[str]:
         """The turn as two messages."""

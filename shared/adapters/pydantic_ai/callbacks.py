@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from shared.domain.tools import ToolCall, ToolResult
-from shared.ports.agent_runner import StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import CallWaits, StepResponse, StepSink, ToolCaller
 
 
 class Callbacks:
@@ -21,11 +21,16 @@ class Callbacks:
         self._sink = sink
         self._tools = tools
         self.raised: BaseException | None = None
+        self.waits = False
+        """Whether a call waits for a person: the run ends when the other calls of the response have ended."""
 
     @contextmanager
     def _remembered(self) -> Generator[None]:
         try:
             yield
+        except CallWaits:
+            self.waits = True
+            raise
         except BaseException as error:
             # The first one is the cause: later ones are tools that were cancelled because of it.
             self.raised = self.raised or error

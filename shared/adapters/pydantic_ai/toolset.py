@@ -15,6 +15,7 @@ from shared.adapters.pydantic_ai.arguments import ArgumentFaults, ArgumentSchema
 from shared.adapters.pydantic_ai.callbacks import Callbacks
 from shared.domain.errors import Internal
 from shared.domain.tools import ToolCall, ToolSpec
+from shared.ports.agent_runner import CallWaits
 
 FAULTY_CALLS = 4
 """How often in a row a model may get a tool's arguments, or the name of a tool, wrong."""
@@ -74,7 +75,10 @@ class CalledToolset(AbstractToolset[object]):
             message = f"{name} was not called: its arguments do not fit its schema.\n{error}"
             await self._caller.refuse(ToolCall(self.step, ctx.tool_call_id, name, tool_args), message)
             raise ModelRetry(message) from error
-        result = await self._caller.call(ToolCall(self.step, ctx.tool_call_id, name, arguments))
+        try:
+            result = await self._caller.call(ToolCall(self.step, ctx.tool_call_id, name, arguments))
+        except CallWaits:
+            return None  # no model sees it: the run ends before the next request
         if result.is_error:
             raise ToolFailed(_as_text(result.content))
         return result.content

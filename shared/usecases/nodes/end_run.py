@@ -20,6 +20,7 @@ from shared.ports.documents import Query, Snapshot
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import read_outputs
 from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.release_waiting import withdraw_waiting
 
 _RUN_STATES = {
     NodeState.SUCCEEDED: RunState.SUCCEEDED,
@@ -36,6 +37,7 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     usage = sum((node.usage for node in nodes if node.parent is None), Usage())
     if run.cancel_requested:
         return cancelled(usage)
+    await withdraw_waiting(engine.core, found)
     graph = context.target.graph
     failures = [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
     if failures:

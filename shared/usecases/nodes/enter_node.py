@@ -44,10 +44,12 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         return None
     if run.cancel_requested:
         attempt.stop()
+    node = parse(NodeRun, snapshots[attempt.path].fields or {})
     return NodeContext(
         target=replace(target, run=run),
         attempt=attempt,
-        failures=parse(NodeRun, snapshots[attempt.path].fields or {}).failures,
+        failures=node.failures,
+        waits=node.waits,
         skips=readiness is Readiness.SKIP and not isinstance(target.node.work, EndWork),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history,

@@ -14,7 +14,8 @@ from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork
 from shared.domain.records import from_json
 from shared.domain.runs import Failure, Run
-from shared.domain.states import NodeState
+from shared.domain.states import NodeState, is_terminal
+from shared.ports.agent_runner import CallWaits
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.allowance import Allowance
 from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, YieldRequested
@@ -28,6 +29,7 @@ from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.perform_work import perform_work
 from shared.usecases.nodes.read_journal import read_node_journal
+from shared.usecases.nodes.wait_for_people import wait_for_people
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
 
 
@@ -103,13 +105,17 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
         outcome = await _attempt(engine, context, recorder)
     except StopRequested:
         outcome = cancelled(recorder.usage, recorder.shown)
+    except CallWaits:
+        outcome = Outcome(NodeState.WAITING, usage=recorder.usage)
     except YieldRequested:
         outcome = Outcome(NodeState.READY, usage=recorder.usage, cause="yield")
     except DomainError as error:
         outcome = _failure(engine, context, recorder, error)
     finally:
         await recorder.close()
-    if outcome.state is NodeState.READY:
+    if outcome.state is NodeState.WAITING:
+        await wait_for_people(engine, context, outcome, recorder)
+    elif outcome.state is NodeState.READY:
         await _release(engine, context, outcome)
     else:
         await _finish(engine, context, outcome, recorder)
@@ -119,14 +125,14 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
     """The outcome of the work; every error that is not expected becomes a retryable `Internal`."""
     if context.skips:
         return Outcome(NodeState.SKIPPED)
-    if context.attempt.number > engine.max_attempts:
+    if context.attempt.number - context.waits > engine.max_attempts:
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
     work = _perform_in_time(engine, context, recorder)
     try:
         if isinstance(context.target.work, EndWork):
             return await work  # also a cancelled run's end adds up what its nodes consumed
         return await context.attempt.hold(work)
-    except (DomainError, StopRequested, YieldRequested, Superseded):
+    except (DomainError, StopRequested, YieldRequested, Superseded, CallWaits):
         raise
     except Exception as error:
         engine.report_defect(error)
@@ -194,6 +200,8 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
 
 async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
     """Check every successor of a node that had ended before: its finisher may have died before it woke them."""
+    if not is_terminal(node.state):
+        return
     await wake_successors(engine.core, target, indices_of(node), counts=None)
     if target.graph.ends_run(target.node.id):
         await wake_next_run(engine.core, target.run)

@@ -69,6 +69,7 @@ class NodeContext:
         target: what to execute, with the run as read after the claim.
         attempt: the right to write for it.
         failures: how many attempts before this one ended in a retryable error.
+        waits: how many attempts before this one ended in waiting for people.
         skips: a predecessor did not succeed, so the node is skipped.
         log: the session's log, if this node ends the run and so writes it.
         history: the session's model messages, for the node that speaks in the session.
@@ -79,6 +80,7 @@ class NodeContext:
     target: Target
     attempt: Attempt
     failures: int = 0
+    waits: int = 0
     skips: bool = False
     log: SessionLog | None = None
     history: tuple[str, ...] = ()

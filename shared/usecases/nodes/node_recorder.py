@@ -7,11 +7,13 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
+from shared.domain.approvals import Request, uncertain_request
+from shared.domain.decisions import Decision
 from shared.domain.errors import FailedPrecondition
 from shared.domain.events import Author, Event, action_content, call_content, result_content
+from shared.domain.ids import Instance
 from shared.domain.journal import (
     Journal,
-    intent_id,
     journal_path,
     record_intent,
     record_response,
@@ -25,7 +27,7 @@ from shared.domain.states import NodeState
 from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.domain.usage import Usage
 from shared.domain.writes import Update, Write
-from shared.ports.agent_runner import StepResponse
+from shared.ports.agent_runner import CallWaits, StepResponse
 from shared.ports.documents import Snapshot
 from shared.ports.tools import Tool
 from shared.usecases.nodes.attempt import YieldRequested
@@ -35,7 +37,7 @@ from shared.usecases.nodes.segment_writer import SegmentWriter
 
 
 class UncertainCall(FailedPrecondition):
-    """A tool call with an effect may or may not have happened; only a person can tell."""
+    """A tool call with an effect may or may not have happened, and the person who was asked gave it up."""
 
     code = "uncertain_tool_call"
 
@@ -68,6 +70,7 @@ class NodeRecorder:
         self._usage = journal.usage
         self._one_at_a_time = asyncio.Lock()
         self._children: dict[str, NodeRecorder] = {}
+        self._requests: dict[str, Request] = {}
 
     @property
     def journal(self) -> Journal:
@@ -152,6 +155,35 @@ class NodeRecorder:
             writes += [Update(path, ended | {"usage": render(child.usage)}), *await child.final_writes()]
         return writes
 
+    def decided(self, request: Request) -> Decision:
+        """What a person said; where nobody has yet, the node is to wait for it.
+
+        Raises:
+            CallWaits: nobody has said anything yet.
+        """
+        decision = self._journal.decisions.get(request.entry)
+        if decision is None:
+            self._requests[request.entry] = request
+            raise CallWaits
+        return decision
+
+    def has_result(self, call: ToolCall) -> bool:
+        """Whether the call's result is in the journal."""
+        return result_id(call) in self._journal.results
+
+    def requests(self) -> list[tuple[Instance, Request]]:
+        """What the node and its open children ask of people, each with the instance that asks."""
+        own = [(self._context.instance, request) for request in self._requests.values()]
+        return [*own, *(asked for child in self._children.values() for asked in child.requests())]
+
+    def waiting_writes(self) -> list[Write]:
+        """The writes by which the open children wait as this node does."""
+        writes: list[Write] = []
+        for path, child in self._children.items():
+            waiting = {"state": NodeState.WAITING, "usage": render(child.usage)}
+            writes += [Update(path, waiting), *child.waiting_writes()]
+        return writes
+
     def open_child(self, path: str, child: NodeRecorder) -> None:
         """Note that the node at `path` is executed below this one."""
         self._children[path] = child
@@ -188,18 +220,34 @@ class NodeRecorder:
         """Answer a call from the journal, or by `execute`, whose result is journalled.
 
         Raises:
-            UncertainCall: the effect happens once, and an earlier attempt may have made the call.
+            CallWaits: the effect happens once, an earlier attempt may have made the call, and nobody knows yet.
+            UncertainCall: the same, and who was asked gave the call up.
         """
         key = result_id(call)
         if key in self._journal.results:
             return self._journal.results[key]
         if effect is not Effect.ONCE:
             return await self._make(call, execute)
-        if key in self._journal.intents:
-            raise UncertainCall(f"the call of {call.name} may have happened before the worker stopped; see {key}")
+        earlier = self._journal.intents.get(key, 0)
+        if earlier and (known := self._clear_up(call, earlier)) is not None:
+            return await self._make(call, known)
+        intent = record_intent(self._journal_path, call, earlier)
         with self._context.attempt.undivided():
-            await self._commit([record_intent(self._journal_path, call)], f"{self._journal_path}/{intent_id(call)}")
+            await self._commit([intent], intent.path)
             return await self._make(call, execute)
+
+    def _clear_up(self, call: ToolCall, earlier: int) -> Callable[[], Awaitable[Answer]] | None:
+        """What a person knows of a call that may have happened; None if it did not, so that it is to be made."""
+        decision = self.decided(uncertain_request(call, earlier))
+        if decision.verdict == "deny":
+            raise UncertainCall(
+                f"the call of {call.name} may have happened before the worker stopped, and was given up"
+            )
+
+        async def known() -> Answer:
+            return Answer(ToolResult(decision.answer))
+
+        return known if decision.verdict == "answer" else None
 
     async def _make(self, call: ToolCall, execute: Callable[[], Awaitable[Answer]]) -> ToolResult:
         """Execute a call and journal its result."""

@@ -13,6 +13,7 @@ from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
 from shared.domain.tools import ToolCall
+from shared.usecases.nodes.ask_people import call_tool, offered_tools
 from shared.usecases.nodes.end_run import conclude_graph
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
@@ -54,10 +55,10 @@ async def _call_tool(
 ) -> Outcome:
     """Call the tool of a plan; its failure fails the node."""
     arguments = render_template(work.arguments, scope)
-    tools = await engine.toolbox.tools_for(context.plan.kit_of(work), context.tool_context())
+    tools = await offered_tools(engine, context, recorder, context.plan.kit_of(work))
     if work.tool not in tools:
         raise FailedPrecondition(f"there is no tool named {work.tool}")
-    result = await recorder.call(ToolCall(0, "call", work.tool, arguments), tools[work.tool])
+    result = await call_tool(recorder, ToolCall(0, "call", work.tool, arguments), tools[work.tool])
     text = as_text(result.content)
     if result.is_error:
         return Outcome(NodeState.FAILED, error=Failure("tool_failed", f"{work.tool}: {text}"), usage=recorder.usage)

@@ -14,6 +14,7 @@ from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.tools import Tool
 from shared.usecases.nodes.ask_delegate import PREFIX, Play, Question, ask_delegate, delegate_spec
+from shared.usecases.nodes.ask_people import call_tool, offered_tools
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
@@ -27,7 +28,7 @@ async def run_agent_node(
     Raises:
         shared.domain.errors.DomainError: the agent or its model failed, or a limit was reached.
     """
-    tools = await engine.toolbox.tools_for(context.plan.kit(agent.tools), context.tool_context())
+    tools = await offered_tools(engine, context, recorder, context.plan.kit(agent.tools))
     turn = prepare_turn(context, agent, tools, prompt, recorder.journal)
     result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent, tools))
     return Outcome(
@@ -53,7 +54,7 @@ class AgentTools:
         """The result of one call."""
         delegate = next((one for one in self.agent.delegates if f"{PREFIX}{one.name}" == call.name), None)
         if delegate is None:
-            return await self.recorder.call(call, self.tools[call.name])
+            return await call_tool(self.recorder, call, self.tools[call.name])
         question = Question(delegate, call)
 
         async def ask() -> Answer:

@@ -18,10 +18,11 @@ class SessionLog:
         self.session_id = session_id
         self.next_seq = next_seq
 
-    def writes(self, event: Event) -> list[Write]:
-        """The writes that append `event` under the next number and count it."""
-        numbered = replace(event, seq=self.next_seq)
-        return [append(self.session_id, numbered), Update(slot_path(self.session_id), {"next_seq": self.next_seq + 1})]
+    def writes(self, *events: Event) -> list[Write]:
+        """The writes that append `events` under the next numbers and count them."""
+        numbered = [replace(event, seq=self.next_seq + n) for n, event in enumerate(events)]
+        counted = Update(slot_path(self.session_id), {"next_seq": self.next_seq + len(events)})
+        return [*(append(self.session_id, event) for event in numbered), counted]
 
     def appended(self, event: Event) -> Event:
         """Note that the event was committed: it, with its number."""

@@ -13,6 +13,7 @@ from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Increment, Update
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
 from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.release_waiting import release_waiting
 from shared.usecases.runs.get_run import get_own_run
 
 TRIES = 10
@@ -36,6 +37,7 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
         except (CommitRefused, OutcomeUnknown):
             continue
         await _mark_leases(core, run_id)
+        await release_waiting(core, run_id)
         return await _read(core, run_id) or run
     raise Aborted("the run changes too fast; try again", retry_after_seconds=1)
 

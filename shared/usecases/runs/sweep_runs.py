@@ -9,12 +9,13 @@ from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import NodeRun, indices_of, nodes_path
 from shared.domain.records import from_json, parse
 from shared.domain.runs import SWEEP_AFTER, run_path
-from shared.domain.states import NodeState, is_terminal
+from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Update
 from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query
 from shared.usecases.nodes.engine import Core, LoadedRun
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Item, Target
+from shared.usecases.nodes.release_waiting import release_waiting
 from shared.usecases.nodes.wake_successors import enqueue_ready, find_ready
 
 BATCH = 100
@@ -57,6 +58,8 @@ async def find_lost(core: Core, run_id: RunId, now: datetime) -> list[Instance]:
         return []
     found = await core.documents.query(Query(nodes_path(run_id)))
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
+    if loaded.run.cancel_requested:
+        await release_waiting(core, run_id)
     ready = [instance_of(node.id, loaded.run.epoch) for node in loaded.graph.entries]
     for target, node in _ended(loaded, nodes):
         ready += await find_ready(core, target, indices_of(node), None)
@@ -93,12 +96,14 @@ async def _silent_nodes(core: Core, before: datetime) -> list[tuple[RunId, Insta
 
 
 async def _postpone(core: Core, run_id: RunId, now: datetime) -> None:
-    """Look at the run again later, unless it has ended meanwhile."""
+    """Look at the run again later, unless it has ended meanwhile, or waits for people: who decides sets a time then."""
     snapshot = await core.documents.get(run_path(run_id))
     if snapshot.fields is None or snapshot.fields["next_sweep_at"] is None:
         return
+    waits = snapshot.fields["state"] == RunState.WAITING and not snapshot.fields["cancel_requested"]
+    later = None if waits else now + SWEEP_AFTER
     try:
-        update = Update(snapshot.path, {"next_sweep_at": now + SWEEP_AFTER}, seen=snapshot.update_time)
+        update = Update(snapshot.path, {"next_sweep_at": later}, seen=snapshot.update_time)
         await core.documents.commit([update])
     except (CommitRefused, OutcomeUnknown):
         return

@@ -28,6 +28,7 @@ EFFECTS = {
     "current_time": Effect.NONE,
     "web_search": Effect.NONE,
     "web_fetch": Effect.NONE,
+    "ask_human": Effect.NONE,
 }
 NAMES = set(EFFECTS)
 

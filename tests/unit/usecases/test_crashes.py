@@ -106,10 +106,8 @@ async def test_a_call_with_an_effect_that_may_have_happened_is_not_made_again() 
         return Fate.DIES_BEFORE if sum(broken.toolbox.calls.values()) == 1 else Fate.APPLIED
 
     await finish(broken, started.run.id, FailingDocuments(broken.documents, fate))
-    run = await broken.run(started.run.id)
-    assert run.error is not None
-    assert run.error.code == "uncertain_tool_call"
-    assert sum(broken.toolbox.calls.values()) == 1
+    assert (await broken.run(started.run.id)).state is RunState.WAITING
+    assert set(broken.toolbox.calls.values()) == {1}
 
 
 async def test_a_late_writer_is_refused() -> None:

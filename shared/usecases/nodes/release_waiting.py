@@ -1,0 +1,97 @@
+"""Release the nodes of a run that wait for people: nobody holds them, so nobody else can end them."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from shared.domain.approvals import ApprovalState, approval_path
+from shared.domain.ids import RunId
+from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.records import parse
+from shared.domain.runs import SWEEP_AFTER, Run, run_path
+from shared.domain.states import NodeState, RunState
+from shared.domain.writes import Update, Write
+from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
+from shared.ports.task_queue import NodeTask
+from shared.usecases.nodes.engine import Core
+
+TRIES = 10
+
+
+async def release_waiting(core: Core, run_id: RunId) -> int:
+    """Hand the waiting nodes of a cancelled run to the queue, where they end; how many there were.
+
+    What they asked is withdrawn in the same commit.
+
+    Raises:
+        Unavailable: the store or the queue does not answer.
+    """
+    waiting = await core.documents.query(Query(nodes_path(run_id), (Filter("state", "==", str(NodeState.WAITING)),)))
+    for snapshot in waiting:
+        await _release(core, run_id, snapshot)
+    return len(waiting)
+
+
+async def withdraw_waiting(core: Core, nodes: Sequence[Snapshot]) -> None:
+    """End the waiting nodes of a run that ends without them."""
+    for snapshot in nodes:
+        for _ in range(TRIES):
+            if snapshot.fields is None or snapshot.fields["state"] != NodeState.WAITING:
+                break
+            try:
+                await core.documents.commit(_withdrawal(core, snapshot))
+            except (CommitRefused, OutcomeUnknown):
+                snapshot = await core.documents.get(snapshot.path)  # noqa: PLW2901 - it is the same node
+                continue
+            break
+
+
+def _withdrawal(core: Core, snapshot: Snapshot) -> list[Write]:
+    now = core.clock.now()
+    node = parse(NodeRun, snapshot.fields or {})
+    ended: dict[str, Any] = {"state": NodeState.CANCELLED, "waits_for": [], "completed_at": now}
+    withdrawn = {"state": ApprovalState.WITHDRAWN, "decided_at": now}
+    return [
+        Update(snapshot.path, ended, seen=snapshot.update_time),
+        *(Update(approval_path(approval), withdrawn) for approval in node.waits_for),
+    ]
+
+
+async def _release(core: Core, run_id: RunId, snapshot: Snapshot) -> None:
+    for _ in range(TRIES):
+        if snapshot.fields is None or snapshot.fields["state"] != NodeState.WAITING:
+            return
+        node = parse(NodeRun, snapshot.fields)
+        try:
+            await core.documents.commit(await _writes(core, node, snapshot))
+        except (CommitRefused, OutcomeUnknown):
+            snapshot = await core.documents.get(snapshot.path)
+            continue
+        if node.parent is None:
+            await core.queue.enqueue([NodeTask(run_id, node.instance, f"cancel {node.attempt}")])
+        return
+
+
+async def _writes(core: Core, node: NodeRun, snapshot: Snapshot) -> list[Write]:
+    """The commit that ends a node's waiting; a delegate has no lease of its own, so it ends with it."""
+    if node.parent is not None:
+        return _withdrawal(core, snapshot)
+    now = core.clock.now()
+    ready: dict[str, Any] = {"state": NodeState.READY, "waits_for": []}
+    withdrawn = {"state": ApprovalState.WITHDRAWN, "decided_at": now}
+    return [
+        Update(snapshot.path, ready, seen=snapshot.update_time),
+        *(Update(approval_path(approval), withdrawn) for approval in node.waits_for),
+        *await resume_run(core, node.run_id),
+    ]
+
+
+async def resume_run(core: Core, run_id: RunId) -> list[Write]:
+    """The writes by which a run that waits goes on, and is looked after again; none for one that does not."""
+    snapshot = await core.documents.get(run_path(run_id))
+    run = parse(Run, snapshot.fields or {})
+    due = core.clock.now() + SWEEP_AFTER
+    if run.state is not RunState.WAITING and (run.next_sweep_at is None or run.next_sweep_at <= due):
+        return []
+    return [Update(run.path, {"state": RunState.RUNNING, "next_sweep_at": due}, seen=snapshot.update_time)]

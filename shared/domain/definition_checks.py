@@ -22,14 +22,13 @@ from shared.domain.definitions import (
     MapNode,
     ModelSpec,
     ToolNode,
-    ToolUse,
 )
 from shared.domain.errors import Fault
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.plans import OTHERWISE, conditions_of, names_in, predecessors
-from shared.domain.suggestions import closest, plain
+from shared.domain.suggestions import closest
 from shared.domain.templates import malformed, references
-from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
+from shared.domain.tool_checks import tool_faults
 
 T = TypeVar("T")
 _NODE: TypeAdapter[GraphNode] = TypeAdapter(GraphNode)
@@ -45,7 +44,7 @@ def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
         yield Fault("type", "must be graph, since there is a 'graph'", "graph")
     yield from _delegation_faults(raw)
     yield from _model_faults("model", raw.get("model"))
-    yield from _tool_list_faults("tools", raw.get("tools"))
+    yield from tool_faults(raw)
     graph = _fields(_fields(raw).get("graph"))
     yield from _graph_faults(_fields(graph.get("nodes")))
     for name, workflow in _fields(raw.get("workflows")).items():
@@ -68,7 +67,6 @@ def _sub_agent_faults(path: str, agents: Mapping[str, Any], depth: int) -> Itera
     for name, raw in agents.items():
         fields = _fields(raw)
         yield from _model_faults(f"{path}.{name}.model", fields.get("model"))
-        yield from _tool_list_faults(f"{path}.{name}.tools", fields.get("tools"))
         yield from _sub_agent_faults(f"{path}.{name}.agents", _fields(fields.get("agents")), depth - 1)
 
 
@@ -85,7 +83,6 @@ def _graph_faults(raw_nodes: Mapping[str, Any]) -> Iterator[Fault]:
         fields = _fields(raw)
         for place, agent in ((path, fields), (f"{path}.body", _fields(fields.get("body")))):
             yield from _model_faults(f"{place}.model", agent.get("model"))
-            yield from _tool_list_faults(f"{place}.tools", agent.get("tools"))
         if name in nodes:
             yield from _node_faults(path, name, nodes[name], raw_nodes)
     yield from _cycle_faults(nodes)
@@ -163,20 +160,6 @@ def _body_faults(path: str, name: str, body: AgentNode | ToolNode, names: Mappin
 
 def _tool_node_faults(path: str, name: str, node: ToolNode, names: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _template_faults(f"{path}.arguments", name, node.arguments, names)
-    yield from _tool_faults(f"{path}.tool", f"{path}.config", node.tool, node.config)
-    spec = BUILT_IN.get(node.tool)
-    if spec is None:
-        return
-    fixed = {key: value for key, value in node.arguments.items() if not references(value)}
-    properties: Mapping[str, Any] = spec.arguments_schema.get("properties", {})
-    for fault in argument_faults(node.tool, fixed):
-        first = fault.path.partition(".")[0]
-        if first in node.arguments and first not in fixed:
-            continue  # its value is known only in the run
-        known = closest(first, properties) if first not in properties else None
-        yield Fault(f"{path}.arguments.{fault.path}", plain(fault.reason), known)
-    for key in node.arguments.keys() - fixed.keys() - properties.keys():
-        yield Fault(f"{path}.arguments.{key}", "is not an argument", closest(key, properties))
 
 
 def _template_faults(path: str, name: str, template: Any, names: Mapping[str, Any]) -> Iterator[Fault]:
@@ -206,32 +189,6 @@ def _cycle_faults(nodes: Mapping[str, GraphNode]) -> Iterator[Fault]:
         yield Fault("graph.nodes", f"the nodes wait for each other: {cycle}")
 
 
-def _tool_list_faults(path: str, raw: Any) -> Iterator[Fault]:
-    seen: set[str] = set()
-    for position, item in enumerate(_items(raw)):
-        use = _parsed(_USE, item)
-        if use is None:
-            continue
-        place = f"{path}.{position}"
-        short = isinstance(item, str)
-        yield from _tool_faults(place if short else f"{place}.name", f"{place}.config", use.name, use.config)
-        if use.name in seen:
-            yield Fault(place, f"the tool '{use.name}' is listed twice")
-        seen.add(use.name)
-
-
-def _tool_faults(path: str, config_path: str, name: str, config: Mapping[str, Any]) -> Iterator[Fault]:
-    spec = BUILT_IN.get(name)
-    if spec is None:
-        yield Fault(path, f"there is no tool '{name}'", closest(name, BUILT_IN))
-        return
-    properties: Mapping[str, Any] = spec.config_schema.get("properties", {})
-    for fault in config_faults(name, config):
-        first = fault.path.partition(".")[0]
-        known = closest(first, properties) if first not in properties else None
-        yield Fault(f"{config_path}.{fault.path}", plain(fault.reason), known)
-
-
 def _model_faults(path: str, raw: Any) -> Iterator[Fault]:
     model = _parsed(_MODEL, raw)
     if model is None:
@@ -252,14 +209,8 @@ def _model_faults(path: str, raw: Any) -> Iterator[Fault]:
 def _workflow_faults(path: str, raw: Any) -> Iterator[Fault]:
     for placeholder in malformed(raw):
         yield Fault(path, f"{placeholder[:100]} is not a path", "{{ search_results }}")
-    for position, step in enumerate(_items(_fields(raw).get("steps"))):
-        tool = _fields(step).get("tool")
-        if isinstance(tool, str) and tool not in BUILT_IN:
-            where = f"{path}.steps.{position}.tool"
-            yield Fault(where, f"there is no tool '{tool}'", closest(tool, BUILT_IN))
 
 
-_USE = TypeAdapter(ToolUse)
 _MODEL = TypeAdapter(ModelSpec)
 
 

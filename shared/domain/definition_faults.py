@@ -161,8 +161,10 @@ def locate(raw: Any, steps: Sequence[int | str]) -> tuple[list[str], Any]:
                 tag_possible = False
                 continue
             here = fields.get(str(step))
+        elif isinstance(here, list) and isinstance(step, int):
+            here = cast("list[Any]", here)[step]
         else:
-            here = cast("list[Any]", here)[int(step)]
+            break  # the step names one of several kinds of values that could have been here
         path.append(str(step))
         tag_possible = True
     return path, None

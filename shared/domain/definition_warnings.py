@@ -8,14 +8,15 @@ from typing import Any, cast
 from shared.domain.definition_models import retirement_of
 from shared.domain.errors import Fault
 from shared.domain.templates import paths
+from shared.domain.tool_checks import unused_tools
 
 
 def warnings_of(raw: Any) -> tuple[Fault, ...]:
-    """Retired models, each with the nearest current one; and inputs that the prompt needs and a run may lack."""
+    """Retired models, each with the nearest current one; inputs that a prompt needs and a run may lack; idle tools."""
     if not isinstance(raw, dict):
         return ()
     raw = cast("dict[str, Any]", raw)
-    return (*_retirements(raw), *_optional_inputs(raw))
+    return (*_retirements(raw), *_optional_inputs(raw), *unused_tools(raw))
 
 
 def _retirements(raw: Mapping[str, Any]) -> Iterator[Fault]:

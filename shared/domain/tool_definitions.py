@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, StringConstraints, model_validator
+from pydantic import Discriminator, Field, StringConstraints, Tag, model_validator
 
 from shared.domain.definition_parts import Name, Strict
 from shared.domain.secrets import SecretName
@@ -25,6 +25,15 @@ class SecretReference(Strict):
     """Stands for the value of a secret that the definition's author has stored under this name."""
 
     secret: SecretName
+
+
+def _kind_of_header(value: Any) -> str:
+    return "secret" if isinstance(value, dict | SecretReference) else "text"
+
+
+HeaderValue = Annotated[
+    Annotated[HeaderText, Tag("text")] | Annotated[SecretReference, Tag("secret")], Discriminator(_kind_of_header)
+]
 
 
 class HttpTool(Strict):
@@ -49,7 +58,7 @@ class HttpTool(Strict):
         default=None, description="JSON. Left out, a POST, PUT or PATCH sends the arguments that are used nowhere else."
     )
     body_type: Literal["json", "form"] = "json"
-    headers: dict[HeaderName, HeaderText | SecretReference] = Field(default_factory=dict, max_length=50)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=50)
     bearer_token: SecretReference | None = Field(default=None, description="Sent as 'Authorization: Bearer'.")
     response_path: str | None = Field(
         default=None,
@@ -99,7 +108,7 @@ class McpServer(Strict):
     prefix: Annotated[str, StringConstraints(pattern=r"^([a-z][a-z0-9_-]{0,30})?$")] | None = Field(
         default=None, description="Before each tool's name; the server's name if left out, nothing if empty."
     )
-    headers: dict[HeaderName, HeaderText | SecretReference] = Field(default_factory=dict, max_length=50)
+    headers: dict[HeaderName, HeaderValue] = Field(default_factory=dict, max_length=50)
     bearer_token: SecretReference | None = Field(default=None, description="Sent as 'Authorization: Bearer'.")
     timeout_seconds: float = Field(default=60.0, gt=0, le=MAX_TOOL_SECONDS, description="Of one call.")
 

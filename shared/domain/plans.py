@@ -120,10 +120,17 @@ class PlanNode(Strict):
 
 
 class Plan(Strict):
-    """All vertices, predecessors before successors; the last one ends the run."""
+    """All vertices, predecessors before successors; the last one ends the run.
+
+    Args:
+        seconds: how long the run may take from its start; None for no limit.
+        output_schema: what a graph's output must fit; of the other shapes the agent's own output must.
+    """
 
     shape: Shape
     nodes: tuple[PlanNode, ...]
+    seconds: float | None = None
+    output_schema: dict[str, Any] | None = None
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()
 
@@ -184,8 +191,13 @@ class PlanGraph:
 
 def compile_plan(definition: AgentDefinition) -> Plan:
     """The plan of a valid definition."""
-    own_tools = {"http_tools": definition.http_tools, "mcp_servers": definition.mcp_servers}
-    return _compile_graph(definition).model_copy(update=own_tools)
+    whole = {
+        "http_tools": definition.http_tools,
+        "mcp_servers": definition.mcp_servers,
+        "seconds": definition.limits.seconds,
+        "output_schema": definition.output_schema if definition.graph is not None else None,
+    }
+    return _compile_graph(definition).model_copy(update=whole)
 
 
 def _compile_graph(definition: AgentDefinition) -> Plan:

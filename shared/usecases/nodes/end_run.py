@@ -5,6 +5,8 @@ from __future__ import annotations
 from dataclasses import replace
 from typing import Any
 
+from shared.domain.definition_schemas import value_faults
+from shared.domain.errors import OutputInvalid
 from shared.domain.events import Event, append, start_event
 from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, Outcome, nodes_path
@@ -49,6 +51,11 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     sinks = graph.by_id[END].after
     outputs = await read_outputs(documents, context.target, sinks)
     output = outputs.get(sinks[0]) if len(sinks) == 1 else dict(outputs)
+    schema = graph.plan.output_schema
+    if schema is not None and (faults := value_faults("output", schema, output)):
+        told = "; ".join(f"{fault.path}: {fault.reason}" for fault in faults)
+        error = Failure(OutputInvalid.code, f"the graph's output does not fit the agent's schema: {told}")
+        return Outcome(NodeState.FAILED, error=error, usage=usage)
     text = as_text(output)
     messages = tuple(engine.runner.history(run.input_text, text))
     return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import asyncio
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 
-from shared.domain.errors import DeadlineExceeded, DomainError, FailedPrecondition, Internal
+from shared.domain.errors import DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork
@@ -29,6 +28,7 @@ from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.perform_work import perform_work
 from shared.usecases.nodes.read_journal import read_node_journal
+from shared.usecases.nodes.time_limits import in_time
 from shared.usecases.nodes.wait_for_people import wait_for_people
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
 
@@ -127,38 +127,19 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
         return Outcome(NodeState.SKIPPED)
     if context.attempt.number - context.waits > engine.max_attempts:
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
-    work = _perform_in_time(engine, context, recorder)
+
+    async def work() -> Outcome:
+        return await perform_work(engine, context, recorder)
+
     try:
         if isinstance(context.target.work, EndWork):
-            return await work  # also a cancelled run's end adds up what its nodes consumed
-        return await context.attempt.hold(work)
+            return await work()  # also the end of a run that is cancelled or out of time adds up what it consumed
+        return await context.attempt.hold(in_time(engine, context, work))
     except (DomainError, StopRequested, YieldRequested, Superseded, CallWaits):
         raise
     except Exception as error:
         engine.report_defect(error)
         raise Internal("an internal error") from error
-
-
-async def _perform_in_time(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
-    """The work's outcome, within the node's time.
-
-    Raises:
-        DeadlineExceeded: it took longer; it was stopped.
-    """
-    seconds = context.target.node.timeout_seconds
-    if seconds is None:
-        return await perform_work(engine, context, recorder)
-    working = asyncio.ensure_future(perform_work(engine, context, recorder))
-    waiting = asyncio.ensure_future(engine.core.clock.sleep(seconds))
-    try:
-        await asyncio.wait({working, waiting}, return_when=asyncio.FIRST_COMPLETED)
-        if working.done():
-            return working.result()
-        raise DeadlineExceeded(f"the node took longer than {seconds:g} s")
-    finally:
-        waiting.cancel()
-        working.cancel()
-        await asyncio.gather(working, waiting, return_exceptions=True)
 
 
 def _share(token: str) -> float:

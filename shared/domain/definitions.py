@@ -103,7 +103,7 @@ class ModelSpec(Strict):
 
 
 class Limits(Strict):
-    """Where a node of this agent stops, those that it delegates to included."""
+    """Where a node of this agent stops, those that it delegates to included; `seconds` are those of the whole run."""
 
     requests: int = Field(default=50, ge=1, le=1000, description="Model requests.")
     tool_calls: int = Field(default=200, ge=1, le=10_000, description="Tool calls.")
@@ -111,7 +111,9 @@ class Limits(Strict):
     cost_usd_micros: int | None = Field(
         default=None, ge=1, le=1_000_000_000, description="Cost in millionths of a US dollar; no limit if left out."
     )
-    seconds: float | None = Field(default=None, gt=0, le=86_400, description="Time; no limit if left out.")
+    seconds: float | None = Field(
+        default=None, gt=0, le=86_400, description="From the run's start; no limit if left out."
+    )
 
 
 class SubAgent(Strict):

@@ -1,4 +1,4 @@
-"""The `runs` function: runs, sessions, their history and files. Light: it executes nothing."""
+"""The `runs` function: runs, sessions, their history and files, and approvals. Light: it executes nothing."""
 
 import os
 from collections.abc import Mapping
@@ -9,6 +9,7 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
+from functions.runs.approvals import approval_routes
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
@@ -41,6 +42,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         session_routes(core),
         reader_routes(sharing),
         artifact_routes(core.documents, core.clock),
+        approval_routes(core),
     ):
         app.include_router(routes)
     return app

@@ -79,6 +79,7 @@ class NodeView(_View):
     attempt: int
     usage: UsageView
     error: FailureView | None
+    waits_for: tuple[str, ...] = Field(description="The approvals that are still to be decided.")
     not_before: datetime | None
     created_at: datetime
     started_at: datetime | None

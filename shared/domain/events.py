@@ -2,7 +2,8 @@
 
 Shape of `content`: `{"text": …}` of a person or an agent; an agent's response that asks for tools adds
 `"calls": [{"call_id", "name", "arguments_json"}]`; a tool's answer is
-`{"result": {"call_id", "name", "content_json", "is_error"}}`.
+`{"result": {"call_id", "name", "content_json", "is_error"}}`; what the system asks of people has
+`{"approval": {"approval_id", "kind", "message", "tool", "call_id", "arguments_json"}}` and the `actions` `approval_id`.
 `actions` of a tool's answer tell what the call did to the session: `state_delta_json`, `artifact_delta_json`.
 `metadata` of an agent's event names the instance, step and try whose segments it replaces.
 """

@@ -21,7 +21,7 @@ class EventView(BaseModel):
     seq: int = Field(description="Its number in the session, from 1, without gaps.")
     run_id: str
     author: Author
-    content: dict[str, Any] = Field(description="`text`; an agent's `calls`; a tool's `result`.")
+    content: dict[str, Any] = Field(description="`text`; an agent's `calls`; a tool's `result`; an `approval`.")
     metadata: dict[str, Any]
     actions: dict[str, Any]
     partial: bool = Field(description="The content is not whole: the run was cut short.")
@@ -43,6 +43,8 @@ def _content(content: Mapping[str, Any]) -> dict[str, Any]:
         shown["calls"] = [_parsed(call) for call in shown["calls"]]
     if "result" in shown:
         shown["result"] = _parsed(shown["result"])
+    if "approval" in shown:
+        shown["approval"] = _parsed(shown["approval"])
     return shown
 
 

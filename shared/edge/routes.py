@@ -35,6 +35,7 @@ ROUTES = (
     Route("/sessions/{session_id}/events", "chat"),
     Route("/sessions/**", "runs"),
     Route("/runs/**", "runs"),
+    Route("/approvals/**", "runs"),
 )
 
 UNROUTED = frozenset({"worker", "sweeper"})

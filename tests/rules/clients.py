@@ -73,6 +73,7 @@ class Clients:
         conditions = {
             Read.LIST_OWN: [("owner_uid", "EQUAL", me)],
             Read.LIST_SHARED: [("readers", "ARRAY_CONTAINS", me)],
+            Read.LIST_ASKED: [("asked", "ARRAY_CONTAINS", me)],
             Read.LIST_SYSTEM: [
                 ("scope", "EQUAL", {"stringValue": "system"}),
                 ("is_active", "EQUAL", {"booleanValue": True}),

@@ -30,6 +30,7 @@ class Read(StrEnum):
     LIST = "list"
     LIST_OWN = "list where owner_uid is the caller"
     LIST_SHARED = "list where readers contains the caller"
+    LIST_ASKED = "list where asked contains the caller"
     LIST_SYSTEM = "list where scope is system"
 
 
@@ -121,6 +122,8 @@ ROWS = [
     Row("knowledge/c/documents/d/contents/0123-0000", NEVER, OWNED),
     Row("passages/0123", NEVER, {**OWNED, "collection_id": "c"}),
     Row("ingestions/0123", NEVER, OWNED),
+    Row("approvals/own", reads(owner="GET LIST_ASKED"), {**OWNED, "asked": [Who.OWNER]}),
+    Row("approvals/others", reads(reader="GET LIST_ASKED"), {**OWNED, "asked": [Who.READER, Who.DEACTIVATED]}),
     Row("runs/r", TOP, SHARED),
     Row("runs/r/plan/0", BELOW, OWNED),
     Row("runs/r/nodes/main~0", BELOW, OWNED),
@@ -137,7 +140,6 @@ ROWS = [
     # Collections of the design that no rule opens yet.
     Row("listings/private", NEVER, OWNED),
     Row("listings/private/ratings/{owner}", NEVER, OWNED),
-    Row("approvals/a", NEVER, OWNED),
     Row("usage/{owner}/days/2026-01-01", NEVER, OWNED),
     Row("traces/t/spans/s", NEVER, OWNED),
     Row("anything/else", NEVER, OWNED),

@@ -100,14 +100,17 @@ class DefinitionToolbox:
         Raises:
             DomainError: the store of secrets does not answer: the node is tried again.
         """
-        secrets = await self._secrets(definition, context)
-        redactor = Redactor(secrets.values())
+        redactor = Redactor(())
         try:
+            secrets = await self._secrets(definition, context)
+            redactor = Redactor(secrets.values())
             async with asyncio.timeout(definition.timeout_seconds + _SLACK_SECONDS):
                 result = await send(secrets)
         except TimeoutError:
             result = ToolResult(f"{call.name} took too long and was stopped.", is_error=True)
         except DomainError as error:
+            if error.retryable:
+                raise
             told = f"{call.name} failed." if isinstance(error, Internal) else error.message
             result = ToolResult(told, is_error=True)
         except Exception as error:  # noqa: BLE001 - whatever a tool does must not end the run

@@ -11,6 +11,8 @@ _LEASE_SECONDS = 30.0
 _BODY_BYTES = 1 << 20
 _DEFAULT_MODEL = "google-cloud:gemini-3.8-flash"
 _LOCAL_MODEL = "local:extractive"
+_LOCAL_EMBEDDER = "local:hashed-words"
+_EMBEDDER = "google-cloud:gemini-embedding-001"
 _KEYS = {
     "google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"),
     "anthropic": ("ANTHROPIC_API_KEY",),
@@ -46,6 +48,8 @@ class Settings:
         default_model: the `provider:model` that `default` means in definitions; beside emulators a local one.
         providers: those that are configured where agents run, a comma list; by default those whose own variables are
             set here.
+        embedder: what makes the vectors of new collections of knowledge, `provider:model`; beside emulators a local
+            one, which knows words and no meaning.
         firestore_emulator_host: `host:port` from FIRESTORE_EMULATOR_HOST, or None in production; the others alike.
         auth_emulator_host: from FIREBASE_AUTH_EMULATOR_HOST.
         tasks_emulator_host: from CLOUD_TASKS_EMULATOR_HOST.
@@ -71,6 +75,7 @@ class Settings:
     models: tuple[str, ...] = ("*",)
     default_model: str = _DEFAULT_MODEL
     providers: frozenset[str] = frozenset({"local"})
+    embedder: str = _EMBEDDER
     firestore_emulator_host: str | None = None
     auth_emulator_host: str | None = None
     tasks_emulator_host: str | None = None
@@ -121,6 +126,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if is_local else frozenset(),
         models=_listed(text("MODELS", "*")),
         default_model=_model("DEFAULT_MODEL", text("DEFAULT_MODEL", _LOCAL_MODEL if is_local else _DEFAULT_MODEL)),
+        embedder=_model("EMBEDDER", text("EMBEDDER", _LOCAL_EMBEDDER if is_local else _EMBEDDER)),
         providers=frozenset(_listed(text("PROVIDERS"))) | {"local"}
         if text("PROVIDERS")
         else _configured(environ, is_local=is_local),

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.sweeper.routes import sweep_routes
-from shared.composition.core import connect_callers, connect_core
+from shared.composition.core import connect_callers, connect_core, connect_queue
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -21,7 +21,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     settings = load_settings(environ)
     write_logs(settings.project)
     app = create_app("sweeper", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
-    app.include_router(sweep_routes(connect_core(settings), settings.lease_seconds))
+    app.include_router(sweep_routes(connect_core(settings), connect_queue(settings), settings.lease_seconds))
     return app
 
 

@@ -10,12 +10,17 @@ from pydantic import BaseModel, Field
 from shared.edge.app import problem_responses
 from shared.edge.logs import logger
 from shared.edge.tasks import Deliverer
+from shared.ports.task_queue import IngestQueue
+from shared.usecases.approvals.expire_approvals import expire_approvals
+from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.sessions.delete_session import remove_deleted
 
 SESSIONS = 20
 """Deleted sessions that one sweep removes at most."""
+DOCUMENTS = 100
+"""Documents of knowledge that one sweep looks after at most."""
 
 
 class SweptView(BaseModel):
@@ -24,18 +29,23 @@ class SweptView(BaseModel):
     leases: int = Field(description="Attempts that had fallen silent.")
     runs: int = Field(description="Runs that were due to be looked at.")
     tasks: int = Field(description="Nodes handed to the queue again.")
+    approvals: int = Field(description="Approvals that nobody answered in time.")
     sessions: int = Field(description="Deleted sessions that were removed.")
+    documents: int = Field(description="Documents of knowledge handed to the queue again.")
 
 
-def sweep_routes(core: Core, lease_seconds: float) -> APIRouter:
+def sweep_routes(core: Core, ingestions: IngestQueue, lease_seconds: float) -> APIRouter:
     """The routes that the scheduler calls."""
     router = APIRouter(tags=["tasks"])
 
     @router.post("/tasks/sweep", responses=problem_responses(401, 503))
     async def sweep(_deliverer: Deliverer) -> SweptView:
-        """Hand silent attempts and forgotten nodes to the queue again, and remove deleted sessions."""
+        """Hand silent attempts, forgotten nodes and documents to the queue again, and remove deleted sessions."""
         swept = SweptView(
-            **asdict(await sweep_runs(core, lease_seconds)), sessions=await remove_deleted(core.documents, SESSIONS)
+            approvals=await expire_approvals(core),
+            **asdict(await sweep_runs(core, lease_seconds)),
+            sessions=await remove_deleted(core.documents, SESSIONS),
+            documents=await sweep_ingestions(core.documents, ingestions, core.clock, DOCUMENTS),
         )
         if swept.tasks:
             logger.warning(

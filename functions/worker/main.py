@@ -1,4 +1,4 @@
-"""The `worker` function: executes one node of one run for each task that the queue delivers."""
+"""The `worker` function: executes one node of one run, or ingests one document, for each task that is delivered."""
 
 import os
 from collections.abc import Mapping
@@ -9,9 +9,9 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.worker.routes import task_routes
-from shared.composition.core import connect_callers
-from shared.composition.engine import connect_engine
+from functions.worker.routes import ingest_routes, task_routes
+from shared.composition.core import connect_callers, connect_documents
+from shared.composition.engine import connect_engine, connect_indexer
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -22,7 +22,9 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     settings = load_settings(environ)
     write_logs(settings.project)
     app = create_app("worker", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
-    app.include_router(task_routes(connect_engine(settings, environ)))
+    documents = connect_documents(settings)
+    app.include_router(task_routes(connect_engine(settings, environ, documents)))
+    app.include_router(ingest_routes(connect_indexer(settings, environ, documents)))
     return app
 
 

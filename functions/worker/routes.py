@@ -7,7 +7,10 @@ from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
 from shared.domain.ids import Instance, RunId
+from shared.domain.knowledge import CollectionId, DocumentId
 from shared.edge.tasks import Deliverer, acknowledge
+from shared.usecases.knowledge.library import Indexer
+from shared.usecases.knowledge.tend_knowledge import tend_knowledge
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.execute_node import execute_node
 
@@ -19,6 +22,28 @@ class NodeTaskBody(BaseModel):
 
     run_id: str = Field(min_length=1, max_length=128)
     instance: str = Field(min_length=1, max_length=256)
+
+
+class IngestTaskBody(BaseModel):
+    """Which document of knowledge to look after; None for a collection that was deleted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    collection_id: str = Field(min_length=1, max_length=128)
+    document_id: str | None = Field(min_length=1, max_length=128)
+
+
+def ingest_routes(indexer: Indexer) -> APIRouter:
+    """The route that the queue calls about knowledge."""
+    router = APIRouter(tags=["tasks"])
+
+    @router.post("/tasks/ingest", response_model=None)
+    async def ingest(_deliverer: Deliverer, task: IngestTaskBody) -> Response:
+        """Ingest or remove a document: 200 when there is nothing left to do, 409 to be delivered again."""
+        document_id = None if task.document_id is None else DocumentId(task.document_id)
+        return await acknowledge(tend_knowledge(indexer, CollectionId(task.collection_id), document_id))
+
+    return router
 
 
 def task_routes(engine: Engine) -> APIRouter:

@@ -17,19 +17,22 @@ from shared.adapters.system.ids import SystemIds
 from shared.ports.documents import Documents
 from shared.ports.identity import TokenVerifier
 from shared.ports.task_identity import TaskTokenVerifier
-from shared.ports.task_queue import TaskQueue
 from shared.settings import Settings
 from shared.usecases.nodes.engine import Core
 
 
-def connect_core(settings: Settings) -> Core:
-    """The ports that every use case of runs needs."""
-    documents = FirestoreDocuments(settings.project, commit_timeout_seconds=settings.lease_seconds / 3)
-    return Core(documents, connect_queue(settings), SystemClock(), SystemIds())
+def connect_core(settings: Settings, documents: Documents | None = None) -> Core:
+    """The ports that every use case of runs needs; `documents` where others use the same."""
+    return Core(documents or connect_documents(settings), connect_queue(settings), SystemClock(), SystemIds())
 
 
-def connect_queue(settings: Settings) -> TaskQueue:
-    """The queue of the nodes.
+def connect_documents(settings: Settings) -> FirestoreDocuments:
+    """The store, whose commits are given up before a lease runs out."""
+    return FirestoreDocuments(settings.project, commit_timeout_seconds=settings.lease_seconds / 3)
+
+
+def connect_queue(settings: Settings) -> CloudTasksQueue | EmulatorTaskQueue:
+    """The queue of the worker.
 
     Raises:
         ValueError: the emulator is named without a key to sign its tasks with.

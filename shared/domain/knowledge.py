@@ -129,6 +129,11 @@ class KnowledgeDocument:
         return document_path(self.collection_id, self.id)
 
     @property
+    def is_searched(self) -> bool:
+        """Whether a revision, maybe an earlier one, is searched."""
+        return self.live is not None
+
+    @property
     def is_settled(self) -> bool:
         """Whether the revision has come to its end."""
         return self.state in {DocumentState.READY, DocumentState.FAILED}

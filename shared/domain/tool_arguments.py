@@ -20,6 +20,8 @@ MAX_FOUND_PATHS = 1000
 MAX_MATCHES = 500
 MAX_ANALYSED_CHARACTERS = 100_000
 MAX_STATE_KEYS = 100
+MAX_FOUND_PASSAGES = 20
+MAX_SEARCHED_COLLECTIONS = 10
 
 Path = Annotated[
     str,
@@ -172,6 +174,28 @@ class DocumentAnalyzerArguments(Arguments):
         le=MAX_ANALYSED_CHARACTERS,
         description="Return at most this many characters of the text.",
     )
+
+
+class KnowledgeArguments(Arguments):
+    """Arguments of `knowledge`."""
+
+    query: str = Field(
+        min_length=1, max_length=2000, description="What you want to know, as a question or in its words."
+    )
+    limit: Annotated[int, Field(ge=1, le=MAX_FOUND_PASSAGES)] | None = Field(
+        default=None, description="Return at most this many passages. Default: what the agent allows."
+    )
+
+
+class KnowledgeConfiguration(Configuration):
+    """The configuration of `knowledge`."""
+
+    collections: list[Annotated[str, Field(min_length=1, max_length=64)]] = Field(
+        min_length=1,
+        max_length=MAX_SEARCHED_COLLECTIONS,
+        description="Collections to search: each by the name of one of your own, or by its id.",
+    )
+    max_passages: int = Field(default=5, ge=1, le=MAX_FOUND_PASSAGES, description="The most passages of one search.")
 
 
 class WebSearchArguments(Arguments):

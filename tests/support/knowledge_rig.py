@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from shared.adapters.embedders.hashed_words import NAME, embed
 from shared.adapters.memory.clock import MemoryClock
@@ -82,10 +83,12 @@ class KnowledgeRig:
     defects: list[BaseException] = field(default_factory=list[BaseException])
     through: Documents | None = None
     """Stands between the use cases and the store."""
+    documents: Any = None
 
     def __post_init__(self) -> None:
         """Make the store on the rig's clock."""
-        self.documents = MemoryDocuments(self.clock)
+        if self.documents is None:
+            self.documents = MemoryDocuments(self.clock)
 
     @property
     def library(self) -> Library:
@@ -135,4 +138,5 @@ class KnowledgeRig:
 
     def stored(self, prefix: str) -> list[str]:
         """The paths of what is stored below a prefix."""
-        return [path for path in self.documents.paths if path.startswith(prefix)]
+        paths: list[str] = self.documents.paths
+        return [path for path in paths if path.startswith(prefix)]

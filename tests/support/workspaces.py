@@ -18,6 +18,7 @@ from shared.ports.tools import ToolContext
 from shared.ports.web_client import WebClient
 from shared.ports.web_search import WebSearch
 from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
+from shared.usecases.knowledge.library import Searcher
 from tests.support.watched_documents import WatchedDocuments
 
 
@@ -26,10 +27,16 @@ class TestingWorkspace:
 
     __test__ = False
 
-    def __init__(self, search: WebSearch | None = None, seconds: float = 60.0, web: WebClient | None = None) -> None:
+    def __init__(
+        self,
+        search: WebSearch | None = None,
+        seconds: float = 60.0,
+        web: WebClient | None = None,
+        searcher: Searcher | None = None,
+    ) -> None:
         self.documents = WatchedDocuments(MemoryDocuments())
         self.clock = MemoryClock()
-        self.toolbox = LocalToolbox(self.documents, self.clock, search, web, seconds)
+        self.toolbox = LocalToolbox(self.documents, self.clock, search, web, seconds, searcher=searcher)
         self.session_id = SessionId("s1")
         self.calls = 0
 

@@ -92,3 +92,11 @@ def test_a_deployment_chooses_its_models(
 def test_a_wrong_setting_is_named(environ: dict[str, str], named: str) -> None:
     with pytest.raises(ValueError, match=named):
         load_settings(environ)
+
+
+def test_vectors_are_made_by_google_and_beside_emulators_by_words() -> None:
+    assert load_settings(HERE).embedder == "google-cloud:gemini-embedding-001"
+    assert load_settings({**HERE, **LOCAL}).embedder == "local:hashed-words"
+    assert load_settings({**HERE, **LOCAL, "FIRELOOM_EMBEDDER": "google:x"}).embedder == "google:x"
+    with pytest.raises(ValueError, match="FIRELOOM_EMBEDDER"):
+        load_settings({**HERE, "FIRELOOM_EMBEDDER": "words"})

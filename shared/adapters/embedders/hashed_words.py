@@ -19,10 +19,11 @@ from shared.domain.writes import Vector
 NAME = "local:hashed-words"
 _WORD = re.compile(r"\w+")
 _PREFIX = 5
-_STOP_WORDS = """a about after all also an and any are as at be because been before between both but by can could did do
-    does for from had has have he her his how i if in into is it its just may me more most my no not of on one only or other our
-    out over she should so some such than that the their them then there these they this those through to under up
-    use was we were what when where which while who why will with would you your"""
+_STOP_WORDS = """a about after all also an and any are as at be because been before between both but by can
+    could did do does for from had has have he her his how i if in into is it its just may me more most my no
+    not of on one only or other our out over she should so some such than that the their them then there these
+    they this those through to under up use was we were what when where which while who why will with would you
+    your"""
 _STOP = frozenset(_STOP_WORDS.split())
 _ENDINGS = ("ingly", "edly", "ing", "ies", "ed", "es", "ly", "s")
 

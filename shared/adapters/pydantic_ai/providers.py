@@ -4,12 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import httpx2
 from pydantic_ai.models import Model
 
 from shared.domain.errors import FailedPrecondition
+
+if TYPE_CHECKING:
+    from google.genai import Client
+    from pydantic_ai.embeddings import EmbeddingModel
+    from pydantic_ai.providers import Provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,27 +61,45 @@ class ProviderSettings:
         )
 
 
-def _google(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
+def _gemini_api(settings: ProviderSettings, http: httpx2.AsyncClient) -> Provider[Client]:
     if settings.google_api_key is None:
         raise FailedPrecondition("google: no key is configured; set GOOGLE_API_KEY.")
-    from pydantic_ai.models.google import GoogleModel
     from pydantic_ai.providers.google import GoogleProvider
 
-    provider = GoogleProvider(api_key=settings.google_api_key, base_url=settings.google_base_url, http_client=http)
-    return lambda name: GoogleModel(name, provider=provider)
+    return GoogleProvider(api_key=settings.google_api_key, base_url=settings.google_base_url, http_client=http)
 
 
-def _google_cloud(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
-    from pydantic_ai.models.google import GoogleModel
+def _vertex_ai(settings: ProviderSettings, http: httpx2.AsyncClient) -> Provider[Client]:
     from pydantic_ai.providers.google_cloud import GoogleCloudProvider
 
-    provider = GoogleCloudProvider(
+    return GoogleCloudProvider(
         credentials=settings.credentials,
         project=settings.vertex_project,
         location=settings.vertex_location,
         base_url=settings.vertex_base_url,
         http_client=http,
     )
+
+
+_GOOGLE: Mapping[str, Callable[[ProviderSettings, httpx2.AsyncClient], Provider[Client]]] = {
+    "google": _gemini_api,
+    "google-cloud": _vertex_ai,
+}
+EMBEDDING_PROVIDERS = frozenset(_GOOGLE)
+"""Whose models make vectors."""
+
+
+def _google(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
+    from pydantic_ai.models.google import GoogleModel
+
+    provider = _gemini_api(settings, http)
+    return lambda name: GoogleModel(name, provider=provider)
+
+
+def _google_cloud(settings: ProviderSettings, http: httpx2.AsyncClient) -> Callable[[str], Model]:
+    from pydantic_ai.models.google import GoogleModel
+
+    provider = _vertex_ai(settings, http)
     return lambda name: GoogleModel(name, provider=provider)
 
 
@@ -131,3 +154,21 @@ def open_provider(name: str, settings: ProviderSettings, http: httpx2.AsyncClien
         return _MAKERS[name](settings, http)
     except ImportError as error:
         raise FailedPrecondition(f"{name}: the provider's package is not installed in this deployment.") from error
+
+
+def open_embedding_model(
+    provider: str, model: str, dimensions: int, settings: ProviderSettings, http: httpx2.AsyncClient
+) -> EmbeddingModel:
+    """A model of one of EMBEDDING_PROVIDERS, which asks through `http` for vectors of so many dimensions.
+
+    Raises:
+        FailedPrecondition: the provider's package or its key is missing.
+    """
+    try:
+        from pydantic_ai.embeddings import EmbeddingSettings
+        from pydantic_ai.embeddings.google import GoogleEmbeddingModel
+
+        opened = _GOOGLE[provider](settings, http)
+    except ImportError as error:
+        raise FailedPrecondition(f"{provider}: the provider's package is not installed in this deployment.") from error
+    return GoogleEmbeddingModel(model, provider=opened, settings=EmbeddingSettings(dimensions=dimensions))

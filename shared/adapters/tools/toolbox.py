@@ -19,6 +19,7 @@ from shared.adapters.tools.file_read import file_read
 from shared.adapters.tools.file_write import file_write
 from shared.adapters.tools.find import find
 from shared.adapters.tools.grep import grep
+from shared.adapters.tools.knowledge import knowledge
 from shared.adapters.tools.save_artifact import save_artifact
 from shared.adapters.tools.set_state import set_state
 from shared.adapters.tools.web_fetch import web_fetch
@@ -36,6 +37,7 @@ from shared.domain.tool_arguments import (
     FileWriteArguments,
     FindArguments,
     GrepArguments,
+    KnowledgeArguments,
     SaveArtifactArguments,
     SetStateArguments,
     WebFetchArguments,
@@ -48,6 +50,7 @@ from shared.ports.documents import Documents
 from shared.ports.tools import ToolContext
 from shared.ports.web_client import WebClient
 from shared.ports.web_search import WebSearch
+from shared.usecases.knowledge.library import Searcher
 
 A = TypeVar("A", bound=Arguments)
 _LOG = logging.getLogger(__name__)
@@ -66,15 +69,17 @@ class _Tool(Generic[A]):
 class LocalToolbox:
     """`Toolbox` of the tools that run in this process, on the workspace of the caller's session."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - each but the first two has a default
         self,
         documents: Documents,
         clock: Clock,
         web_search_engine: WebSearch | None = None,
         web: WebClient | None = None,
         seconds: float = 120.0,
+        *,
+        searcher: Searcher | None = None,
     ) -> None:
-        """Keep what the tools need; without an engine, `web_search` says that there is none.
+        """Keep what the tools need; without an engine, `web_search` says that there is none, and so do others.
 
         Args:
             documents: the store.
@@ -82,6 +87,7 @@ class LocalToolbox:
             web_search_engine: the search engine.
             web: for `web_fetch`.
             seconds: how long one call may take.
+            searcher: for `knowledge`.
         """
         self._documents = documents
         self._clock = clock
@@ -96,6 +102,7 @@ class LocalToolbox:
             "document_analyzer": _Tool(
                 DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader())
             ),
+            "knowledge": _Tool(KnowledgeArguments, partial(knowledge, searcher=searcher)),
             "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
             "set_state": _Tool(SetStateArguments, set_state),
             "calculator": _Tool(CalculatorArguments, calculator),

@@ -22,6 +22,7 @@ EFFECTS = {
     "find": Effect.NONE,
     "diff": Effect.NONE,
     "document_analyzer": Effect.NONE,
+    "knowledge": Effect.NONE,
     "save_artifact": Effect.IDEMPOTENT,
     "set_state": Effect.IDEMPOTENT,
     "calculator": Effect.NONE,
@@ -84,6 +85,10 @@ def test_the_first_users_definition_configures_its_tools_well() -> None:
         ("web_search", {"max_results": True}, ["max_results"]),
         ("web_search", {"max_result": 10, "max_results": 0}, ["max_results", "max_result"]),
         ("document_analyzer", {}, []),
+        ("knowledge", {"collections": ["handbook"], "max_passages": 3}, []),
+        ("knowledge", {}, ["collections"]),
+        ("knowledge", {"collections": []}, ["collections"]),
+        ("knowledge", {"collections": "handbook"}, ["collections"]),
         ("file_read", {"root": "/"}, ["root"]),
     ],
 )

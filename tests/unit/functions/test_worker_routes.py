@@ -8,12 +8,13 @@ import httpx
 import pytest
 
 from functions.sweeper.routes import sweep_routes
-from functions.worker.routes import task_routes
-from shared.domain.errors import Unauthenticated
+from functions.worker.routes import ingest_routes, task_routes
+from shared.domain.errors import Unauthenticated, Unavailable
 from shared.domain.ids import Token
 from shared.domain.states import RunState
 from shared.edge.app import create_app
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
+from tests.support.knowledge_rig import KnowledgeRig
 
 
 class QueueOnly:
@@ -29,10 +30,16 @@ def rig() -> EngineRig:
 
 
 @pytest.fixture
-async def client(rig: EngineRig) -> AsyncIterator[httpx.AsyncClient]:
+def knowledge(rig: EngineRig) -> KnowledgeRig:
+    return KnowledgeRig(clock=rig.clock, documents=rig.documents)
+
+
+@pytest.fixture
+async def client(rig: EngineRig, knowledge: KnowledgeRig) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app("worker", task_verifier=QueueOnly())
     app.include_router(task_routes(rig.engine()))
-    app.include_router(sweep_routes(rig.core, LEASE_SECONDS))
+    app.include_router(ingest_routes(knowledge.indexer))
+    app.include_router(sweep_routes(rig.core, knowledge.queue, LEASE_SECONDS))
     transport = httpx.ASGITransport(app)
     headers = {"Authorization": "Bearer queue"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
@@ -57,7 +64,7 @@ async def test_a_node_that_another_holds_is_delivered_again(rig: EngineRig, clie
     assert (answer.status_code, answer.json()["code"]) == (409, "busy")
 
 
-@pytest.mark.parametrize("path", ["/tasks/node", "/tasks/sweep"])
+@pytest.mark.parametrize("path", ["/tasks/node", "/tasks/ingest", "/tasks/sweep"])
 async def test_only_the_queue_is_let_in(client: httpx.AsyncClient, path: str) -> None:
     answer = await client.post(path, json={}, headers={"Authorization": "Bearer user"})
     assert answer.status_code == 401
@@ -73,6 +80,32 @@ async def test_a_lost_task_is_found_by_the_sweep(rig: EngineRig, client: httpx.A
     rig.queue.lose_next()
     rig.clock.jump(3600)
     swept = await client.post("/tasks/sweep")
-    assert swept.json() == {"leases": 0, "runs": 1, "tasks": 1, "sessions": 0}
+    assert swept.json() == {"leases": 0, "runs": 1, "tasks": 1, "sessions": 0, "approvals": 0, "documents": 0}
     await rig.drain()
     assert (await rig.run(run.id)).state is RunState.SUCCEEDED
+
+
+async def test_a_document_is_ingested_by_its_task(knowledge: KnowledgeRig, client: httpx.AsyncClient) -> None:
+    collection = await knowledge.collection()
+    document = await knowledge.put(collection, "a.txt", "The forge is hot.")
+    body = {"collection_id": collection.id, "document_id": document.id}
+    knowledge.embedder.failures.append(Unavailable("the embedder does not answer"))
+    busy = await client.post("/tasks/ingest", json=body)
+    assert (busy.status_code, busy.json()["code"]) == (409, "busy")
+    answer = await client.post("/tasks/ingest", json=body)
+    assert (answer.status_code, answer.json()) == (200, {"status": "done"})
+    assert await knowledge.search("forge") == ["a.txt, line 1: The forge is hot."]
+
+
+async def test_a_document_whose_task_was_lost_is_found_by_the_sweep(
+    rig: EngineRig, knowledge: KnowledgeRig, client: httpx.AsyncClient
+) -> None:
+    collection = await knowledge.collection()
+    await knowledge.put(collection, "a.txt", "The forge is hot.")
+    knowledge.queue.lose_next()
+    rig.clock.jump(3600)
+    assert (await client.post("/tasks/sweep")).json()["documents"] == 1
+    await knowledge.drain()
+    assert len(await knowledge.search("forge")) == 1
+    assert (await client.post("/tasks/ingest", json={"collection_id": "c", "document_id": None})).status_code == 200
+    assert (await client.post("/tasks/ingest", json={"collection_id": "c"})).status_code == 400

@@ -194,7 +194,7 @@ async def silence() -> AsyncIterator[bytes]:
 
 @pytest.mark.parametrize(("method", "happened"), [("GET", False), ("POST", True), ("DELETE", True)])
 async def test_a_server_that_does_not_answer_is_told_of_with_what_may_have_happened(
-    method: str, happened: bool
+    method: str, *, happened: bool
 ) -> None:
     message = await refusal_at(Told(parts=silence), {"method": method, "timeout_seconds": 0.2})
 

@@ -24,11 +24,21 @@ from shared.adapters.tools import (
 from shared.domain import line_diffs
 from shared.domain.arithmetic import MAX_EXPRESSION_CHARACTERS
 from shared.domain.artifact_names import MAX_NAME_BYTES
+from shared.domain.ids import Uid
 from shared.domain.sessions import MAX_STATE_CHARACTERS
-from shared.domain.tool_arguments import MAX_ANALYSED_CHARACTERS, MAX_FOUND_PATHS, MAX_MATCHES, MAX_STATE_KEYS
+from shared.domain.tool_arguments import (
+    MAX_ANALYSED_CHARACTERS,
+    MAX_FOUND_PASSAGES,
+    MAX_FOUND_PATHS,
+    MAX_MATCHES,
+    MAX_SEARCHED_COLLECTIONS,
+    MAX_STATE_KEYS,
+)
 from shared.domain.tool_specs import BUILT_IN
 from shared.ports.web_client import WebAnswer, WebRequest
 from shared.ports.web_search import SearchHit
+from shared.usecases.knowledge.create_collection import create_collection
+from tests.support.knowledge_rig import KnowledgeRig
 from tests.support.pdf_files import pdf_of
 from tests.support.workspaces import TestingWorkspace
 
@@ -80,16 +90,20 @@ def test_the_table_lists_every_tool_with_its_arguments_configuration_and_effect(
         ("set_state", {"values": {"a": 1}}),
         ("calculator", {"expression": "1 + 1"}),
         ("current_time", {}),
+        ("knowledge", {"query": "x"}),
         ("web_search", {"query": "x"}),
         ("web_fetch", {"url": "https://example.com", "max_characters": 2}),
     ],
 )
 async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[str, Any]) -> None:
-    workspace = TestingWorkspace(Engine(), web=Site())
+    rig = KnowledgeRig()
+    await create_collection(rig.library, Uid("ada"), "handbook")
+    workspace = TestingWorkspace(Engine(), web=Site(), searcher=rig.searcher)
     await workspace.open_session()
     await workspace.put(a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"))
 
-    answer = await workspace.answer(tool, **arguments)
+    config = {"collections": ["handbook"]} if tool == "knowledge" else {}
+    answer: dict[str, Any] = (await workspace.call(tool, config, **arguments)).content
 
     promised = re.findall(r"`(\w+)`", re.sub(r"\([^)]*\)", "", TABLE[tool][4]))
     assert list(answer) == promised
@@ -117,6 +131,8 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         MAX_EXPRESSION_CHARACTERS,
         MAX_STATE_CHARACTERS,
         MAX_STATE_KEYS,
+        MAX_FOUND_PASSAGES,
+        MAX_SEARCHED_COLLECTIONS,
     ],
 )
 def test_the_page_states_each_bound(bound: int) -> None:

@@ -14,6 +14,7 @@ from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
+from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.identity_platform.admin import AdminSdk
@@ -47,7 +48,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     app.include_router(sharing_routes(sharing))
     app.include_router(model_routes(models, settings.providers))
     app.include_router(catalog_routes(models))  # first: their paths have a word where others have an id
-    for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
+    for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(routes(shelf))
     app.include_router(grant_routes(sharing))
     app.include_router(secret_routes(connect_vault(settings, documents)))

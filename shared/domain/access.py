@@ -63,7 +63,7 @@ def decide(agent: Agent, uid: Uid, role: Role, grants: Sequence[Grant], now: dat
         now: the instant of the reads.
     """
     if agent.scope == "system":
-        return Access(Permission.ADMIN if role == "admin" else Permission.RUN)
+        return Access(Permission.ADMIN if role == "admin" and agent.type != "static" else Permission.RUN)
     if agent.owner_uid == uid:
         return Access(Permission.ADMIN, owns=True)
     held = tuple(grant for grant in grants if grant.grantee_uid in {uid, EVERYONE} and grant.is_live(now))

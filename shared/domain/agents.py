@@ -55,7 +55,8 @@ class Agent:
 
     Args:
         name: unique among the owner's active agents.
-        type: `dynamic` for an agent that people made, `static` for one that came with the deployment.
+        type: `dynamic` for an agent that people made, `static` for one that came with the deployment, `template` for
+            one that agents are made of.
         head: number of the latest version.
         version_tag: the author's own tag of the latest version.
         aliases: names of version numbers; `latest` is not among them.
@@ -281,5 +282,7 @@ def _showing(agent: Agent, proposal: Proposal) -> Agent:
         version_tag=definition.version,
         tags=tuple(definition.metadata.get("tags", ())),
         category=definition.metadata.get("category"),
+        type="dynamic" if definition.parameters is None else "template",
+        is_template=definition.parameters is not None,
         metadata_json=to_json(definition.metadata),
     )

@@ -97,7 +97,7 @@ async def test_the_first_users_file_is_imported_changed_and_kept_in_versions(ada
     listed = (await ada.get("/agents", params={"name": definition["name"]})).json()["items"]
     assert [one["id"] for one in listed] == [created.json()["id"]]
     assert (await ada.delete(path)).status_code == 204
-    assert (await ada.get("/agents")).json()["items"] == []
+    assert (await ada.get("/agents?scope=user")).json()["items"] == []
 
 
 async def test_what_is_wrong_is_said_clearly(api: httpx.AsyncClient, ada: httpx.AsyncClient) -> None:

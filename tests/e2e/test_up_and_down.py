@@ -68,7 +68,7 @@ def test_up_serves_two_people_and_three_agents_and_down_leaves_nothing(env: dict
     with httpx.Client(base_url=api, timeout=30, trust_env=False) as client:
         owner, administrator = (sign_in(client, person) for person in PEOPLE)
         roles = [client.get("/auth/me", headers=headers).json()["role"] for headers in (owner, administrator)]
-        agents = client.get("/agents", headers=owner)
+        agents = client.get("/agents?scope=user", headers=owner)
         page = client.options(
             "/agents", headers={"Origin": "http://localhost:5173", "Access-Control-Request-Method": "GET"}
         )

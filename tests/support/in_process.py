@@ -11,17 +11,24 @@ import httpx
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
+from shared.adapters.egress.client import GuardedWebClient
+from shared.adapters.memory.secrets import MemorySecretStore
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
+from shared.adapters.tools.definition_toolbox import DefinitionToolbox
+from shared.adapters.tools.toolbox import LocalToolbox
+from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import RunId, Uid
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
 from shared.usecases.agents.shelf import Shelf
+from shared.usecases.secrets.vault import Vault
 from tests.support.engine_rig import EngineRig
 
 PEOPLE = {"ada": "user", "bob": "user", "root": "admin"}
@@ -73,10 +80,14 @@ async def deployed() -> AsyncGenerator[Deployment, None]:
     """A deployment with nothing in it yet."""
     runner: Any = PydanticAiRunner(Models(ProviderSettings.from_environ({})))
     rig = EngineRig(runner=runner)
+    web = GuardedWebClient(EgressPolicy())
+    vault = Vault(rig.documents, MemorySecretStore(), rig.clock, rig.ids)
+    tools: Any = DefinitionToolbox(LocalToolbox(rig.documents, rig.clock, web=web), vault, web)
+    rig.toolbox = tools
     shelf = Shelf(rig.documents, rig.clock, rig.ids)
     app = create_app("everything", verifier=NamesAsTokens())
     app.include_router(catalog_routes())
-    for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
+    for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(of_agents(shelf))
     for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
         app.include_router(of_runs)

@@ -52,10 +52,10 @@ async def clone_agent(
     """
     agent = await get_agent(shelf.documents, caller, agent_id)
     version = await get_version(shelf.documents, agent, ref or agent.head)
-    raw = _private(json.loads(version.definition_json))
+    raw = without_owner(json.loads(version.definition_json))
     provenance = Provenance("clone", agent_id=agent.id, version=version.number, digest=version.digest)
     if name is not None:
-        return await create_agent(shelf, caller, _named(raw, name), provenance)
+        return await create_agent(shelf, caller, named(raw, name), provenance)
     return await create_renamed(shelf, caller, raw, provenance, ending="copy")
 
 
@@ -94,7 +94,7 @@ async def create_renamed(
     """
     for name in _names(str(raw["name"]), ending):
         try:
-            return await create_agent(shelf, caller, _named(raw, name), provenance)
+            return await create_agent(shelf, caller, named(raw, name), provenance)
         except AlreadyExists:
             continue
     raise AlreadyExists(f"You have agents of many names like '{raw['name']}'; choose a name for this one.")
@@ -117,11 +117,16 @@ def _names(name: str, ending: str) -> Iterator[str]:
         yield name[: _NAME_CHARACTERS - len(end)] + end
 
 
-def _named(raw: Mapping[str, Any], name: str) -> Proposal:
+def named(raw: Mapping[str, Any], name: str) -> Proposal:
+    """The definition under another name, checked.
+
+    Raises:
+        InvalidArgument: with everything that is wrong with it.
+    """
     renamed = {**raw, "name": name}
     return Proposal(parse_definition(renamed), renamed)
 
 
-def _private(raw: Mapping[str, Any]) -> Mapping[str, Any]:
+def without_owner(raw: Mapping[str, Any]) -> Mapping[str, Any]:
     """The definition without what concerns its owner: who else may see it."""
     return {key: value for key, value in raw.items() if key not in {"scope", "permissions"}}

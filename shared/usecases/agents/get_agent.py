@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.domain.agent_statics import static_version
 from shared.domain.agents import Agent, AgentVersion, VersionRef, version_path
 from shared.domain.errors import NotFound
 from shared.domain.grants import Permission
@@ -30,6 +31,9 @@ async def get_version(documents: Documents, agent: Agent, ref: VersionRef) -> Ag
         Unavailable: the store does not answer.
     """
     number = agent.number_of(ref)
+    released = static_version(agent.id, number)
+    if released is not None:
+        return released
     found = await documents.get(version_path(agent.id, number))
     if found.fields is None:
         raise NotFound(f"The agent has no version {number}; its latest is {agent.head}.")

@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.domain.access import Access
 from shared.domain.agent_drafts import Draft, draft_path
+from shared.domain.agent_statics import static_version
 from shared.domain.agents import DRAFT_NUMBER, Agent, AgentVersion, VersionRef, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
@@ -47,6 +48,8 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
         InvalidArgument: with everything that is still wrong with the draft.
         Unavailable: the store does not answer.
     """
+    if released := static_version(agent_id, number):
+        return LoadedDefinition(_definition(released), released.created_by)
     path = draft_path(agent_id) if number == DRAFT_NUMBER else version_path(agent_id, number)
     fields = (await documents.get(path)).fields
     if fields is None:
@@ -57,9 +60,13 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
         _check_runnable(draft.raw)
         return LoadedDefinition(parse_definition(draft.raw), draft.updated_by)
     version = parse(AgentVersion, fields)
+    return LoadedDefinition(_definition(version), version.created_by)
+
+
+def _definition(version: AgentVersion) -> AgentDefinition:
     raw = from_json(version.definition_json)
     _check_runnable(raw)
-    return LoadedDefinition(AgentDefinition.model_validate(raw), version.created_by)
+    return AgentDefinition.model_validate(raw)
 
 
 def _check_runnable(raw: Mapping[str, Any]) -> None:

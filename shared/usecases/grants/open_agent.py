@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 from shared.domain.access import Access, decide, needs_grants
+from shared.domain.agent_statics import static_agent
 from shared.domain.agents import Agent, agent_path
 from shared.domain.errors import NotFound
 from shared.domain.grants import EVERYONE, Grant, Permission, grant_path
@@ -64,7 +65,7 @@ async def admit(
     Raises:
         NotFound, PermissionDenied, Unavailable: as `open_agent`.
     """
-    agent = parse(Agent, snapshot.fields) if snapshot.fields is not None else None
+    agent = parse(Agent, snapshot.fields) if snapshot.fields is not None else static_agent(snapshot.id)
     if agent is None or agent.is_active is deleted:
         raise NotFound("There is no such agent.")
     found: list[Snapshot] = []

@@ -136,7 +136,7 @@ async def test_somebody_elses_agent_is_not_there(client: httpx.AsyncClient) -> N
     ):
         answer = await client.request(method, place, json=HELPER, headers=as_("bob"))
         assert (answer.status_code, answer.json()["code"]) == (404, "not_found")
-    assert (await client.get("/agents", headers=as_("bob"))).json()["items"] == []
+    assert (await client.get("/agents?scope=user", headers=as_("bob"))).json()["items"] == []
 
 
 async def test_an_update_is_a_new_version(client: httpx.AsyncClient) -> None:
@@ -202,8 +202,10 @@ async def test_a_name_is_used_once(client: httpx.AsyncClient) -> None:
 async def test_agents_are_listed_in_pages(client: httpx.AsyncClient) -> None:
     for number in range(3):
         await create(client, name=f"agent_{number}")
-    first = (await client.get("/agents?limit=2")).json()
-    rest = (await client.get("/agents", params={"limit": 2, "page_token": first["next_page_token"]})).json()
+    first = (await client.get("/agents?scope=user&limit=2")).json()
+    rest = (
+        await client.get("/agents", params={"scope": "user", "limit": 2, "page_token": first["next_page_token"]})
+    ).json()
     names = [agent["name"] for agent in first["items"] + rest["items"]]
     assert sorted(names) == ["agent_0", "agent_1", "agent_2"]
     assert rest["next_page_token"] is None
@@ -238,7 +240,7 @@ async def test_validation_tells_all_faults_and_stores_nothing(client: httpx.Asyn
     assert "line 2, column 1" in bad.json()["faults"][0]["reason"]
     worse = await client.post("/agents/validate", json={"nme": 1})
     assert {fault["path"] for fault in worse.json()["faults"]} == {"name", "model", "nme"}
-    assert (await client.get("/agents")).json()["items"] == []
+    assert (await client.get("/agents?scope=user")).json()["items"] == []
 
 
 async def test_tools_are_listed_with_their_schemas(client: httpx.AsyncClient) -> None:

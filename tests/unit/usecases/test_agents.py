@@ -13,6 +13,7 @@ import pytest
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
+from shared.domain.agent_statics import static_agents
 from shared.domain.agents import Agent, Proposal, Seen, name_path, version_path
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import (
@@ -216,7 +217,7 @@ async def test_a_deleted_agent_is_gone_and_its_versions_stay() -> None:
         await get_agent(shop.documents, ADA, agent.id)
     with pytest.raises(NotFound):
         await shop.delete(agent.id)
-    assert (await list_agents(shop.documents, ADA.uid, AgentSearch())).items == ()
+    assert (await list_agents(shop.documents, ADA.uid, AgentSearch(scope="user"))).items == ()
     assert version_path(agent.id, 1) in shop.documents.paths
     assert name_path(ADA.uid, "helper") not in shop.documents.paths
     assert (await shop.create(draft())).id != agent.id
@@ -251,10 +252,10 @@ async def test_a_lost_reply_of_deleting_is_resolved_by_looking() -> None:
     aborted = replace(shop.shelf, documents=FailingDocuments(shop.documents, lambda _: Fate.ABORTED))
     with pytest.raises(Unavailable):
         await delete_agent(aborted, ADA, agent.id)
-    assert len((await list_agents(shop.documents, ADA.uid, AgentSearch())).items) == 1
+    assert len((await list_agents(shop.documents, ADA.uid, AgentSearch(scope="user"))).items) == 1
     lost = replace(shop.shelf, documents=FailingDocuments(shop.documents, lambda _: Fate.REPLY_LOST))
     await delete_agent(lost, ADA, agent.id)
-    assert (await list_agents(shop.documents, ADA.uid, AgentSearch())).items == ()
+    assert (await list_agents(shop.documents, ADA.uid, AgentSearch(scope="user"))).items == ()
 
 
 async def test_an_agent_that_is_updated_meanwhile_is_deleted_all_the_same() -> None:
@@ -309,7 +310,7 @@ async def test_a_list_is_read_page_by_page_the_newest_first() -> None:
     names: list[str] = []
     token: str | None = None
     for size in (2, 2, 1):
-        page = await list_agents(shop.documents, ADA.uid, AgentSearch(limit=2, page_token=token))
+        page = await list_agents(shop.documents, ADA.uid, AgentSearch(scope="user", limit=2, page_token=token))
         assert len(page.items) == size
         names += [agent.name for agent in page.items]
         token = page.next_page_token
@@ -323,14 +324,16 @@ async def test_a_list_narrows_by_scope_type_and_name() -> None:
     await shop.create(draft("market", scope="marketplace"))
     await shop.create(draft("builtin", scope="system"), ROOT)
 
+    statics = [agent.name for agent in static_agents()]
+
     async def names(**search: Any) -> list[str]:
         page = await list_agents(shop.documents, ADA.uid, AgentSearch(**search))
         return [agent.name for agent in page.items]
 
-    assert await names() == ["market", "own"]
+    assert await names() == ["market", "own", *statics]
     assert await names(scope="user") == ["own"]
-    assert await names(scope="system") == ["builtin"]
-    assert await names(type="static") == []
+    assert await names(scope="system") == ["builtin", *statics]
+    assert await names(type="static") == statics
     assert await names(owner_uid=ADA.uid) == ["market", "own"]
     assert await names(owner_uid=ROOT.uid) == ["builtin"]
     assert await names(owner_uid=BOB.uid) == []
@@ -354,7 +357,7 @@ async def test_a_page_token_of_another_list_is_refused() -> None:
     page = await list_agents(shop.documents, ADA.uid, AgentSearch(limit=1))
     refused: list[DomainError] = []
     for search in (
-        AgentSearch(limit=1, scope="user", page_token=page.next_page_token),
+        AgentSearch(limit=1, scope="marketplace", page_token=page.next_page_token),
         AgentSearch(limit=1, page_token="nonsense"),
         AgentSearch(limit=1, page_token="ä"),
         AgentSearch(limit=1, page_token="W10"),

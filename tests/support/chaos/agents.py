@@ -1,0 +1,147 @@
+"""Models and tools of the simulated world: they take time, fail, and are watched."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from functools import partial
+from typing import Protocol
+
+from shared.domain.errors import ModelUnavailable
+from shared.domain.ids import Instance, RunId
+from shared.domain.states import NodeState
+from shared.domain.tool_definitions import ToolKit
+from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.usage import Usage
+from shared.ports.agent_runner import AgentResult, AgentTurn, StepResponse, StepSink, ToolCaller
+from shared.ports.tools import Tool, ToolContext
+from tests.support.chaos.definitions import EFFECTS, ScriptStep, script_of, speaker_of
+from tests.support.chaos.faults import Effect, Fault
+from tests.support.chaos.network import Surroundings
+from tests.support.chaos.oracle import tool_outcome
+from tests.support.chaos.processes import Died, Process
+
+COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
+
+
+class Watched(Surroundings, Protocol):
+    """A world that watches what models and tools are asked."""
+
+    def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
+        """A model request goes out."""
+        ...
+
+    def history_given(self, message: str, history: Sequence[str]) -> None:
+        """The agent that speaks in the session is given the messages of the session's earlier turns."""
+        ...
+
+    def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """A tool starts."""
+        ...
+
+    def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """What a tool does to the world has happened."""
+        ...
+
+
+class SimulatedRunner:
+    """`AgentRunner` of one process: plays the script in the agent's system prompt."""
+
+    def __init__(self, world: Watched, process: Process) -> None:
+        self._world = world
+        self._process = process
+
+    async def run(self, turn: AgentTurn, sink: StepSink, tools: ToolCaller) -> AgentResult:
+        steps = script_of(turn.agent.system_prompt)
+        instance, message = speaker_of(turn.prompt)
+        if instance == "main~0":
+            self._world.history_given(message, turn.history)
+        if turn.recorded_steps:
+            await _call_tools(turn.recorded_steps - 1, steps[turn.recorded_steps - 1], tools)
+        for number in range(turn.recorded_steps, len(steps)):
+            step = steps[number]
+            if step.void:
+                await self._ask(turn, number, sink)
+                await self._speak(step, turn.prompt, number, sink, most=1)
+            await self._respond(turn, number, step, sink)
+            await _call_tools(number, step, tools)
+        return AgentResult(steps[-1].text(turn.prompt, len(steps) - 1))
+
+    def history(self, prompt: str, output: str) -> Sequence[str]:
+        return (f"user: {prompt}", f"agent: {output}")
+
+    async def _respond(self, turn: AgentTurn, number: int, step: ScriptStep, sink: StepSink) -> None:
+        fault = await self._ask(turn, number, sink)
+        if fault is Fault.STALL:
+            self._process.freeze(self._world.lease_seconds * self._world.random.uniform(0.5, 3))
+        if fault is Fault.SLOW:
+            await self._process.pause(self._world.random.uniform(20, 100))
+        await self._speak(step, turn.prompt, number, sink, most=1 if fault is Fault.UNAVAILABLE else len(step.sizes))
+        if fault is Fault.CRASH_AFTER:
+            self._process.crash()
+            raise Died
+        if fault is Fault.UNAVAILABLE:
+            raise ModelUnavailable("the model is down")
+        messages = (f"{turn.prompt}?{number}", f"{turn.prompt}!{number}")
+        text = step.text(turn.prompt, number)
+        await sink.respond(StepResponse(number, text, step.calls(number), messages, COST, "scripted"))
+
+    async def _ask(self, turn: AgentTurn, number: int, sink: StepSink) -> Fault | None:
+        await sink.begin(number)
+        instance, message = speaker_of(turn.prompt)
+        self._process.check()
+        self._world.model_called(self._process, message, instance, number)
+        return self._world.meet(Effect.MODEL, self._process, (message, instance, f"step {number}"))
+
+    async def _speak(self, step: ScriptStep, prompt: str, number: int, sink: StepSink, *, most: int) -> None:
+        for delta in list(step.deltas(prompt, number))[:most]:
+            await self._process.pause(step.seconds * self._world.random.random())
+            await sink.text(delta)
+
+
+async def _call_tools(number: int, step: ScriptStep, tools: ToolCaller) -> None:
+    calls = step.calls(number)
+    if not step.parallel:
+        for call in calls:
+            await tools.call(call)
+        return
+    calling = [asyncio.ensure_future(tools.call(call)) for call in calls]
+    try:
+        await asyncio.gather(*calling)
+    finally:
+        for one in calling:
+            one.cancel()
+        await asyncio.gather(*calling, return_exceptions=True)
+
+
+class SimulatedTools:
+    """`Toolbox` of one process."""
+
+    def __init__(self, world: Watched, process: Process) -> None:
+        self._world = world
+        self._process = process
+
+    async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
+        return {
+            use.name: Tool(
+                ToolSpec(use.name, f"the tool {use.name}", EFFECTS[use.name], {"type": "object"}),
+                partial(self.call, context=context),
+            )
+            for use in kit.tools
+        }
+
+    async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
+        world, process = self._world, self._process
+        process.check()
+        world.tool_called(process, context.run_id, context.instance, call)
+        fault = world.meet(Effect.TOOL, process, (context.run_id, context.instance, call.call_id, call.name))
+        if fault is Fault.STALL:
+            process.freeze(world.lease_seconds * world.random.uniform(0.5, 3))
+        await process.pause(world.random.random() * (40 if fault is Fault.SLOW else 1))
+        world.tool_took_effect(context.run_id, context.instance, call)
+        if fault is Fault.CRASH_AFTER:
+            process.crash()
+            raise Died
+        await process.pause(world.random.random() * 0.5)
+        outcome = tool_outcome(call.name, call.arguments)
+        return ToolResult(outcome.output, is_error=outcome.state is NodeState.FAILED)

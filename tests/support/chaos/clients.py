@@ -1,0 +1,170 @@
+"""The people of a schedule: each request is a process of its own, which may die like any other."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from shared.domain.errors import DomainError, SessionBusy
+from shared.domain.ids import RunId
+from shared.domain.states import is_terminal
+from shared.usecases.nodes.give_way import give_way
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
+from shared.usecases.sessions.answer_message import Turn, answer_message
+from shared.usecases.sessions.turn_updates import Update
+from tests.support.chaos.definitions import ANN, SESSION
+from tests.support.chaos.processes import Died, Process
+from tests.support.chaos.scenario import Cancel, Message, Shutdown
+from tests.support.chaos.world import World
+
+TRIES = 6
+T = TypeVar("T")
+
+
+@dataclass(slots=True)
+class Reading:
+    """What the client of a chat was told; `whole` if it read up to the end."""
+
+    run_id: RunId
+    updates: list[Update] = field(default_factory=list[Update])
+    whole: bool = False
+
+
+class Clients:
+    """Everybody who calls from outside."""
+
+    def __init__(self, world: World, items: int) -> None:
+        self._world = world
+        self._items = items
+        self.present = 0
+        self.readings: list[Reading] = []
+
+    def plan(self, actions: tuple[Message | Cancel | Shutdown, ...]) -> None:
+        """Have each action happen at its time."""
+        for action in actions:
+            self.present += 1
+            self._world.loop.at(action.at, self._begin, action)
+
+    def _begin(self, action: Message | Cancel | Shutdown) -> None:
+        match action:
+            case Message():
+                work = self._say(action)
+            case Cancel():
+                work = self._cancel(action)
+            case Shutdown():
+                work = self._shut_down(action)
+        self._world.spawn(work).add_done_callback(self._end)
+
+    def _end(self, done: asyncio.Task[None]) -> None:
+        self.present -= 1
+        error = None if done.cancelled() else done.exception()
+        if error is not None:
+            self._world.violation(f"a client ended in {error!r}")
+
+    async def _say(self, message: Message) -> None:
+        for _ in range(TRIES if message.has_key else 1):
+            process = self._world.process("chat" if message.chat else "runs")
+            done = await (self._chat(process, message) if message.chat else self._start(process, message))
+            if done:
+                return
+            await self._wait(self._world.random.uniform(0.1, 5))
+
+    def _request(self, message: Message) -> RunRequest:
+        return RunRequest(
+            caller=ANN,
+            input={"text": message.text, "items": list(range(self._items))},
+            agent_id=None if message.session else self._world.definition.agent_id,
+            session_id=SESSION if message.session else None,
+            if_busy=message.if_busy,
+            idempotency_key=message.text if message.has_key else None,
+        )
+
+    async def _start(self, process: Process, message: Message) -> bool:
+        owner = self._world.monitor.owners.get(SESSION)
+        started = await self._settle(process, start_run(self._world.core(process), self._request(message)))
+        if isinstance(started, StartedRun):
+            self._check_interrupt(message, started.run.id, owner)
+        return started is not None
+
+    async def _chat(self, process: Process, message: Message) -> bool:
+        owner = self._world.monitor.owners.get(SESSION)
+        turn = await self._settle(process, answer_message(self._world.engine(process), self._request(message)))
+        if isinstance(turn, Turn):
+            self._check_interrupt(message, turn.run.id, owner)
+            await self._read(process, turn, message)
+        return turn is not None
+
+    async def _read(self, process: Process, turn: Turn, message: Message) -> None:
+        reading = Reading(turn.run.id)
+        self.readings.append(reading)
+        reader = process.spawn(_collect(turn, reading))
+        await asyncio.wait({reader}, timeout=message.leaves_after)
+        reader.cancel()
+        await asyncio.wait({reader})
+        await self._settle(process, turn.leave(message.grace_seconds))
+
+    async def _cancel(self, cancel: Cancel) -> None:
+        monitor = self._world.monitor
+        for _ in range(TRIES):
+            run_id = monitor.run_of_message.get(cancel.text)
+            if run_id is not None:
+                process = self._world.process("cancel")
+                run = await self._settle(process, cancel_run(self._world.core(process), ANN, run_id))
+                if run is not None:
+                    monitor.cancelled(run_id)
+                    return
+            await self._wait(self._world.random.uniform(0.1, 2))
+
+    async def _shut_down(self, shutdown: Shutdown) -> None:
+        """An instance is told to stop; what it holds must go on elsewhere."""
+        process, engine = self._world.worker()
+        self._world.note(process.name, "SIGTERM")
+        await self._settle(process, give_way(engine, shutdown.grace_seconds))
+        await self._wait(1.0)
+        self._world.note(process.name, "SIGKILL")
+        process.crash()
+
+    async def _settle(self, process: Process, work: Coroutine[Any, Any, T]) -> T | DomainError | None:
+        """What a request came to: its result, a refusal that is final, or None when asking again may help."""
+        task = process.spawn(work)
+        await asyncio.wait({task})
+        if task.cancelled():
+            return None
+        error = task.exception()
+        match error:
+            case None:
+                return task.result()
+            case Died():
+                return None
+            case SessionBusy():
+                return error
+            case DomainError() if error.retryable:
+                self._world.note(process.name, f"answers {error!r}")
+                return None
+            case _:
+                self._world.violation(f"a request ended in {error!r}")
+                return None
+
+    def _check_interrupt(self, message: Message, run_id: RunId, owner: RunId | None) -> None:
+        """Whoever interrupts and is told to wait waits for a run that was told to stop."""
+        monitor = self._world.monitor
+        if message.if_busy != "interrupt" or not message.session or owner is None or owner == run_id:
+            return
+        run = monitor.runs[run_id]
+        if not run.entered and not is_terminal(run.state) and monitor.owners.get(SESSION) == owner:
+            monitor.cancelled(owner)
+
+    async def _wait(self, seconds: float) -> None:
+        future: asyncio.Future[None] = asyncio.Future(loop=self._world.loop)
+        self._world.loop.at(self._world.loop.now + seconds, future.set_result, None)
+        await future
+
+
+async def _collect(turn: Turn, reading: Reading) -> None:
+    updates = turn.updates()
+    async for update in updates:
+        reading.updates.append(update)
+    reading.whole = True

@@ -1,0 +1,212 @@
+"""Random agents: single ones that call tools, and graphs with branches, maps and joins."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import lru_cache
+from random import Random
+from typing import Any
+
+from shared.domain.agents import Proposal, agent_path, create_version, first_agent, version_of, version_path
+from shared.domain.definitions import AgentDefinition
+from shared.domain.ids import AgentId, Instance, SessionId, Uid
+from shared.domain.plans import PlanGraph, compile_plan
+from shared.domain.records import parse, render
+from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.domain.tools import Effect, ToolCall
+from shared.domain.writes import Create, Write
+from shared.usecases.nodes.engine import CompiledVersion
+from tests.support.chaos.processes import START
+
+EFFECTS = {
+    "echo": Effect.NONE,
+    "numbers": Effect.NONE,
+    "fail": Effect.NONE,
+    "post": Effect.IDEMPOTENT,
+    "pay": Effect.ONCE,
+}
+"""The tools: all echo `value`, but `numbers` counts to `count`, and `fail` fails."""
+NAMES = "abcdefgh"
+ANN = Uid("ann")
+SESSION = SessionId("talk")
+
+
+@dataclass(frozen=True, slots=True)
+class ScriptStep:
+    """A model response: its text in deltas of these lengths, and the tools it asks for.
+
+    Args:
+        seconds: how long each delta takes.
+        parallel: the tools run at the same time.
+        void: the first try breaks off and is void.
+    """
+
+    sizes: tuple[int, ...]
+    seconds: float
+    tools: tuple[str, ...] = ()
+    parallel: bool = False
+    void: bool = False
+
+    def deltas(self, prompt: str, number: int) -> Iterator[str]:
+        """The text."""
+        text = f"{prompt}/{number}/"
+        for size in self.sizes:
+            text = text * (size // len(text) + 1)
+            yield text[:size] + "."
+
+    def text(self, prompt: str, number: int) -> str:
+        """The whole text."""
+        return "".join(self.deltas(prompt, number))
+
+    def calls(self, number: int) -> tuple[ToolCall, ...]:
+        """The tool calls."""
+        return tuple(
+            ToolCall(number, f"call-{number}-{n}", name, {"value": f"{number}.{n}", "count": 2})
+            for n, name in enumerate(self.tools)
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Definition:
+    """An agent that may be stored in many worlds.
+
+    Args:
+        writes: what stores it, with a session of its own.
+        plans: what processes know of it, which is the same in every world.
+    """
+
+    agent_id: AgentId
+    graph: PlanGraph
+    writes: tuple[Write, ...]
+    plans: dict[str, CompiledVersion]
+
+
+@lru_cache(maxsize=4096)
+def script_of(system_prompt: str) -> tuple[ScriptStep, ...]:
+    """The script that an agent's system prompt holds; the last step asks for no tools."""
+    steps: list[dict[str, Any]] = json.loads(system_prompt)
+    return tuple(parse(ScriptStep, step) for step in steps)
+
+
+def speaker_of(prompt: str) -> tuple[Instance, str]:
+    """The node instance that a prompt is for, and the text of the message that its run answers."""
+    name, mark, rest = prompt.partition("|")
+    return (Instance(f"{name}~0"), rest.partition("|")[0]) if mark else (Instance("main~0"), prompt)
+
+
+def _tool(name: str, value: Any = "x", **more: Any) -> dict[str, Any]:
+    return {"kind": "tool", "tool": name, "arguments": {"value": value, "count": 2}, **more}
+
+
+def _steps(*tools: tuple[str, ...]) -> str:
+    steps = [
+        {"sizes": [40, 1500], "seconds": 0.4, "tools": list(some), "parallel": len(some) > 1, "void": False}
+        for some in (*tools, ())
+    ]
+    return json.dumps(steps)
+
+
+SINGLE, GRAPH = -2, -1
+HANDMADE: dict[int, dict[str, Any]] = {
+    SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
+    GRAPH: {
+        "type": "graph",
+        "graph": {
+            "nodes": {
+                "list": _tool("numbers"),
+                "each": {"kind": "map", "over": "{{ list.output }}", "body": _tool("echo", "{{ item }}")},
+                "side": {"kind": "agent", "prompt": "side|{{ input.text }}|", "system_prompt": _steps(("pay",))},
+                "last": _tool("post", "{{ side.output }}"),
+                "all": {"kind": "join", "after": ["each", "last", "side"]},
+            }
+        },
+    },
+}
+"""Agents that have a bit of everything, for schedules with exactly one fault."""
+
+
+@lru_cache(maxsize=4096)
+def definition(seed: int) -> Definition:
+    """The agent of a seed: even seeds are single agents, odd ones graphs; negative ones are made by hand."""
+    random = Random(seed)  # noqa: S311 - repeatable on purpose
+    raw: dict[str, Any] = {
+        "name": "agent",
+        "model": "local:scripted",
+        "tools": list(EFFECTS),
+        "system_prompt": _script(random),
+    }
+    if seed < 0:
+        raw |= HANDMADE[seed]
+    elif seed % 2:
+        raw |= {"type": "graph", "graph": {"nodes": _nodes(random)}}
+    parsed = AgentDefinition.model_validate(raw)
+    agent_id = AgentId(f"agent{seed}")
+    graph = PlanGraph(compile_plan(parsed))
+    # Known from the start: a process that reads the version does more than one that has read it before.
+    plans = {version_path(agent_id, 1): CompiledVersion(graph, ANN)}
+    return Definition(agent_id, graph, tuple(_stored(agent_id, Proposal(parsed, raw))), plans)
+
+
+def _stored(agent_id: AgentId, proposal: Proposal) -> Iterator[Write]:
+    agent = first_agent(agent_id, ANN, proposal, START)
+    session = Session(
+        id=SESSION, owner_uid=ANN, agent_id=agent_id, version=1, created_at=START, updated_at=START, agent_owner_uid=ANN
+    )
+    yield Create(agent_path(agent_id), render(agent))
+    yield create_version(version_of(agent, proposal, ANN))
+    yield Create(session_path(SESSION), render(session))
+    yield Create(slot_path(SESSION), render(Slot()))
+
+
+def _script(random: Random, most: int = 3) -> str:
+    steps: list[dict[str, Any]] = []
+    count = random.choice((1, 1, 2, 2, most))
+    for number in range(count):
+        tools = [random.choice(("echo", "echo", "post", "pay", "fail")) for _ in range(random.choice((1, 1, 2, 3)))]
+        steps.append(
+            {
+                "sizes": [random.choice((3, 40, 700, 1500)) for _ in range(random.choice((1, 1, 2, 4)))],
+                "seconds": random.choice((0.05, 0.4, 2.0, 6.0)),
+                "tools": tools if number < count - 1 else [],
+                "parallel": random.random() < 0.3,
+                "void": random.random() < 0.1,
+            }
+        )
+    return json.dumps(steps)
+
+
+def _nodes(random: Random) -> dict[str, Any]:
+    nodes: dict[str, Any] = {}
+    lists: list[str] = []
+    for name in NAMES[: random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8))]:
+        earlier = list(nodes)
+        befores = random.sample(earlier, min(len(earlier), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
+        nodes[name] = _node(random, name, befores, lists)
+        if nodes[name].get("tool") == "numbers":
+            lists.append(name)
+    return nodes
+
+
+def _node(random: Random, name: str, befores: list[str], lists: list[str]) -> dict[str, Any]:
+    kind = random.choice(("tool", "tool", "tool", "agent", "map", "map", "join", "join"))
+    retry = {"max_attempts": random.choice((1, 3, 3, 10)), "initial_seconds": random.choice((0.0, 1.0, 5.0))}
+    if kind == "join" and befores:
+        return {"kind": "join", "after": befores, "reducer": random.choice(("list", "text")), "retry": retry}
+    if kind == "map":
+        over = f"{{{{ {random.choice(lists)}.output }}}}" if lists and random.random() < 0.7 else "{{ input.items }}"
+        body = _work(random, f"{name}[{{{{ index }}}}]", "{{ item }}")
+        return {"kind": "map", "over": over, "body": body, "after": befores, "retry": retry}
+    referred = [before for before in befores if random.random() < 0.6]
+    value = [f"{{{{ {before}.output }}}}" for before in referred] or name
+    return {**_work(random, name, value, agent=kind == "agent"), "after": befores, "retry": retry}
+
+
+def _work(random: Random, speaker: str, value: Any, *, agent: bool | None = None) -> dict[str, Any]:
+    if agent or (agent is None and random.random() < 0.25):
+        prompt = f"{speaker}|{{{{ input.text }}}}|{value if isinstance(value, str) else ' '.join(value)}"
+        return {"kind": "agent", "prompt": prompt, "system_prompt": _script(random, 2)}
+    tool = random.choice(("echo",) * 12 + ("numbers",) * 4 + ("post", "post", "pay", "fail"))
+    arguments = {"count": random.choice((0, 1, 2, 3))} if tool == "numbers" else {"value": value}
+    return {"kind": "tool", "tool": tool, "arguments": arguments}

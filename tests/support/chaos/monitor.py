@@ -1,0 +1,201 @@
+"""Watches every commit, model request and tool call while a schedule runs."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from shared.domain.ids import Instance, RunId, SessionId
+from shared.domain.journal import journal_path, response_id, result_id
+from shared.domain.nodes import node_path
+from shared.domain.records import from_json
+from shared.domain.states import NODE_TRANSITIONS, RUN_TRANSITIONS, NodeState, RunState, is_terminal
+from shared.domain.tools import Effect, ToolCall
+from shared.domain.writes import Delete, Write
+from tests.support.chaos.definitions import EFFECTS
+from tests.support.chaos.processes import Process
+
+STOP_SECONDS = 6.0
+"""How long after a cancel a holder may not have heard of it: its next beat, and what that takes."""
+
+
+def fields_of(write: Write) -> Mapping[str, Any]:
+    """What a write says; nothing if it deletes."""
+    return {} if isinstance(write, Delete) else write.fields
+
+
+@dataclass(slots=True)
+class WatchedRun:
+    """A run as the commits so far made it."""
+
+    id: RunId
+    session_id: SessionId
+    input_json: str
+    state: RunState = RunState.QUEUED
+    cancel_requested: bool = False
+    cancelled_at: float | None = None
+    """When a canceller was told that it is cancelled, in virtual seconds."""
+    entered: bool = False
+    """Its message is in the session's log: it had the slot."""
+    ended: bool = False
+    """Its last event is in the log."""
+
+
+@dataclass(slots=True)
+class Monitor:
+    """What was seen so far; `violation` is told of what must not be."""
+
+    now: Callable[[], float]
+    violation: Callable[[str], None]
+    lease_seconds: float = 30.0
+    runs: dict[RunId, WatchedRun] = field(default_factory=dict[RunId, WatchedRun])
+    run_of_message: dict[str, RunId] = field(default_factory=dict[str, RunId])
+    nodes: dict[str, NodeState] = field(default_factory=dict[str, NodeState])
+    outcomes: Counter[str] = field(default_factory=Counter[str])
+    journal: set[str] = field(default_factory=set[str])
+    events: dict[SessionId, list[Mapping[str, Any]]] = field(default_factory=dict[SessionId, list[Mapping[str, Any]]])
+    messages: dict[SessionId, list[str]] = field(default_factory=dict[SessionId, list[str]])
+    owners: dict[SessionId, RunId | None] = field(default_factory=dict[SessionId, RunId | None])
+    effects: Counter[str] = field(default_factory=Counter[str])
+    model_calls: int = 0
+    tool_calls: int = 0
+    open_runs: int = 0
+    _heard: dict[tuple[str, str], tuple[float, float]] = field(
+        default_factory=dict[tuple[str, str], tuple[float, float]]
+    )
+    """When the latest commit under a lease was applied, and when its process learnt of it."""
+
+    def applied(self, writes: Sequence[Write]) -> None:
+        """A commit was applied."""
+        owners = dict(self.owners)
+        events: list[tuple[SessionId, Mapping[str, Any]]] = []
+        for write in writes:
+            match write.path.split("/"):
+                case ["runs", run_id]:
+                    self._run_written(RunId(run_id), write)
+                case ["runs", _, "nodes", _]:
+                    self._node_written(write)
+                case ["runs", _, "nodes", _, "journal", _]:
+                    self.journal.add(write.path)
+                case ["sessions", session_id, "events", _]:
+                    events.append((SessionId(session_id), fields_of(write)))
+                case [kind, session_id, *rest]:
+                    self._session_written(kind, SessionId(session_id), rest, fields_of(write))
+                case _:
+                    pass
+        for session_id, fields in events:
+            self._event_written(session_id, fields, owners.get(session_id))
+
+    def _session_written(self, kind: str, session_id: SessionId, rest: list[str], fields: Mapping[str, Any]) -> None:
+        if kind == "slots" and "run_id" in fields:
+            self.owners[session_id] = fields["run_id"]
+        if kind == "sessions" and rest[:1] == ["messages"]:
+            self.messages.setdefault(session_id, []).append(fields["message_json"])
+
+    def _run_written(self, run_id: RunId, write: Write) -> None:
+        if isinstance(write, Delete):
+            self.violation(f"run {run_id} was deleted")
+            return
+        run = self.runs.get(run_id)
+        if run is None:
+            run = WatchedRun(run_id, write.fields["session_id"], write.fields["input_json"])
+            self.runs[run_id] = run
+            message = from_json(run.input_json)["text"]
+            if message in self.run_of_message:
+                self.violation(f"message {message} has two runs: {self.run_of_message[message]} and {run_id}")
+            self.run_of_message[message] = run_id
+            self.open_runs += 1
+            return
+        run.cancel_requested = run.cancel_requested or bool(write.fields.get("cancel_requested"))
+        if "state" in write.fields:
+            state = RunState(write.fields["state"])
+            if state not in RUN_TRANSITIONS[run.state] and (is_terminal(run.state) or state is not run.state):
+                self.violation(f"run {run_id} goes from {run.state} to {state}")
+            self.open_runs -= is_terminal(state)
+            run.state = state
+
+    def _node_written(self, write: Write) -> None:
+        before = self.nodes.get(write.path)
+        if isinstance(write, Delete):
+            if before is not None and is_terminal(before):
+                self.violation(f"{write.path} was deleted after it had ended")
+            self.nodes.pop(write.path, None)
+            return
+        if "state" not in write.fields:
+            return
+        state = NodeState(write.fields["state"])
+        if before is not None and state not in NODE_TRANSITIONS[before]:
+            self.violation(f"{write.path} goes from {before} to {state}")
+        self.nodes[write.path] = state
+        self.outcomes[write.path] += is_terminal(state)
+        if self.outcomes[write.path] > 1:
+            self.violation(f"{write.path} has two outcomes")
+
+    def _event_written(self, session_id: SessionId, fields: Mapping[str, Any], owner_before: RunId | None) -> None:
+        log = self.events.setdefault(session_id, [])
+        log.append(fields)
+        run = self.runs[fields["run_id"]]
+        if fields["seq"] != len(log):
+            self.violation(f"event {fields['seq']} of {session_id} is number {len(log)}")
+        owner = self.owners.get(session_id) if fields["author"] == "user" else owner_before
+        if owner != run.id:
+            self.violation(f"run {run.id} writes event {fields['seq']} while {owner} has the slot of {session_id}")
+        if run.ended or (fields["author"] == "user" and run.entered):
+            self.violation(f"run {run.id} writes event {fields['seq']} after its last, or enters again")
+        run.entered = True
+        run.ended = fields["turn_complete"]
+
+    def cancelled(self, run_id: RunId) -> None:
+        """A canceller was told that the run is cancelled."""
+        run = self.runs[run_id]
+        if run.cancelled_at is None:
+            run.cancelled_at = self.now()
+        if not run.cancel_requested and not is_terminal(run.state):
+            self.violation(f"run {run_id} is said to be cancelled and goes on")
+
+    def acknowledged(self, process: Process, writes: Sequence[Write], applied_at: float) -> None:
+        """A process learnt that its commit was applied."""
+        for write in writes:
+            if write.path.startswith("leases/") and not isinstance(write, Delete):
+                self._heard[process.name, write.path.rpartition("~")[0]] = applied_at, self.now()
+
+    def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
+        """A model request goes out."""
+        self.model_calls += 1
+        run = self.runs[self.run_of_message[message]]
+        if f"{journal_path(run.id, instance)}/{response_id(step)}" in self.journal:
+            self.violation(f"{run.id} {instance} asks the model for step {step}, which is recorded")
+        self._check_stopped(process, run, instance, "asks the model")
+
+    def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """A tool starts."""
+        self.tool_calls += 1
+        if f"{journal_path(run_id, instance)}/{result_id(call)}" in self.journal:
+            self.violation(f"{run_id} {instance} calls {call.name} ({call.call_id}), whose result is recorded")
+        self._check_stopped(process, self.runs[run_id], instance, f"calls {call.name}")
+
+    def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """What a tool does to the world has happened."""
+        key = f"{run_id} {instance} {call.call_id}"
+        self.effects[key] += 1
+        if EFFECTS[call.name] is Effect.ONCE and self.effects[key] > 1:
+            self.violation(f"{key} {call.name} happened {self.effects[key]} times")
+
+    def _check_stopped(self, process: Process, run: WatchedRun, instance: Instance, what: str) -> None:
+        if is_terminal(self.nodes.get(node_path(run.id, instance), NodeState.RUNNING)):
+            self.violation(f"{run.id} {instance} {what} after its end")
+        if run.cancelled_at is None:
+            return
+        applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{instance}"), (0.0, 0.0))
+        knows = applied_at > run.cancelled_at and learnt_at < self.now()
+        if knows or self.now() > run.cancelled_at + self.lease_seconds + STOP_SECONDS:
+            self.violation(f"{run.id} {instance} {what} at {self.now():.3f}, cancelled at {run.cancelled_at:.3f}")
+
+    def history_given(self, message: str, history: Sequence[str]) -> None:
+        """A run's agent is given the messages of the session's earlier turns."""
+        run = self.runs[self.run_of_message[message]]
+        earlier = self.messages.get(run.session_id, [])
+        if not run.ended and list(history) != earlier:
+            self.violation(f"run {run.id} is told {len(history)} of the session's {len(earlier)} messages")

@@ -1,0 +1,4 @@
+"""What suites want printed at the end."""
+
+REPORTS: list[tuple[str, list[str]]] = []
+"""Titles and lines."""

@@ -1,0 +1,104 @@
+"""What people do in one schedule: drawn from the seed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from random import Random
+from typing import Literal
+
+from shared.usecases.runs.start_run import IfBusy
+
+DEFINITIONS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """Somebody says something.
+
+    Args:
+        at: when, in virtual seconds.
+        chat: answered in its own request, otherwise started and executed by workers.
+        session: in the schedule's session, otherwise in one of its own.
+        has_key: sent with an idempotency key, and again until it is answered.
+        leaves_after: the client of a chat leaves after so many seconds.
+        grace_seconds: how long the model call in flight may go on then.
+    """
+
+    at: float
+    text: str
+    chat: bool
+    session: bool
+    if_busy: IfBusy
+    has_key: bool
+    leaves_after: float | None = None
+    grace_seconds: float = 5.0
+
+
+@dataclass(frozen=True, slots=True)
+class Cancel:
+    """Somebody cancels the run of a message."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Shutdown:
+    """The platform stops an instance: it gives way, and is killed after the grace."""
+
+    at: float
+    grace_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class Scenario:
+    """A schedule's plan, but for its faults.
+
+    Args:
+        definition: number of the agent.
+        items: how many items the runs' input lists.
+        shard_above: from how many edges on a join counts in shards.
+    """
+
+    definition: int
+    items: int
+    shard_above: int
+    workers: int
+    actions: tuple[Message | Cancel | Shutdown, ...]
+
+
+def drawn(random: Random) -> Scenario:
+    """A random scenario."""
+    number = random.randrange(DEFINITIONS)
+    single = number % 2 == 0
+    count = random.choice((1, 1, 2, 3, 4)) if single else random.choice((1, 1, 1, 2))
+    messages = [_message(random, n, single=single) for n in range(count)]
+    actions: list[Message | Cancel | Shutdown] = list(messages)
+    actions += [
+        Cancel(message.at + random.choice((0.05, 2, 20)) * random.random(), message.text)
+        for message in messages
+        if random.random() < 0.25
+    ]
+    if random.random() < 0.15:
+        actions.append(Shutdown(random.uniform(0, 20), random.choice((0.0, 1.0, 5.0))))
+    return Scenario(
+        definition=number,
+        items=random.choice((0, 1, 2, 2, 3, 4)) if random.random() < 0.98 else 52,
+        shard_above=random.choice((50, 50, 1, 2, 3)),
+        workers=random.choice((1, 2, 3)),
+        actions=tuple(sorted(actions, key=lambda action: action.at)),
+    )
+
+
+def _message(random: Random, number: int, *, single: bool) -> Message:
+    policies: tuple[Literal["reject", "enqueue", "interrupt"], ...] = ("enqueue", "enqueue", "interrupt", "reject")
+    return Message(
+        at=0.0 if number == 0 else random.choice((0.1, 3, 30)) * random.random(),
+        text=f"m{number}",
+        chat=random.random() < (0.5 if single else 0.2),
+        session=random.random() < 0.8,
+        if_busy=random.choice(policies),
+        has_key=random.random() < 0.5,
+        leaves_after=random.choice((None, None, 0.2, 3.0, 8.0)),
+        grace_seconds=random.choice((0.0, 1.0, 5.0)),
+    )

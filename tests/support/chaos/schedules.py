@@ -1,0 +1,113 @@
+"""One schedule, from its seed to what was found."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import dataclass, field, replace
+from random import Random
+
+from shared.domain import joins
+from tests.support.chaos.clients import Clients
+from tests.support.chaos.definitions import definition
+from tests.support.chaos.faults import Effect, Fault, FaultPlan
+from tests.support.chaos.invariants import faults_in
+from tests.support.chaos.rules import EVERYTHING, Rules
+from tests.support.chaos.scenario import Scenario, drawn
+from tests.support.chaos.world import Line, Site, World
+
+DEADLINE_SECONDS = 3600.0
+"""In virtual time: no fault, delay or back-off adds up to as much."""
+CHECKED_EVERY = 16
+"""In each nth schedule each commit is checked against Firestore's limits, which takes as long as all else."""
+
+
+@dataclass(slots=True)
+class Result:
+    """What a schedule came to."""
+
+    seed: int
+    scenario: Scenario
+    violations: list[str]
+    seconds: float
+    runs: int
+    nodes: int
+    met: Counter[Effect]
+    done: Counter[tuple[Effect, Fault]]
+    sites: Counter[Site]
+    swept_tasks: int
+    story: list[Line] = field(default_factory=list[Line])
+
+
+def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Result:
+    """Run the schedule of a seed to its end and check what is left."""
+    random = Random(seed)  # noqa: S311 - repeatable on purpose
+    scenario = rules.scenario or drawn(random)
+    plan = FaultPlan.drawn(random, rules.kinds)
+    if rules.single is not None:
+        plan = replace(plan, single=rules.single)
+    world = World(definition(scenario.definition), plan, random, traced=traced, trusting=seed % CHECKED_EVERY != 0)
+    world.worker_count = scenario.workers
+    world.only_workers = rules.only_workers
+    sharded, joins.SHARD_ABOVE = joins.SHARD_ABOVE, scenario.shard_above
+    try:
+        clients = _play(world, scenario, sweeper=rules.sweeper)
+        if not world.violations:
+            for fault in faults_in(world, clients.readings, scenario.items):
+                world.violation(fault)
+    finally:
+        joins.SHARD_ABOVE = sharded
+        world.close()
+    monitor = world.monitor
+    return Result(
+        seed=seed,
+        scenario=scenario,
+        violations=world.violations,
+        seconds=world.loop.now,
+        runs=len(monitor.runs),
+        nodes=len(monitor.nodes),
+        met=plan.met,
+        done=plan.done,
+        sites=world.sites,
+        swept_tasks=world.swept_tasks,
+        story=world.story or [],
+    )
+
+
+def _play(world: World, scenario: Scenario, *, sweeper: bool) -> Clients:
+    """Run the scenario; then deliver some tasks once more, sweep once more, and see that nothing changes."""
+    clients = Clients(world, scenario.items)
+    clients.plan(scenario.actions)
+    if sweeper:
+        _tick(world)
+
+    def over() -> bool:
+        return bool(world.violations) or (clients.present == 0 and world.is_quiet)
+
+    if not world.loop.run(until=over, deadline=DEADLINE_SECONDS):
+        world.violation(f"at {world.loop.now:.0f} s something is still to be done: {_left(world, clients)}")
+    if world.violations:
+        return clients
+    world.faults.rate = 0.0
+    before = world.store.commits
+    accepted = world.queue.accepted
+    for task in world.random.sample(accepted, min(3, len(accepted))):
+        world.queue.schedule(task)
+    world.sweep()
+    world.loop.run(until=over, deadline=DEADLINE_SECONDS * 2)
+    if not world.violations and world.store.commits != before:
+        world.violation("a task that was delivered again, or a sweep, changed what had ended")
+    return clients
+
+
+def _tick(world: World) -> None:
+    def sweep() -> None:
+        world.sweep()
+        _tick(world)
+
+    world.loop.at(world.loop.now + world.random.uniform(10, 60), sweep)
+
+
+def _left(world: World, clients: Clients) -> str:
+    runs = [f"{run.id} {run.state}" for run in world.monitor.runs.values() if not run.ended]
+    nodes = [f"{path} {state}" for path, state in world.monitor.nodes.items() if state in {"ready", "running"}]
+    return f"{clients.present} clients, {world.queue.outstanding} tasks, runs {runs}, nodes {nodes}"

@@ -232,6 +232,12 @@ def question_request(call: ToolCall, terms: Terms) -> Request:
     )
 
 
+def node_request(message: str, terms: Terms) -> Request:
+    """May the graph go on?"""
+    entry = decision_id(ToolCall(0, "approval", "approval", {}))
+    return Request(ApprovalKind.NODE, entry, message[:MAX_MESSAGE_CHARACTERS], terms)
+
+
 def uncertain_request(call: ToolCall, earlier: int) -> Request:
     """Did the call happen, of which `earlier` tries ended without a record?"""
     return Request(

@@ -15,6 +15,7 @@ from pydantic import TypeAdapter, ValidationError
 from shared.domain.definitions import (
     MAX_DELEGATION_DEPTH,
     AgentNode,
+    ApprovalNode,
     BranchNode,
     GraphNode,
     JoinNode,
@@ -25,7 +26,7 @@ from shared.domain.definitions import (
 )
 from shared.domain.errors import Fault
 from shared.domain.nodes import FAILED_CASE
-from shared.domain.plans import OTHERWISE, conditions_of, names_in, predecessors
+from shared.domain.plans import APPROVED, DENIED, OTHERWISE, conditions_of, names_in, predecessors
 from shared.domain.suggestions import closest
 from shared.domain.templates import malformed, references
 from shared.domain.tool_checks import tool_faults
@@ -102,6 +103,8 @@ def _node_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]
             yield from _template_faults(f"{path}.prompt", name, node.prompt, names)
         case ToolNode():
             yield from _tool_node_faults(path, name, node, names)
+        case ApprovalNode():
+            yield from _template_faults(f"{path}.message", name, node.message, names)
         case MapNode():
             yield from _map_faults(path, name, node, names)
 
@@ -120,8 +123,11 @@ def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any
 def cases_of_raw(raw: Any) -> tuple[str, ...]:
     """The ways in which a node, as its author wrote it, can end."""
     fields = _fields(raw)
-    own = (*_fields(fields.get("cases")), OTHERWISE) if fields.get("kind") == "branch" else ()
-    return (*own, FAILED_CASE)
+    own: dict[Any, tuple[str, ...]] = {
+        "branch": (*_fields(fields.get("cases")), OTHERWISE),
+        "approval": (APPROVED, DENIED),
+    }
+    return (*own.get(fields.get("kind"), ()), FAILED_CASE)
 
 
 def _map_faults(path: str, name: str, node: MapNode, names: Mapping[str, Any]) -> Iterator[Fault]:

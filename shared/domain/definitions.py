@@ -194,6 +194,7 @@ class ToolNode(_Node):
     tool: Name
     arguments: dict[str, Any] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
+    requires_approval: bool = Field(default=False, description="A person must agree before the call.")
 
 
 class MapNode(_Node):
@@ -235,7 +236,28 @@ class LoopNode(_Node):
     max_rounds: int = Field(default=10, ge=1, le=1000)
 
 
-GraphNode = Annotated[AgentNode | ToolNode | MapNode | JoinNode | BranchNode | LoopNode, Field(discriminator="kind")]
+class ApprovalNode(_Node):
+    """A node at which the graph waits for a person's yes; nodes `after` it go on only then.
+
+    `node.denied` waits for a no. A no that no node waits for fails the node.
+    """
+
+    kind: Literal["approval"]
+    message: Annotated[str, StringConstraints(min_length=1, max_length=20_000)] = Field(
+        description="What people read; a template."
+    )
+    asked: tuple[Annotated[str, StringConstraints(min_length=1, max_length=128)], ...] = Field(
+        default=(), max_length=20, description="Ids of the people who may answer. Default: who runs it."
+    )
+    expires_after_seconds: int = Field(
+        default=604_800, ge=1, le=31_536_000, description="How long they have. Default: a week."
+    )
+    default: Literal["approve", "deny"] = Field(default="deny", description="What holds after that.")
+
+
+GraphNode = Annotated[
+    AgentNode | ToolNode | MapNode | JoinNode | BranchNode | LoopNode | ApprovalNode, Field(discriminator="kind")
+]
 
 
 class Graph(Strict):

@@ -15,6 +15,7 @@ from shared.domain.definitions import (
     AgentDefinition,
     AgentNode,
     AgentSpec,
+    ApprovalNode,
     BranchNode,
     GraphNode,
     JoinNode,
@@ -54,6 +55,7 @@ class ToolWork(Strict):
     tool: str
     arguments: dict[str, Any]
     config: dict[str, Any]
+    requires_approval: bool = False
 
 
 class MapWork(Strict):
@@ -88,16 +90,28 @@ class LoopWork(Strict):
     max_rounds: int
 
 
+class ApprovalWork(Strict):
+    """Wait for a person's yes or no."""
+
+    kind: Literal["approval"]
+    message: str
+    asked: tuple[str, ...]
+    expires_after_seconds: int
+    default: Literal["approve", "deny"]
+
+
 class EndWork(Strict):
     """End the run: its outcome follows from the predecessors."""
 
     kind: Literal["end"]
 
 
-AnyWork: TypeAlias = AgentWork | ToolWork | MapWork | JoinWork | BranchWork | LoopWork | EndWork
+AnyWork: TypeAlias = AgentWork | ToolWork | MapWork | JoinWork | BranchWork | LoopWork | ApprovalWork | EndWork
 Work = Annotated[AnyWork, Field(discriminator="kind")]
 OTHERWISE = "otherwise"
 """The case that a branch takes when no condition holds."""
+APPROVED, DENIED = "approved", "denied"
+"""The cases of an approval; who only waits for one waits for a yes."""
 
 
 class PlanNode(Strict):
@@ -140,7 +154,8 @@ class Plan(Strict):
 
     def kit_of(self, work: ToolWork) -> ToolKit:
         """What a node that calls one tool needs: the tool, or the server that has it."""
-        kit = self.kit((ToolUse(name=work.tool, config=work.config),))
+        use = ToolUse(name=work.tool, config=work.config, requires_approval=work.requires_approval)
+        kit = self.kit((use,))
         if kit.http_tools or work.tool in BUILT_IN:
             return kit
         server = next((one for one in self.mcp_servers if one.may_offer(work.tool)), None)
@@ -184,6 +199,10 @@ class PlanGraph:
         """Whether a failure of the vertex has a successor that waits for it."""
         return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors[node])
 
+    def handles_denial(self, node: NodeId) -> bool:
+        """Whether a no at the vertex has a successor that waits for it."""
+        return any(successor.cases.get(node) == DENIED for successor in self.successors[node])
+
     def ends_run(self, node: NodeId) -> bool:
         """Whether the run ends with this vertex."""
         return node == self.plan.nodes[-1].id
@@ -208,7 +227,7 @@ def _compile_graph(definition: AgentDefinition) -> Plan:
         NodeId(name): PlanNode(
             id=NodeId(name),
             after=predecessors(name, node, definition.graph.nodes),
-            cases=cases_of(node),
+            cases=_implied_cases(definition, name, node) | cases_of(node),
             retry=node.retry,
             timeout_seconds=node.timeout_seconds,
             work=_work(definition, name, node),
@@ -232,6 +251,12 @@ def cases_of(node: GraphNode) -> dict[NodeId, str]:
     """Which way a predecessor must end, where the node says so."""
     pairs = [before.partition(".") for before in node.after]
     return {NodeId(name): case for name, _, case in pairs if case}
+
+
+def _implied_cases(definition: AgentDefinition, name: str, node: GraphNode) -> dict[NodeId, str]:
+    """Who waits for an approval, waits for a yes."""
+    nodes = {} if definition.graph is None else definition.graph.nodes
+    return {before: APPROVED for before in predecessors(name, node, nodes) if isinstance(nodes[before], ApprovalNode)}
 
 
 def roots_of(node: GraphNode | AnyWork) -> tuple[str, ...]:
@@ -268,6 +293,8 @@ def templates_of(node: GraphNode | AnyWork) -> list[Any]:
             return [node.over, *templates_of(node.body)]
         case LoopNode() | LoopWork():
             return templates_of(node.body)
+        case ApprovalNode() | ApprovalWork():
+            return [node.message]
         case JoinNode() | JoinWork() | BranchNode() | BranchWork() | EndWork():
             return []
 
@@ -302,12 +329,26 @@ def _work(definition: AgentDefinition, name: str, node: GraphNode) -> AnyWork:
             return JoinWork(kind="join", reducer=node.reducer, enough=enough)
         case BranchNode():
             return BranchWork(kind="branch", cases=tuple(node.cases.items()))
+        case ApprovalNode():
+            return ApprovalWork(
+                kind="approval",
+                message=node.message,
+                asked=node.asked,
+                expires_after_seconds=node.expires_after_seconds,
+                default=node.default,
+            )
 
 
 def _body(definition: AgentDefinition, name: str, node: AgentNode | ToolNode) -> AgentWork | ToolWork:
     if isinstance(node, AgentNode):
         return AgentWork(kind="agent", agent=_agent(definition, name, node), prompt=node.prompt)
-    return ToolWork(kind="tool", tool=node.tool, arguments=node.arguments, config=node.config)
+    return ToolWork(
+        kind="tool",
+        tool=node.tool,
+        arguments=node.arguments,
+        config=node.config,
+        requires_approval=node.requires_approval,
+    )
 
 
 def _agent(definition: AgentDefinition, name: str, node: AgentNode) -> AgentSpec:

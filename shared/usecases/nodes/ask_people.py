@@ -7,9 +7,13 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
-from shared.domain.approvals import Terms, call_request, question_request
+from shared.domain.approvals import Terms, call_request, node_request, question_request
 from shared.domain.decisions import Decision
 from shared.domain.ids import Uid
+from shared.domain.nodes import Outcome
+from shared.domain.plans import APPROVED, DENIED, ApprovalWork
+from shared.domain.runs import Failure
+from shared.domain.states import NodeState
 from shared.domain.tool_arguments import AskHumanConfiguration
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tool_specs import ASK_HUMAN, BUILT_IN, parse_config
@@ -52,6 +56,26 @@ async def call_tool(recorder: NodeRecorder, call: ToolCall, tool: Tool) -> ToolR
         return Answer(ToolResult(_refusal(f"A person did not allow {call.name}", decision), is_error=True))
 
     return await recorder.answer(call, Effect.NONE, refusal)
+
+
+def ask_for_go_ahead(context: NodeContext, recorder: NodeRecorder, work: ApprovalWork, message: str) -> Outcome:
+    """What people said at an approval of a graph; a no fails it, unless a node waits for a no.
+
+    Raises:
+        CallWaits: nobody has said anything yet.
+    """
+    terms = Terms(
+        asked=tuple(Uid(uid) for uid in work.asked),
+        expires_after=timedelta(seconds=work.expires_after_seconds),
+        default=work.default,
+    )
+    decision = recorder.decided(node_request(message, terms))
+    output = {"approved": decision.verdict == "approve", "reason": decision.reason}
+    if decision.verdict == "approve":
+        return Outcome(NodeState.SUCCEEDED, chosen=APPROVED, output=output)
+    if context.target.graph.handles_denial(context.target.node.id):
+        return Outcome(NodeState.SUCCEEDED, chosen=DENIED, output=output)
+    return Outcome(NodeState.FAILED, error=Failure(DENIED, _refusal("a person said no", decision)))
 
 
 def _question_tool(recorder: NodeRecorder, config: Mapping[str, Any]) -> Tool:

@@ -8,12 +8,22 @@ from typing import Any, cast
 
 from shared.domain.errors import FailedPrecondition
 from shared.domain.nodes import Outcome
-from shared.domain.plans import OTHERWISE, AgentWork, BranchWork, EndWork, JoinWork, LoopWork, MapWork, ToolWork
+from shared.domain.plans import (
+    OTHERWISE,
+    AgentWork,
+    ApprovalWork,
+    BranchWork,
+    EndWork,
+    JoinWork,
+    LoopWork,
+    MapWork,
+    ToolWork,
+)
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
 from shared.domain.tools import ToolCall
-from shared.usecases.nodes.ask_people import call_tool, offered_tools
+from shared.usecases.nodes.ask_people import ask_for_go_ahead, call_tool, offered_tools
 from shared.usecases.nodes.end_run import conclude_graph
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
@@ -42,8 +52,8 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
             return await _call_tool(engine, context, recorder, work, scope)
         case MapWork() | LoopWork():
             return _expand(work, scope)
-        case BranchWork():
-            return _choose(engine, work, scope)
+        case BranchWork() | ApprovalWork():
+            return _choose(engine, context, recorder, work, scope)
         case JoinWork():
             return await _join(engine, context, work)
         case EndWork():
@@ -75,7 +85,16 @@ def _expand(work: MapWork | LoopWork, scope: Mapping[str, Any]) -> Outcome:
     return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
 
 
-def _choose(engine: Engine, work: BranchWork, scope: Mapping[str, Any]) -> Outcome:
+def _choose(
+    engine: Engine,
+    context: NodeContext,
+    recorder: NodeRecorder,
+    work: BranchWork | ApprovalWork,
+    scope: Mapping[str, Any],
+) -> Outcome:
+    """The way on, by the conditions or by a person."""
+    if isinstance(work, ApprovalWork):
+        return ask_for_go_ahead(context, recorder, work, as_text(render_template(work.message, scope)))
     holds = (case for case, condition in work.cases if engine.conditions.holds(condition, scope))
     chosen = next(holds, OTHERWISE)
     return Outcome(NodeState.SUCCEEDED, chosen=chosen, output={"case": chosen}, text=chosen)

@@ -19,6 +19,8 @@ from shared.usecases.nodes.release_waiting import release_waiting
 from shared.usecases.nodes.wake_successors import enqueue_ready, find_ready
 
 BATCH = 100
+SWEEP_WAITING_AFTER = timedelta(minutes=10)
+"""How long a graph is left alone that waits for nothing but people: who decides wakes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +46,26 @@ async def sweep_runs(core: Core, lease_seconds: float) -> Swept:
     runs = [RunId(snapshot.id) for snapshot in await core.documents.query(due)]
     lost = 0
     for run_id in runs:
-        instances = await find_lost(core, run_id, now)
-        await enqueue_ready(core, run_id, instances, cause)
-        lost += len(instances)
-        await _postpone(core, run_id, now)
+        found = await find_lost(core, run_id, now)
+        await enqueue_ready(core, run_id, found.instances, cause)
+        lost += len(found.instances)
+        await _postpone(core, run_id, now + (SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER))
     return Swept(len(silent), len(runs), len(silent) + lost)
 
 
-async def find_lost(core: Core, run_id: RunId, now: datetime) -> list[Instance]:
+@dataclass(frozen=True, slots=True)
+class Lost:
+    """The node instances of a run that nobody was woken for, and whether it waits for nothing but people."""
+
+    instances: list[Instance]
+    only_waits: bool = False
+
+
+async def find_lost(core: Core, run_id: RunId, now: datetime) -> Lost:
     """The node instances of a run that could be executed now and that nobody holds."""
     loaded = await load_run(core.documents, run_id)
     if loaded is None or is_terminal(loaded.run.state):
-        return []
+        return Lost([])
     found = await core.documents.query(Query(nodes_path(run_id)))
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
     if loaded.run.cancel_requested:
@@ -69,7 +79,9 @@ async def find_lost(core: Core, run_id: RunId, now: datetime) -> list[Instance]:
         for node in nodes
         if node.state is NodeState.READY and (node.not_before is None or node.not_before <= now)
     ]
-    return [*dict.fromkeys(instance for instance in ready if instance not in begun), *released]
+    active = {node.state for node in nodes if not is_terminal(node.state)}
+    lost = [*dict.fromkeys(instance for instance in ready if instance not in begun), *released]
+    return Lost(lost, only_waits=not lost and active == {NodeState.WAITING})
 
 
 def _ended(loaded: LoadedRun, nodes: list[NodeRun]) -> list[tuple[Target, NodeRun]]:
@@ -95,15 +107,14 @@ async def _silent_nodes(core: Core, before: datetime) -> list[tuple[RunId, Insta
     return [(RunId(lease.fields["run_id"]), Instance(lease.fields["instance"])) for lease in leases if lease.fields]
 
 
-async def _postpone(core: Core, run_id: RunId, now: datetime) -> None:
+async def _postpone(core: Core, run_id: RunId, later: datetime) -> None:
     """Look at the run again later, unless it has ended meanwhile, or waits for people: who decides sets a time then."""
     snapshot = await core.documents.get(run_path(run_id))
     if snapshot.fields is None or snapshot.fields["next_sweep_at"] is None:
         return
     waits = snapshot.fields["state"] == RunState.WAITING and not snapshot.fields["cancel_requested"]
-    later = None if waits else now + SWEEP_AFTER
     try:
-        update = Update(snapshot.path, {"next_sweep_at": later}, seen=snapshot.update_time)
+        update = Update(snapshot.path, {"next_sweep_at": None if waits else later}, seen=snapshot.update_time)
         await core.documents.commit([update])
     except (CommitRefused, OutcomeUnknown):
         return

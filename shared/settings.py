@@ -44,6 +44,9 @@ class Settings:
         max_body_bytes: the largest request body of ordinary routes.
         egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
             of them, whatever is set, where there are no emulators.
+        search_engine: what `web_search` asks: `brave` or `tavily`; nothing if left out.
+        search_key: its key.
+        search_url: its address, if it is another than the engine's own.
         models: which models agents may ask: globs over `provider:model`, a comma list; all by default.
         default_model: the `provider:model` that `default` means in definitions; beside emulators a local one.
         providers: those that are configured where agents run, a comma list; by default those whose own variables are
@@ -72,6 +75,9 @@ class Settings:
     secrets_key: str | None = field(default=None, repr=False)
     max_body_bytes: int = _BODY_BYTES
     egress_loopback: frozenset[tuple[str, int]] = frozenset()
+    search_engine: str | None = None
+    search_key: str | None = field(default=None, repr=False)
+    search_url: str | None = None
     models: tuple[str, ...] = ("*",)
     default_model: str = _DEFAULT_MODEL
     providers: frozenset[str] = frozenset({"local"})
@@ -124,6 +130,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         secrets_key=local("SECRETS_KEY"),
         max_body_bytes=int(_number("MAX_BODY_BYTES", text("MAX_BODY_BYTES", str(_BODY_BYTES)))),
         egress_loopback=_sites("EGRESS_LOOPBACK", text("EGRESS_LOOPBACK")) if is_local else frozenset(),
+        search_engine=text("SEARCH_ENGINE").lower() or None,
+        search_key=text("SEARCH_KEY") or None,
+        search_url=text("SEARCH_URL").rstrip("/") or None,
         models=_listed(text("MODELS", "*")),
         default_model=_model("DEFAULT_MODEL", text("DEFAULT_MODEL", _LOCAL_MODEL if is_local else _DEFAULT_MODEL)),
         embedder=_model("EMBEDDER", text("EMBEDDER", _LOCAL_EMBEDDER if is_local else _EMBEDDER)),

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from shared.adapters.cel.conditions import CelConditions
-from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.embedders.hashed_words import HashedWords
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.pydantic_ai.embedders import ProviderEmbedders
@@ -18,8 +17,8 @@ from shared.adapters.tools.toolbox import LocalToolbox
 from shared.composition.core import connect_core, connect_documents
 from shared.composition.knowledge import connect_library
 from shared.composition.secrets import connect_vault
+from shared.composition.web import connect_search, connect_web
 from shared.domain.allowed_models import AllowedModels
-from shared.domain.egress import EgressPolicy
 from shared.edge.logs import logger
 from shared.settings import Settings
 from shared.usecases.knowledge.library import Indexer, Searcher
@@ -62,8 +61,8 @@ def connect_embedders(environ: Mapping[str, str]) -> ProviderEmbedders:
 
 def connect_tools(settings: Settings, core: Core, searcher: Searcher) -> DefinitionToolbox:
     """The tools: those built in, and the means of those that definitions bring."""
-    web = GuardedWebClient(EgressPolicy(settings.egress_loopback))
-    built_in = LocalToolbox(core.documents, core.clock, web=web, searcher=searcher)
+    web = connect_web(settings)
+    built_in = LocalToolbox(core.documents, core.clock, connect_search(settings, web), web=web, searcher=searcher)
     return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web)
 
 

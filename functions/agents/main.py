@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
+from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
@@ -22,6 +23,7 @@ from shared.adapters.identity_platform.directory import IdentityPlatformDirector
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.composition.core import connect_people
+from shared.composition.knowledge import connect_library
 from shared.composition.secrets import connect_vault
 from shared.domain.allowed_models import AllowedModels
 from shared.edge.app import create_app
@@ -41,6 +43,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         verifier=connect_people(settings, documents),
         cors_origin_regex=settings.cors_origin_regex,
         max_body_bytes=settings.max_body_bytes,
+        body_limits=(DOCUMENT_BODIES,),
     )
     models = AllowedModels(settings.models, settings.default_model)
     shelf = Shelf(documents, SystemClock(), SystemIds(), models)
@@ -51,6 +54,10 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(routes(shelf))
     app.include_router(grant_routes(sharing))
+    library = connect_library(settings, documents)
+    app.include_router(knowledge_routes(library))
+    app.include_router(document_routes(library))
+    app.include_router(document_reading_routes(library))
     app.include_router(secret_routes(connect_vault(settings, documents)))
     return app
 

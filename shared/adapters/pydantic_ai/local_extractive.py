@@ -30,8 +30,10 @@ from shared.adapters.pydantic_ai.local_reviews import FOUND_NOTHING, Read, answe
 from shared.adapters.pydantic_ai.paths_named import paths_named
 
 FILE_READ = "file_read"
+KNOWLEDGE = "knowledge"
 MOST_FILES = 20
 """Files read in one turn."""
+LONGEST_QUESTION = 2000
 
 _WORDS = re.compile(r"\s*\S+|\s+$")
 
@@ -46,7 +48,7 @@ class _Turn:
 
 
 class ExtractiveModel(LocalModel):
-    """Calls `file_read` for each path named in the prompt, then answers with passages of what it has read."""
+    """Reads the files named in the prompt, searches the knowledge it has, and answers with passages of both."""
 
     def __init__(self) -> None:
         """Go by `local:extractive`."""
@@ -55,14 +57,22 @@ class ExtractiveModel(LocalModel):
     async def pieces(self, messages: list[ModelMessage], tools: frozenset[str]) -> AsyncGenerator[Piece]:
         """Calls first; once they are answered, the text, word by word."""
         turn = _last_turn(messages)
-        asked = [part for part in _calls(turn.messages) if part.tool_name == FILE_READ]
-        paths = paths_named(turn.prompt)[:MOST_FILES] if FILE_READ in tools else []
-        if paths and not asked:
-            for number, path in enumerate(paths):
-                yield ToolCallPart(FILE_READ, {"path": path}, tool_call_id=next_call_id(messages, number))
+        wanted = _wanted(turn.prompt, tools)
+        asked = any(part.tool_name in {FILE_READ, KNOWLEDGE} for part in _calls(turn.messages))
+        if wanted and not asked:
+            for number, (tool, arguments) in enumerate(wanted):
+                yield ToolCallPart(tool, arguments, tool_call_id=next_call_id(messages, number))
             return
         for word in _WORDS.findall(_answer(turn)):
             yield word
+
+
+def _wanted(prompt: str, tools: frozenset[str]) -> list[tuple[str, dict[str, Any]]]:
+    """The calls with which a turn begins: a file for each path, and a search of the knowledge."""
+    paths = paths_named(prompt)[:MOST_FILES] if FILE_READ in tools else []
+    reads: list[tuple[str, dict[str, Any]]] = [(FILE_READ, {"path": path}) for path in paths]
+    question = split_question(prompt)[0][:LONGEST_QUESTION]
+    return [*reads, *([(KNOWLEDGE, {"query": question})] if KNOWLEDGE in tools and question else [])]
 
 
 def _answer(turn: _Turn) -> str:
@@ -115,10 +125,16 @@ def _files(messages: list[ModelMessage]) -> Iterator[Read]:
 
 
 def _results(messages: list[ModelMessage]) -> Iterator[Read]:
-    """What other tools gave."""
+    """What other tools gave; of knowledge each passage, under the name by which it is cited."""
     for part in _returns(messages):
-        if part.tool_name != FILE_READ and part.outcome == "success":
+        if part.tool_name == FILE_READ or part.outcome != "success":
+            continue
+        passages = _fields_of(part).get("passages") if part.tool_name == KNOWLEDGE else None
+        if passages is None:
             yield Read(f"result of {part.tool_name}", _text_of(part))
+            continue
+        for passage in cast("list[dict[str, Any]]", passages):
+            yield Read(f"{passage['document']}, {passage['place']}", passage["text"], is_placed=True)
 
 
 def _said(messages: list[ModelMessage]) -> Iterator[Read]:

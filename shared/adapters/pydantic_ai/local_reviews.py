@@ -29,12 +29,14 @@ class Read:
         text: its text, or why it could not be read.
         failed: whether it could not be read.
         note: what else there is to know, such as that it was cut.
+        is_placed: whether the name says where the text stands.
     """
 
     name: str
     text: str
     failed: bool = False
     note: str = ""
+    is_placed: bool = False
 
 
 def review(question: str, files: Sequence[Read]) -> str:
@@ -51,11 +53,12 @@ def answer(question: str, sources: Sequence[Read]) -> str:
     ranked = rank([passage for _, passage in candidates], terms, structure=0.0)
     if not ranked:
         return _nothing(question, readable)
-    named = {(passage.start, passage.end, passage.text): source.name for source, passage in reversed(candidates)}
+    named = {(passage.start, passage.end, passage.text): source for source, passage in reversed(candidates)}
     lines = ["From what I was given (I quote, I do not infer):"]
     for passage in ranked[:_MOST_QUOTES]:
-        name = named[passage.start, passage.end, passage.text]
-        lines.append(f"**{name}**, {_place(passage)}:\n{_quote(passage)}")
+        source = named[passage.start, passage.end, passage.text]
+        place = "" if source.is_placed else f", {_place(passage)}"
+        lines.append(f"**{source.name}**{place}:\n{_quote(passage)}")
     return "\n\n".join(lines)
 
 

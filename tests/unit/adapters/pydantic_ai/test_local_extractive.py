@@ -10,6 +10,7 @@ import pytest
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
+from shared.domain.tool_specs import BUILT_IN
 from shared.domain.tools import ToolCall, ToolResult, ToolSpec
 from tests.support.agent_turns import FILE_READ, LOOKUP, Recorder, model_of, turn_of
 
@@ -29,6 +30,7 @@ def refund(order: str) -> None:
     pay(order)
 '''
 README = "# The shop\n\nSells looms.\n\n## Refunds\n\nA refund takes two days.\n\n## Opening hours\n\nNever closed.\n"
+KNOWLEDGE = BUILT_IN["knowledge"]
 FILES = {"src/app.py": APP, "README.md": README, "empty.txt": ""}
 
 
@@ -93,6 +95,29 @@ async def test_a_file_that_was_cut_says_so() -> None:
     cut = {"text": "a\nb\n", "truncated": True, "end_line": 2, "total_lines": 900}
     output = await ask(Recorder({"file_read": ToolResult(cut)}), "Review big.txt")
     assert "text, 2 lines, 4 characters. Only a part was read: up to line 2 of 900." in output
+
+
+PASSAGES = [
+    {"document": "manual.pdf", "place": "page 3", "text": "The warranty lasts ten years."},
+    {"document": "rules.md", "place": "lines 2-4", "text": "Visitors register at the desk."},
+]
+
+
+async def test_knowledge_is_searched_and_what_is_quoted_is_cited() -> None:
+    recorder = Recorder({"knowledge": ToolResult({"query": "x", "passages": PASSAGES})})
+    output = await ask(recorder, "You are a clerk.\n\nHow long is the warranty?", tools=(KNOWLEDGE,))
+    assert [(call.name, call.arguments) for call in recorder.calls] == [
+        ("knowledge", {"query": "How long is the warranty?"})
+    ]
+    assert "**manual.pdf, page 3**:\n> The warranty lasts ten years." in output
+    assert "rules.md" not in output
+
+
+async def test_a_search_of_knowledge_that_fails_is_not_quoted() -> None:
+    recorder = Recorder({"knowledge": ToolResult("There is no collection 'warranty'.", is_error=True)})
+    output = await ask(recorder, "How long is the warranty?", tools=(KNOWLEDGE,))
+    assert "no collection" not in output
+    assert "not an AI model" in output
 
 
 async def test_without_the_tool_no_file_is_read() -> None:

@@ -1,0 +1,186 @@
+"""Who may use which route: the matrix that the API is held to."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from shared.domain.grants import Permission
+from tests.support.acl.roles import Answers, Role, Row, administered, granted, owned, public, read, signed_in
+
+VIEW, RUN, EDIT, ADMIN = Permission
+HELPER: dict[str, Any] = {"name": "another", "model": "local:scripted"}
+SYSTEM = {"agent_id": "system"}
+DELETED = {"agent_id": "deleted"}
+
+GRANTING = granted(ADMIN, 201)
+OWN_OR_MANAGED = granted(ADMIN, 200, viewer=200)  # the grant in question is the viewer's
+GIVEN_UP: Answers = {**granted(ADMIN, 404), Role.VIEWER: 204, Role.RUNNER: 204, Role.EDITOR: 204, Role.MANAGER: 204}
+NOT_THERE = signed_in(404)
+
+AUTH = [
+    Row(
+        "POST /auth/register",
+        public(201),
+        {"email": "new@example.com", "username": "newcomer", "password": "correct horse"},
+    ),
+    Row("POST /auth/login", public(200), {"email": "owner@example.com", "password": "correct horse"}),
+    Row("POST /auth/login", public(401), {"email": "owner@example.com", "password": "wrong horse"}, note="wrongly"),
+    Row("POST /auth/refresh", public(200), {"refresh_token": "owner"}),
+    Row("POST /auth/password-reset", public(202), {"email": "owner@example.com"}),
+    Row("POST /auth/password-reset/confirm", public(204), {"code": "c", "new_password": "correct horse"}),
+    Row("POST /auth/email-verification", signed_in(202)),
+    Row("POST /auth/email-verification/confirm", public(204), {"code": "c"}),
+    Row("GET /auth/me", signed_in(200)),
+    Row("GET /users/me", signed_in(200)),
+    Row("PUT /users/me", signed_in(200), {"display_name": "New"}),
+    Row("POST /users/{user_id}/deactivate", administered(200)),
+    Row("POST /users/{user_id}/reactivate", administered(200)),
+]
+
+AGENTS = [
+    Row("POST /agents", signed_in(201), HELPER),
+    Row("POST /agents", administered(201), {**HELPER, "scope": "system"}, note="of the system"),
+    Row("POST /agents/import", signed_in(201), HELPER),
+    Row("POST /agents/validate", signed_in(200), HELPER),
+    Row("GET /agents", signed_in(200)),
+    Row("GET /agents/schema", public(200)),
+    Row("GET /agents/shared", signed_in(200)),
+    Row("GET /users/{user_id}/agents", signed_in(200)),
+    Row("GET /models", signed_in(200)),
+    Row("GET /tools", signed_in(200)),
+    Row("GET /agents/{agent_id}", granted(VIEW, 200)),
+    Row("GET /agents/{agent_id}", signed_in(200), at=SYSTEM, note="of the system"),
+    Row("GET /agents/{agent_id}", NOT_THERE, at=DELETED, note="deleted"),
+    Row("GET /agents/{agent_id}", granted(EDIT, 200), query="?draft=true", note="draft"),
+    Row("PUT /agents/{agent_id}", granted(EDIT, 200), HELPER),
+    Row("PUT /agents/{agent_id}", administered(200), {**HELPER, "scope": "system"}, SYSTEM, note="of the system"),
+    Row("PUT /agents/{agent_id}", NOT_THERE, HELPER, DELETED, note="deleted"),
+    Row("PUT /agents/{agent_id}", granted(EDIT, 428), HELPER, query="?draft=true", note="draft, unseen"),
+    Row("DELETE /agents/{agent_id}", granted(ADMIN, 204)),
+    Row("DELETE /agents/{agent_id}", administered(204), at=SYSTEM, note="of the system"),
+    Row("DELETE /agents/{agent_id}", granted(EDIT, 204), query="?draft=true", note="draft"),
+    Row("POST /agents/{agent_id}/restore", granted(ADMIN, 200), at=DELETED),
+    Row("POST /agents/{agent_id}/clone", granted(VIEW, 201)),
+    Row("POST /agents/{agent_id}/clone", signed_in(201), at=SYSTEM, note="of the system"),
+    Row("GET /agents/{agent_id}/export", granted(VIEW, 200)),
+    Row("POST /agents/{agent_id}/versions", granted(EDIT, 201), {"definition": HELPER}),
+    Row("POST /agents/{agent_id}/versions", granted(EDIT, 201), {}, note="of the draft"),
+    Row("GET /agents/{agent_id}/versions", granted(VIEW, 200)),
+    Row("GET /agents/{agent_id}/versions/{version}", granted(VIEW, 200)),
+    Row("GET /agents/{agent_id}/versions/{version}/diff/{other}", granted(VIEW, 200), at={"other": "1"}),
+    Row(
+        "GET /agents/{agent_id}/versions/{version}/diff/{other}",
+        granted(EDIT, 200),
+        at={"other": "draft"},
+        note="with the draft",
+    ),
+    Row("GET /agents/{agent_id}/aliases", granted(VIEW, 200)),
+    Row("PUT /agents/{agent_id}/aliases/{alias}", granted(EDIT, 200), {"version": 1}),
+    Row("DELETE /agents/{agent_id}/aliases/{alias}", granted(EDIT, 204)),
+]
+
+GRANTS = [
+    Row("POST /agents/{agent_id}/grants", GRANTING, {"grantee": "stranger", "permission": "edit"}),
+    Row(
+        "POST /agents/{agent_id}/grants",
+        granted(ADMIN, 201, manager=403),
+        {"grantee": "stranger", "permission": "admin"},
+        note="an administrator",
+    ),
+    Row(
+        "POST /agents/{agent_id}/grants",
+        granted(ADMIN, 200, manager=403),
+        {"grantee": "manager", "permission": "view"},
+        note="less to an administrator",
+    ),
+    Row("POST /agents/{agent_id}/grants", GRANTING, {"grantee": "everyone", "permission": "run"}, note="to everyone"),
+    Row(
+        "POST /agents/{agent_id}/grants",
+        granted(ADMIN, 400),
+        {"grantee": "nobody-at-all", "permission": "run"},
+        note="to nobody",
+    ),
+    Row(
+        "POST /agents/{agent_id}/grants",
+        signed_in(403, admin=400),
+        {"grantee": "stranger", "permission": "run"},
+        SYSTEM,
+        note="of the system",
+    ),
+    Row("GET /agents/{agent_id}/grants", granted(ADMIN, 200)),
+    Row("GET /agents/{agent_id}/grants/{grantee}", OWN_OR_MANAGED),
+    Row("DELETE /agents/{agent_id}/grants/{grantee}", granted(ADMIN, 204, viewer=204)),
+    Row("DELETE /agents/{agent_id}/grants/{grantee}", GIVEN_UP, at={"grantee": "me"}, note="one's own"),
+]
+
+SECRETS = [
+    Row("PUT /secrets/{name}", signed_in(201, owner=200), {"value": "a-new-secret"}),
+    Row("GET /secrets", signed_in(200)),
+    Row("DELETE /secrets/{name}", signed_in(404, owner=204)),
+]
+
+RUNS = [
+    Row("POST /runs", granted(RUN, 202), {"agent_id": "{agent_id}", "input": "hello"}),
+    Row("POST /runs", signed_in(202), {"agent_id": "{system}", "input": "hello"}, note="of the system"),
+    Row("POST /runs", NOT_THERE, {"agent_id": "{deleted}", "input": "hello"}, note="of a deleted agent"),
+    Row(
+        "POST /runs",
+        granted(EDIT, 202, runner=404),
+        {"agent_id": "{agent_id}", "version": "draft", "input": "hello"},
+        note="of the draft",
+    ),
+    Row("POST /runs", owned(202), {"session_id": "{session_id}", "input": "hello"}, note="in a session"),
+    Row("GET /runs", signed_in(200)),
+    Row("GET /runs/{run_id}", read(200)),
+    Row("GET /runs/{run_id}/nodes", read(200)),
+    Row("POST /runs/{run_id}/cancel", owned(202)),
+    Row("POST /sessions", granted(RUN, 201), {"agent_id": "{agent_id}"}),
+    Row("POST /sessions", signed_in(201), {"agent_id": "{system}"}, note="with the system's"),
+    Row("GET /sessions", signed_in(200)),
+    Row("GET /sessions", signed_in(200), query="?shared=true", note="of others"),
+    Row("GET /sessions/{session_id}", read(200)),
+    Row("DELETE /sessions/{session_id}", owned(204)),
+    Row("GET /sessions/{session_id}/history", read(200)),
+    Row("POST /sessions/{session_id}/readers", owned(201), {"reader": "stranger"}),
+    Row("DELETE /sessions/{session_id}/readers/{reader}", read(204)),
+    Row("PUT /sessions/{session_id}/artifacts", owned(201), b"new", query="?name=b.txt"),
+    Row("GET /sessions/{session_id}/artifacts", read(200)),
+    Row("GET /sessions/{session_id}/artifacts", read(200), query="?name=a.txt", note="one"),
+    Row("POST /sessions/{session_id}/messages", owned(200), {"input": "hello", "stream": False}),
+    Row("GET /sessions/{session_id}/events", read(200)),
+]
+
+OWNERS_OWN = signed_in(404, owner=200)
+READERS_OWN = signed_in(404, reader=200)
+QUESTION = {"approval_id": "question"}
+
+APPROVALS = [
+    Row("GET /approvals", signed_in(200)),
+    Row("GET /approvals/count", signed_in(200)),
+    Row("GET /approvals/{approval_id}", OWNERS_OWN),
+    Row("GET /approvals/{approval_id}", READERS_OWN, at=QUESTION, note="asked of another"),
+    Row("POST /approvals/{approval_id}/approve", OWNERS_OWN),
+    Row("POST /approvals/{approval_id}/deny", OWNERS_OWN),
+    Row("POST /approvals/{approval_id}/answer", READERS_OWN, {"answer": "this"}, QUESTION),
+]
+
+KNOWLEDGE = [
+    Row("POST /knowledge", signed_in(201), {"name": "new"}),
+    Row("GET /knowledge", signed_in(200)),
+    Row("GET /knowledge/{collection_id}", read(200)),
+    Row("DELETE /knowledge/{collection_id}", owned(204)),
+    Row("PUT /knowledge/{collection_id}/documents", owned(202), b"text", query="?name=b.txt"),
+    Row("GET /knowledge/{collection_id}/documents", read(200)),
+    Row("GET /knowledge/{collection_id}/documents/{document_id}", read(200)),
+    Row("DELETE /knowledge/{collection_id}/documents/{document_id}", owned(204)),
+    Row("POST /knowledge/{collection_id}/documents/{document_id}/refresh", owned(202)),
+]
+
+TEMPLATE = {"name": "template"}
+TEMPLATES = [
+    Row("GET /templates", signed_in(200)),
+    Row("GET /templates/{name}", signed_in(200), at=TEMPLATE),
+    Row("POST /templates/{name}/agents", signed_in(201), {}, TEMPLATE),
+]
+
+ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES]

@@ -22,12 +22,12 @@ from shared.usecases.nodes.engine import Engine
 from shared.usecases.runs.start_run import IfBusy, RunRequest
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.follow_session import check_reader, follow_session
-from shared.usecases.sessions.turn_updates import EventAppended
+from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked
 
 LEAVE_GRACE_SECONDS = 5.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Frames `state`, `delta`, `tool`; the last is `final` or `error`.",
+        "description": "Frames `state`, `delta`, `tool`; the last is `final`, `error`, or a `state` of `waiting`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -44,13 +44,14 @@ class MessageBody(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A turn that has ended."""
+    """A turn that has ended, or waits for people."""
 
     run_id: str
     session_id: str
     state: RunState
     text: str
     events: list[EventView]
+    approval_ids: list[str] = Field(default=[], description="What people are asked, where the state is `waiting`.")
 
 
 def message_routes(engine: Engine) -> APIRouter:
@@ -96,14 +97,21 @@ def message_routes(engine: Engine) -> APIRouter:
 
 
 async def _wait(turn: Turn) -> MessageAnswer:
-    events: list[Event] = [update.event async for update in turn.updates() if isinstance(update, EventAppended)]
+    events: list[Event] = []
+    asked: list[str] = []
+    async for update in turn.updates():
+        if isinstance(update, EventAppended):
+            events.append(update.event)
+        elif isinstance(update, PeopleAsked):
+            asked = list(update.approval_ids)
     last = events[-1] if events and events[-1].turn_complete else None
     return MessageAnswer(
         run_id=turn.run.id,
         session_id=turn.run.session_id,
-        state=RunState.CANCELLED if last is None else _state(last),
+        state=RunState.WAITING if asked else RunState.CANCELLED if last is None else _state(last),
         text="" if last is None else last.content.get("text", ""),
         events=[render_event(event) for event in events],
+        approval_ids=asked,
     )
 
 

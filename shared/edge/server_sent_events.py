@@ -1,7 +1,8 @@
 """Server-sent events: how a turn looks on the wire.
 
 Frames are `id: <seq>` (of events in the log), `event: state | delta | tool | final | error`, and JSON data; `final` and
-`error` end the stream. Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
+`error` end the stream, and so does a `state` of `waiting` without an `event`: the run waits for people.
+Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
 from __future__ import annotations
@@ -17,7 +18,14 @@ from starlette.types import Receive, Scope, Send
 
 from shared.domain.events import Event
 from shared.edge.event_view import render_event
-from shared.usecases.sessions.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
+from shared.usecases.sessions.turn_updates import (
+    EventAppended,
+    PeopleAsked,
+    RunWaits,
+    RunWithdrawn,
+    TextShown,
+    Update,
+)
 
 PING_SECONDS = 15.0
 """How often a silent stream says that it lives, so that no proxy closes it."""
@@ -34,6 +42,9 @@ def render_update(update: Update) -> bytes:
         case RunWithdrawn():
             message = "the run was cancelled before it started"
             return render_frame("error", {"run_id": update.run_id, "error_code": "cancelled", "error_message": message})
+        case PeopleAsked():
+            asked = {"run_id": update.run_id, "state": "waiting", "approval_ids": update.approval_ids}
+            return render_frame("state", asked)
         case EventAppended():
             return _render_event(update.event)
 
@@ -48,6 +59,9 @@ def _render_event(event: Event) -> bytes:
     view = render_event(event).model_dump(mode="json")
     if event.author == "user":
         return render_frame("state", {"run_id": event.run_id, "state": "running", "event": view}, event.seq)
+    if "approval_id" in event.actions:
+        asked = {"run_id": event.run_id, "state": "waiting", "approval_ids": [event.actions["approval_id"]]}
+        return render_frame("state", {**asked, "event": view}, event.seq)
     if not event.turn_complete:
         return render_frame("tool", view, event.seq)
     return render_frame("final" if event.error_code is None else "error", view, event.seq)

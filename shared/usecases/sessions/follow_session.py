@@ -7,13 +7,15 @@ from collections.abc import AsyncIterator, Mapping
 from shared.domain.errors import NotFound
 from shared.domain.events import Event, event_id, events_path
 from shared.domain.ids import RunId, SessionId, Uid, instance_of
+from shared.domain.nodes import NodeRun, node_path
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
 from shared.domain.segments import segments_path
 from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.domain.states import NodeState
 from shared.ports.documents import Documents, Query
 from shared.usecases.nodes.engine import Core
-from shared.usecases.sessions.turn_updates import EventAppended, RunWithdrawn, TextShown, Update
+from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunWithdrawn, TextShown, Update
 
 FIRST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 1.0
@@ -30,7 +32,8 @@ async def follow_session(
 ) -> AsyncIterator[Update]:
     """Every event after number `after`, and the live text of the run that is active, as they come.
 
-    Ends with the last event of `until_run`; without one, when no run is active and every event was told. While nothing
+    Ends with the last event of `until_run`; without one, when no run is active and every event was told; and where
+    the run waits for people, because it may do so for days. While nothing
     happens the store is asked less and less often, at least once a second. `shown` says how many characters of a step
     and try of `until_run` were shown before.
     """
@@ -44,10 +47,10 @@ async def follow_session(
             yield EventAppended(event)
             if event.turn_complete and event.run_id == until_run:
                 return
-        if not events and until_run is None and slot.run_id is None:
-            return
-        if not events and until_run is not None and until_run not in {slot.run_id, *slot.queue}:
-            yield RunWithdrawn(until_run)
+        ending = None if events else await _ending(core.documents, session_id, slot, after, until_run)
+        if ending is not None:
+            for update in ending:
+                yield update
             return
         texts = [] if events or slot.run_id is None else await live.read(slot.run_id)
         for text in texts:
@@ -68,6 +71,28 @@ async def check_reader(documents: Documents, caller: Uid, session_id: SessionId)
     if session is None or session.deleted_at is not None or caller not in {session.owner_uid, *session.readers}:
         raise NotFound(f"there is no session {session_id}")
     return session
+
+
+async def _ending(
+    documents: Documents, session_id: SessionId, slot: Slot, after: int, until_run: RunId | None
+) -> tuple[Update, ...] | None:
+    """What is told last where nothing more comes for now; None to go on."""
+    if until_run is None and slot.run_id is None:
+        return ()
+    if until_run is not None and until_run not in {slot.run_id, *slot.queue}:
+        return (RunWithdrawn(until_run),)
+    asked = await _asked(documents, slot.run_id) if until_run in {None, slot.run_id} else None
+    # What is asked was committed with events of its own, perhaps after they were read.
+    return None if asked is None or await _events(documents, session_id, after) else (asked,)
+
+
+async def _asked(documents: Documents, run_id: RunId | None) -> PeopleAsked | None:
+    """What the active run waits for, if it waits."""
+    if run_id is None:
+        return None
+    snapshot = await documents.get(node_path(run_id, instance_of(MAIN, 0)))
+    node = None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
+    return None if node is None or node.state is not NodeState.WAITING else PeopleAsked(run_id, node.waits_for)
 
 
 async def _events(documents: Documents, session_id: SessionId, after: int) -> list[Event]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 from shared.domain.events import Event
-from shared.domain.ids import RunId
+from shared.domain.ids import ApprovalId, RunId
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,7 +41,15 @@ class RunWithdrawn:
     run_id: RunId
 
 
-Update: TypeAlias = TextShown | EventAppended | RunWaits | RunWithdrawn
+@dataclass(frozen=True, slots=True)
+class PeopleAsked:
+    """The run waits for people; nothing comes before they have decided."""
+
+    run_id: RunId
+    approval_ids: tuple[ApprovalId, ...]
+
+
+Update: TypeAlias = TextShown | EventAppended | RunWaits | RunWithdrawn | PeopleAsked
 
 
 class LiveUpdates:

@@ -14,7 +14,14 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.follow_session import follow_session
-from shared.usecases.sessions.turn_updates import EventAppended, RunWaits, RunWithdrawn, TextShown, Update
+from shared.usecases.sessions.turn_updates import (
+    EventAppended,
+    PeopleAsked,
+    RunWaits,
+    RunWithdrawn,
+    TextShown,
+    Update,
+)
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
@@ -56,7 +63,7 @@ def shape(updates: list[Update]) -> list[str]:
                 names.append(f"+{update.delta}")
             case EventAppended(event):
                 names.append(f"{event.seq} {event.author}{' end' if event.turn_complete else ''}")
-            case RunWaits() | RunWithdrawn():
+            case RunWaits() | RunWithdrawn() | PeopleAsked():
                 names.append(type(update).__name__)
     return names
 

@@ -43,6 +43,7 @@ class ResponseBrokeOff(Exception):
     """The stream ended in good order, but without the provider's word that the answer is complete."""
 
 
+LONGEST_WAIT_SECONDS = 3600
 _LONGEST_DETAIL = 300
 _RETRYABLE_STATUSES = frozenset({408, 409, 425, 429})
 _LOWEST_SERVER_STATUS = 500
@@ -107,10 +108,15 @@ def _from_provider(error: ModelAPIError, model: str) -> DomainError:
             return FailedPrecondition(f"{model} {what}{suffix}.{_detail(error, kind)}")
     for kind, what in _UNAVAILABLE:
         if isinstance(error, kind):
-            return ModelUnavailable(f"{model} {what}{suffix}.", retry_after_seconds=error.retry_after)
+            return ModelUnavailable(f"{model} {what}{suffix}.", retry_after_seconds=_wait(error))
     if status is None or status >= _LOWEST_SERVER_STATUS or status in _RETRYABLE_STATUSES:
-        return ModelUnavailable(f"{model} failed{suffix}.", retry_after_seconds=error.retry_after)
+        return ModelUnavailable(f"{model} failed{suffix}.", retry_after_seconds=_wait(error))
     return FailedPrecondition(f"{model} refused the request{suffix}.{_detail(error, type(error))}")
+
+
+def _wait(error: ModelAPIError) -> float | None:
+    """The seconds that the provider asks for, as far as a task may be put off for it."""
+    return None if error.retry_after is None else min(max(error.retry_after, 0), LONGEST_WAIT_SECONDS)
 
 
 def _detail(error: ModelAPIError, kind: type[ModelAPIError]) -> str:

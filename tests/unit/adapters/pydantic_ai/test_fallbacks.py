@@ -10,6 +10,7 @@ from typing import Any
 import pydantic_ai.models
 import pytest
 
+from shared.adapters.pydantic_ai.failures import LONGEST_WAIT_SECONDS
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
@@ -133,6 +134,16 @@ async def test_when_all_are_down_the_node_waits_for_the_first_that_is_back() -> 
     assert GEMINI in raised.value.message
 
 
+@pytest.mark.loopback
+@pytest.mark.parametrize(("said", "waited"), [("7", 7), ("864000", LONGEST_WAIT_SECONDS), ("0", 0), ("soon", None)])
+async def test_a_provider_puts_a_node_off_for_an_hour_at_most(said: str, waited: float | None) -> None:
+    async with two_stubs([Refusal(429, headers={"Retry-After": said})], []) as (_, _, runner):
+        recorder = Recorder()
+        with pytest.raises(ModelUnavailable) as raised:
+            await runner.run(turn_of(model_of(CLAUDE)), recorder, recorder)
+    assert raised.value.retry_after_seconds == waited
+
+
 async def test_three_models_can_take_the_place_of_one() -> None:
     recorder = Recorder()
     assert await run(chained(DOWN, DOWN, DOWN, {"chunks": ["fourth"]}), recorder) == "fourth"
@@ -149,13 +160,14 @@ async def test_what_a_model_refuses_is_not_asked_of_another() -> None:
 async def test_an_error_of_the_engine_is_not_taken_for_the_models() -> None:
     class Failing(Recorder):
         async def call(self, call: ToolCall) -> ToolResult:
+            await super().call(call)
             raise ModelUnavailable(f"the delegate's model, asked by {call.name}, is down")
 
     recorder = Failing()
     asks = {"calls": [{"name": "lookup", "arguments": {"word": "a"}}]}
     with pytest.raises(ModelUnavailable, match="delegate"):
         await run(chained(asks, {"chunks": ["never"]}), recorder)
-    assert recorder.kinds == ["begin", "respond"]
+    assert recorder.kinds == ["begin", "respond", "call"]
 
 
 async def test_an_attempt_that_died_goes_on_with_the_first_model() -> None:

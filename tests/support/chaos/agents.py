@@ -13,7 +13,7 @@ from shared.domain.states import NodeState
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import ToolCall, ToolResult, ToolSpec
 from shared.domain.usage import Usage
-from shared.ports.agent_runner import AgentResult, AgentTurn, StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
 from shared.ports.tools import Tool, ToolContext
 from tests.support.chaos.definitions import EFFECTS, ScriptStep, script_of, speaker_of
 from tests.support.chaos.faults import Effect, Fault
@@ -37,6 +37,10 @@ class Watched(Surroundings, Protocol):
 
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """A tool starts."""
+        ...
+
+    def tool_ended(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """A tool has done to the world what it will do, or nothing."""
         ...
 
     def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
@@ -100,18 +104,28 @@ class SimulatedRunner:
 
 
 async def _call_tools(number: int, step: ScriptStep, tools: ToolCaller) -> None:
+    """The other calls of a response end before the turn waits for a person."""
+
+    async def answer(call: ToolCall) -> bool:
+        try:
+            await tools.call(call)
+        except CallWaits:
+            return False
+        return True
+
     calls = step.calls(number)
     if not step.parallel:
-        for call in calls:
-            await tools.call(call)
-        return
-    calling = [asyncio.ensure_future(tools.call(call)) for call in calls]
-    try:
-        await asyncio.gather(*calling)
-    finally:
-        for one in calling:
-            one.cancel()
-        await asyncio.gather(*calling, return_exceptions=True)
+        answered = [await answer(call) for call in calls]
+    else:
+        calling = [asyncio.ensure_future(answer(call)) for call in calls]
+        try:
+            answered = await asyncio.gather(*calling)
+        finally:
+            for one in calling:
+                one.cancel()
+            await asyncio.gather(*calling, return_exceptions=True)
+    if not all(answered):
+        raise CallWaits
 
 
 class SimulatedTools:
@@ -137,8 +151,12 @@ class SimulatedTools:
         fault = world.meet(Effect.TOOL, process, (context.run_id, context.instance, call.call_id, call.name))
         if fault is Fault.STALL:
             process.freeze(world.lease_seconds * world.random.uniform(0.5, 3))
-        await process.pause(world.random.random() * (40 if fault is Fault.SLOW else 1))
-        world.tool_took_effect(context.run_id, context.instance, call)
+        try:
+            await process.pause(world.random.random() * (40 if fault is Fault.SLOW else 1))
+            process.check()
+            world.tool_took_effect(context.run_id, context.instance, call)
+        finally:
+            world.tool_ended(process, context.run_id, context.instance, call)
         if fault is Fault.CRASH_AFTER:
             process.crash()
             raise Died

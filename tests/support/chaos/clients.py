@@ -7,20 +7,29 @@ from collections.abc import Coroutine
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from shared.domain.errors import DomainError, SessionBusy
-from shared.domain.ids import RunId
+from shared.domain.approvals import Approval, ApprovalKind
+from shared.domain.decisions import Decision
+from shared.domain.errors import AlreadyDecided, DomainError, SessionBusy
+from shared.domain.ids import ApprovalId, RunId
+from shared.domain.records import from_json
 from shared.domain.states import is_terminal
+from shared.usecases.approvals.decide_approval import decide_approval
+from shared.usecases.approvals.get_approval import get_approval
 from shared.usecases.nodes.give_way import give_way
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.turn_updates import Update
 from tests.support.chaos.definitions import ANN, SESSION
+from tests.support.chaos.monitor import call_key
+from tests.support.chaos.network import NetworkDocuments
 from tests.support.chaos.processes import Died, Process
 from tests.support.chaos.scenario import Cancel, Message, Shutdown
 from tests.support.chaos.world import World
 
 TRIES = 6
+DENIED_SHARE = 0.2
+"""Of what people are asked, how much they deny."""
 T = TypeVar("T")
 
 
@@ -118,6 +127,35 @@ class Clients:
                     return
             await self._wait(self._world.random.uniform(0.1, 2))
 
+    def answer_people(self) -> None:
+        """Somebody looks into the inbox and answers what they can."""
+        for approval_id in self._world.monitor.pending:
+            self.present += 1
+            self._world.spawn(self._decide(approval_id)).add_done_callback(self._end)
+
+    async def _decide(self, approval_id: ApprovalId) -> None:
+        world = self._world
+        process = world.process("people")
+        approval = await self._settle(process, get_approval(NetworkDocuments(world, process), ANN, approval_id))
+        decision = self._decision(approval) if isinstance(approval, Approval) else None
+        if decision is not None:
+            await self._settle(process, decide_approval(world.core(process), ANN, approval_id, decision))
+
+    def _decision(self, approval: Approval) -> Decision | None:
+        """What somebody says who knows what happened; nothing while it still may happen."""
+        random = self._world.random
+        if approval.kind is not ApprovalKind.UNCERTAIN:
+            verdict = "answer" if approval.kind is ApprovalKind.QUESTION else "approve"
+            return Decision("deny", reason="no") if random.random() < DENIED_SHARE else Decision(verdict, answer="yes")
+        happened = self._world.monitor.happened(call_key(approval.run_id, approval.instance, approval.call_id))
+        if happened is None:
+            return None
+        if random.random() < DENIED_SHARE:
+            return Decision("deny")
+        return (
+            Decision("answer", answer=from_json(approval.arguments_json)["value"]) if happened else Decision("approve")
+        )
+
     async def _shut_down(self, shutdown: Shutdown) -> None:
         """An instance is told to stop; what it holds must go on elsewhere."""
         process, engine = self._world.worker()
@@ -139,7 +177,7 @@ class Clients:
                 return task.result()
             case Died():
                 return None
-            case SessionBusy():
+            case SessionBusy() | AlreadyDecided():
                 return error
             case DomainError() if error.retryable:
                 self._world.note(process.name, f"answers {error!r}")

@@ -7,7 +7,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.domain.ids import Instance, RunId, SessionId
+from shared.domain.approvals import ApprovalState
+from shared.domain.ids import ApprovalId, Instance, RunId, SessionId
 from shared.domain.journal import journal_path, response_id, result_id
 from shared.domain.nodes import node_path
 from shared.domain.records import from_json
@@ -19,6 +20,11 @@ from tests.support.chaos.processes import Process
 
 STOP_SECONDS = 6.0
 """How long after a cancel a holder may not have heard of it: its next beat, and what that takes."""
+
+
+def call_key(run_id: RunId, instance: Instance, call_id: str | None) -> str:
+    """The name of a tool call."""
+    return f"{run_id} {instance} {call_id}"
 
 
 def fields_of(write: Write) -> Mapping[str, Any]:
@@ -62,6 +68,9 @@ class Monitor:
     model_calls: int = 0
     tool_calls: int = 0
     open_runs: int = 0
+    pending: dict[ApprovalId, str] = field(default_factory=dict[ApprovalId, str])
+    """What people are asked, by approval: what kind of question it is."""
+    _in_flight: set[tuple[Process, str]] = field(default_factory=set[tuple[Process, str]])
     _heard: dict[tuple[str, str], tuple[float, float]] = field(
         default_factory=dict[tuple[str, str], tuple[float, float]]
     )
@@ -89,10 +98,18 @@ class Monitor:
             self._event_written(session_id, fields, owners.get(session_id))
 
     def _session_written(self, kind: str, session_id: SessionId, rest: list[str], fields: Mapping[str, Any]) -> None:
+        if kind == "approvals":
+            self._approval_written(ApprovalId(session_id), fields)
         if kind == "slots" and "run_id" in fields:
             self.owners[session_id] = fields["run_id"]
         if kind == "sessions" and rest[:1] == ["messages"]:
             self.messages.setdefault(session_id, []).append(fields["message_json"])
+
+    def _approval_written(self, approval_id: ApprovalId, fields: Mapping[str, Any]) -> None:
+        if fields["state"] == ApprovalState.PENDING:
+            self.pending[approval_id] = fields["kind"]
+        else:
+            self.pending.pop(approval_id, None)
 
     def _run_written(self, run_id: RunId, write: Write) -> None:
         if isinstance(write, Delete):
@@ -172,13 +189,24 @@ class Monitor:
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """A tool starts."""
         self.tool_calls += 1
+        self._in_flight.add((process, call_key(run_id, instance, call.call_id)))
         if f"{journal_path(run_id, instance)}/{result_id(call)}" in self.journal:
             self.violation(f"{run_id} {instance} calls {call.name} ({call.call_id}), whose result is recorded")
         self._check_stopped(process, self.runs[run_id], instance, f"calls {call.name}")
 
+    def tool_ended(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        """A tool has done to the world what it will do, or nothing."""
+        self._in_flight.discard((process, call_key(run_id, instance, call.call_id)))
+
+    def happened(self, key: str) -> bool | None:
+        """Whether a call happened; None while it still may."""
+        if any(process.alive and other == key for process, other in self._in_flight):
+            return None
+        return self.effects[key] > 0
+
     def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """What a tool does to the world has happened."""
-        key = f"{run_id} {instance} {call.call_id}"
+        key = call_key(run_id, instance, call.call_id)
         self.effects[key] += 1
         if EFFECTS[call.name] is Effect.ONCE and self.effects[key] > 1:
             self.violation(f"{key} {call.name} happened {self.effects[key]} times")

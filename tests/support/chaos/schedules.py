@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from random import Random
 
@@ -50,10 +51,7 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
     world.only_workers = rules.only_workers
     sharded, joins.SHARD_ABOVE = joins.SHARD_ABOVE, scenario.shard_above
     try:
-        clients = _play(world, scenario, sweeper=rules.sweeper)
-        if not world.violations:
-            for fault in faults_in(world, clients.readings, scenario.items):
-                world.violation(fault)
+        _play(world, scenario, sweeper=rules.sweeper)
     finally:
         joins.SHARD_ABOVE = sharded
         world.close()
@@ -73,20 +71,23 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
     )
 
 
-def _play(world: World, scenario: Scenario, *, sweeper: bool) -> Clients:
+def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
     """Run the scenario; then deliver some tasks once more, sweep once more, and see that nothing changes."""
     clients = Clients(world, scenario.items)
     clients.plan(scenario.actions)
     if sweeper:
-        _tick(world)
+        _repeat(world, (10, 60), world.sweep)
+    _repeat(world, (1, 40), clients.answer_people)
 
     def over() -> bool:
         return bool(world.violations) or (clients.present == 0 and world.is_quiet)
 
     if not world.loop.run(until=over, deadline=DEADLINE_SECONDS):
         world.violation(f"at {world.loop.now:.0f} s something is still to be done: {_left(world, clients)}")
+    for fault in [] if world.violations else faults_in(world, clients.readings, scenario.items):
+        world.violation(fault)
     if world.violations:
-        return clients
+        return
     world.faults.rate = 0.0
     before = world.store.commits
     accepted = world.queue.accepted
@@ -96,18 +97,20 @@ def _play(world: World, scenario: Scenario, *, sweeper: bool) -> Clients:
     world.loop.run(until=over, deadline=DEADLINE_SECONDS * 2)
     if not world.violations and world.store.commits != before:
         world.violation("a task that was delivered again, or a sweep, changed what had ended")
-    return clients
 
 
-def _tick(world: World) -> None:
-    def sweep() -> None:
-        world.sweep()
-        _tick(world)
+def _repeat(world: World, pauses: tuple[float, float], action: Callable[[], None]) -> None:
+    """Do something again and again."""
 
-    world.loop.at(world.loop.now + world.random.uniform(10, 60), sweep)
+    def act() -> None:
+        action()
+        _repeat(world, pauses, action)
+
+    world.loop.at(world.loop.now + world.random.uniform(*pauses), act)
 
 
 def _left(world: World, clients: Clients) -> str:
     runs = [f"{run.id} {run.state}" for run in world.monitor.runs.values() if not run.ended]
-    nodes = [f"{path} {state}" for path, state in world.monitor.nodes.items() if state in {"ready", "running"}]
+    open_ = {"ready", "running", "waiting"}
+    nodes = [f"{path} {state}" for path, state in world.monitor.nodes.items() if state in open_]
     return f"{clients.present} clients, {world.queue.outstanding} tasks, runs {runs}, nodes {nodes}"

@@ -17,6 +17,7 @@ from shared.domain.errors import DomainError
 from shared.domain.ids import Instance, RunId
 from shared.domain.tools import ToolCall
 from shared.domain.writes import Write
+from shared.usecases.approvals.expire_approvals import expire_approvals
 from shared.usecases.nodes.engine import Core, Engine, Yielding
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.chaos.agents import SimulatedRunner, SimulatedTools
@@ -126,7 +127,7 @@ class World:
     def sweep(self) -> None:
         """The scheduler calls the sweeper."""
         process = self.process("sweeper")
-        work = process.spawn(sweep_runs(self.core(process), self.lease_seconds))
+        work = process.spawn(_sweep(self.core(process), self.lease_seconds))
         self.sweeping += 1
         work.add_done_callback(self._swept)
 
@@ -135,7 +136,7 @@ class World:
         error = None if work.cancelled() else work.exception()
         if not work.cancelled() and error is None:
             self.sweeps += 1
-            self.swept_tasks += work.result().tasks
+            self.swept_tasks += work.result()
         elif (
             error is not None
             and not isinstance(error, Died)
@@ -200,6 +201,9 @@ class World:
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         self.monitor.tool_called(process, run_id, instance, call)
 
+    def tool_ended(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
+        self.monitor.tool_ended(process, run_id, instance, call)
+
     def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         self.monitor.tool_took_effect(run_id, instance, call)
 
@@ -226,6 +230,13 @@ class World:
         person = self.loop.create_task(work)
         self._people.append(person)
         return person
+
+
+async def _sweep(core: Core, lease_seconds: float) -> int:
+    """What the sweeper does at each call; how many tasks it enqueued."""
+    swept = await sweep_runs(core, lease_seconds)
+    await expire_approvals(core)
+    return swept.tasks
 
 
 def _site() -> str:

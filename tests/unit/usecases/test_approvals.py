@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -24,6 +26,7 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died
+from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 BOB = Uid("bob")
@@ -201,6 +204,27 @@ async def test_the_same_decision_again_changes_nothing_and_another_one_comes_too
     assert await decide(asking, first, DENY) == decided
     assert await asking.drain() == 0
     assert (await asking.run(run_id)).state is RunState.SUCCEEDED
+
+
+@pytest.mark.parametrize("when", [{"before_read": 1}, {"before_read": 2}, {"before_commit": 1}])
+@pytest.mark.parametrize("also", ["another approval", "the same approval"])
+async def test_two_who_answer_at_the_same_moment_are_both_heard(also: str, when: dict[str, int]) -> None:
+    asking = rig()
+    run_id = await waiting(asking)
+    first, second = await inbox(asking)
+    other = second if also == "another approval" else first
+
+    async def answer() -> None:
+        await decide(asking, other, DENY)
+
+    core = replace(asking.core, documents=InterferingDocuments(asking.documents, answer, **when))
+    with nullcontext() if other is second else pytest.raises(AlreadyDecided):
+        await decide_approval(core, ANN, first.id, APPROVE)
+    if other is first:
+        await decide(asking, second)
+    await asking.drain()
+    assert (await asking.run(run_id)).state is RunState.SUCCEEDED
+    assert sum(asking.toolbox.calls.values()) == 2
 
 
 @pytest.mark.parametrize(

@@ -80,6 +80,7 @@ class Job:
         self._step(f"agent {definition['name']} on {self._model}")
         session_id = await self.ada.open_session(agent_id)
         async with SessionWatch(self._ada_listens, session_id, _uid(self.ada)) as watch, asyncio.timeout(_TURN_SECONDS):
+            await anext(watch.changes())  # listens, to an empty log
             for text in TURNS:
                 run_id = await self.ada.start_run(session_id, text)
                 self._console.print(f"\n[bold cyan]you[/bold cyan]    {text}\n[bold green]agent[/bold green]  ", end="")

@@ -80,6 +80,11 @@ class SessionView:
         return [self.events[seq] for seq in sorted(self.events)]
 
     @property
+    def finished(self) -> bool:
+        """Whether the last event completes a turn."""
+        return bool(self.events) and bool(self.events[max(self.events)]["turn_complete"])
+
+    @property
     def live_text(self) -> str:
         """What the agent is saying now and no event holds yet."""
         own = [node for instance, node in self.run.nodes.items() if instance.startswith("main~")]

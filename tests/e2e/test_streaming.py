@@ -74,6 +74,11 @@ def counting(count: int, delay_seconds: float = 0.0) -> tuple[dict[str, Any], st
     return rule, "".join(distinct) * repeat
 
 
+def is_empty(picture: Picture) -> bool:
+    """Whether the listener has begun to listen, to a session without events."""
+    return picture["events"] == []
+
+
 def is_complete(picture: Picture) -> bool:
     return any(event["turn_complete"] for event in picture["events"])
 
@@ -102,6 +107,7 @@ async def test_an_early_listener_joins_the_deltas_to_the_final_text(
     rule, whole = counting(count)
     session = await open_session(ada, rule)
     async with follow(place, signed_in(ada), session=session) as pictures:
+        await pictures.until(is_empty)
         await ada.start_run(session, "Count.")
         picture = await pictures.until(is_complete)
     assert final_text(picture) == whole
@@ -118,6 +124,7 @@ async def test_a_late_listener_sees_what_was_said_and_the_rest(
     rule, whole = counting(200, delay_seconds=0.02)
     session = await open_session(ada, rule)
     async with follow_in_python(place, signed_in(ada), session=session) as early:
+        await early.until(is_empty)
         await ada.start_run(session, "Count.")
         await early.until(shows_at_least(100))
         async with follow(place, signed_in(ada), session=session) as late:
@@ -138,6 +145,7 @@ async def test_a_listener_that_was_cut_off_in_the_middle_ends_with_the_whole_tex
         breaking_proxy(place.firestore) as proxy,
         follow(Place(place.project, proxy.address), signed_in(ada), session=session) as pictures,
     ):
+        await pictures.until(is_empty)
         await ada.start_run(session, "Count.")
         await pictures.until(shows_at_least(100))
         proxy.cut()
@@ -158,6 +166,7 @@ async def test_a_worker_killed_in_the_middle_is_taken_over_and_no_recorded_call_
         follow_in_python(place, signed_in(ada), session=session) as python,
         follow_in_node(place, signed_in(ada), session=session) as web,
     ):
+        await asyncio.gather(python.until(is_empty), web.until(is_empty))
         run = await ada.start_run(session, "Write, then count.")
         await asyncio.gather(python.until(shows_at_least(200)), web.until(shows_at_least(200)))
         stack.functions["worker"].kill()
@@ -180,6 +189,7 @@ async def test_nothing_follows_the_end_of_a_turn_but_the_next_turn(
     rule, whole = counting(50)
     session = await open_session(ada, rule)
     async with follow(place, signed_in(ada), session=session) as pictures:
+        await pictures.until(is_empty)
         first = await ada.start_run(session, "Count.")
         await pictures.until(is_complete)
     second = await ada.start_run(session, "Again.")

@@ -234,6 +234,11 @@ class WebSearchConfiguration(Configuration):
     """The configuration of `web_search`."""
 
     max_results: int = Field(default=10, ge=1, le=MAX_SEARCH_RESULTS, description="The most results of one search.")
+    engine: Literal["auto", "deployment"] = Field(
+        default="auto",
+        description="auto: the search of the model's provider, where it has one, else the deployment's engine; "
+        "deployment: always the deployment's.",
+    )
 
 
 class WebFetchConfiguration(Configuration):

@@ -7,12 +7,14 @@ from collections.abc import Sequence
 from typing import Any
 
 from pydantic_ai import ModelRetry, RunContext, ToolFailed
+from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.tools import ToolDefinition
 from pydantic_ai.toolsets import AbstractToolset, ToolsetTool
 from pydantic_core import SchemaValidator, core_schema
 
 from shared.adapters.pydantic_ai.arguments import ArgumentFaults, ArgumentSchema
 from shared.adapters.pydantic_ai.callbacks import Callbacks
+from shared.adapters.pydantic_ai.native_search import WEB_SEARCH
 from shared.domain.errors import Internal
 from shared.domain.tools import ToolCall, ToolSpec
 from shared.ports.agent_runner import CallWaits
@@ -44,6 +46,8 @@ class CalledToolset(AbstractToolset[object]):
             name=spec.name,
             description=spec.description,
             parameters_json_schema=dict(spec.arguments_schema),
+            # Not shown to a model whose provider searches, but still there for calls that were made before.
+            unless_native=WebSearchTool.kind if spec.name == WEB_SEARCH else None,
         )
         return ToolsetTool(
             toolset=self,

@@ -11,6 +11,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic_ai import Agent, AgentRun, ModelRequestNode, ModelRetry
+from pydantic_ai.capabilities import NativeTool
 from pydantic_ai.messages import (
     AgentStreamEvent,
     ModelMessage,
@@ -22,6 +23,7 @@ from pydantic_ai.messages import (
     TextPartDelta,
 )
 from pydantic_ai.models import Model
+from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import UsageLimits
 
 from shared.adapters.pydantic_ai.callbacks import Callbacks
@@ -29,6 +31,7 @@ from shared.adapters.pydantic_ai.failures import ResponseBrokeOff
 from shared.adapters.pydantic_ai.limits import check_before_request, check_before_tools
 from shared.adapters.pydantic_ai.messages import Memory, recall, render_message, visible_text
 from shared.adapters.pydantic_ai.models import request_settings
+from shared.adapters.pydantic_ai.native_search import searches_itself
 from shared.adapters.pydantic_ai.outputs import MOST_ANSWERS, Misfit, OutputShape, ask_again
 from shared.adapters.pydantic_ai.toolset import FAULTY_CALLS, CalledToolset
 from shared.domain.definitions import ModelSpec
@@ -105,6 +108,7 @@ class TurnRun:
             name=agent.name,
             instructions=instructions or None,
             toolsets=[self._toolset],
+            capabilities=[NativeTool(WebSearchTool())] if searches_itself(model, self._turn) else [],
             model_settings=request_settings(spec),
             output_type=str if shape is None else shape.asked_of(model, has_tools=bool(self._turn.tools)),
             retries={"tools": FAULTY_CALLS, "output": _EMPTY_ANSWERS if shape is None else MOST_ANSWERS},

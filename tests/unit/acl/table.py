@@ -110,6 +110,12 @@ GRANTS = [
     Row("GET /agents/{agent_id}/grants", granted(ADMIN, 200)),
     Row("GET /agents/{agent_id}/grants/{grantee}", OWN_OR_MANAGED),
     Row("DELETE /agents/{agent_id}/grants/{grantee}", granted(ADMIN, 204, viewer=204)),
+    Row(
+        "DELETE /agents/{agent_id}/grants/{grantee}",
+        granted(ADMIN, 204, manager=403),
+        at={"grantee": "deactivated"},
+        note="of an administrator",
+    ),
     Row("DELETE /agents/{agent_id}/grants/{grantee}", GIVEN_UP, at={"grantee": "me"}, note="one's own"),
 ]
 

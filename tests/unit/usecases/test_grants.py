@@ -96,6 +96,12 @@ async def test_a_username_that_is_somebody_elses_id_means_that_somebody(here: Sh
     assert (await here.grant(agent, "bob", VIEW)).grantee_uid == "bob"
 
 
+async def test_a_username_that_is_only_reserved_means_nobody(here: SharingRig, agent: AgentId) -> None:
+    await here.documents.commit([Update("usernames/eve-name", {"state": "reserved"})])
+    with pytest.raises(InvalidArgument):
+        await here.grant(agent, "eve-name", VIEW)
+
+
 async def test_whoever_may_not_grant_learns_nothing_about_people(here: SharingRig, agent: AgentId) -> None:
     for named in ("bob", "nobody"):
         with pytest.raises(NotFound, match="no such agent"):

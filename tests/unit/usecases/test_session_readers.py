@@ -138,6 +138,14 @@ async def test_runs_of_a_session_that_is_gone_are_their_owners_alone(talk: Talk)
     assert (await get_run(talk.documents, ANN, talk.run.id)).id == talk.run.id
 
 
+async def test_a_session_that_is_being_deleted_is_no_longer_shared(talk: Talk) -> None:
+    await talk.share()
+    await talk.documents.commit([Update(session_path(talk.session), {"deleted_at": talk.rig.clock.now()})])
+    for asking in reads(talk, BOB):
+        with pytest.raises(NotFound):
+            await asking
+
+
 async def test_everybody_leaves_by_themselves(talk: Talk) -> None:
     await talk.share()
     await talk.share("eve")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping, Sequence
+from itertools import chain, islice
 from typing import Any, cast
 
 from pydantic import ValidationError
@@ -74,18 +75,25 @@ def inspect_definition(raw: Any) -> tuple[AgentDefinition | None, tuple[Fault, .
 def _inspect(raw: dict[str, Any]) -> tuple[AgentDefinition | None, tuple[Fault, ...]]:
     definition: AgentDefinition | None = None
     faults: list[Fault] = []
+    uncounted = 0
     try:
         definition = AgentDefinition.model_validate(raw)
     except ValidationError as error:
-        found = [_fault(raw, cast("Mapping[str, Any]", one)) for one in error.errors(include_url=False)]
-        faults += [fault for fault in found if fault is not None]
-    faults += (*check_references(raw), *interface_faults(raw), *text_faults(raw))
+        errors = cast("list[Mapping[str, Any]]", error.errors(include_url=False))
+        faults += [fault for one in errors[:MAX_FAULTS] if (fault := _fault(raw, one)) is not None]
+        uncounted = len(errors[MAX_FAULTS:])
+    # Only as many as are told: what to suggest is searched for, which takes its time.
+    checks = chain(check_references(raw), interface_faults(raw), text_faults(raw))
+    faults += islice(checks, MAX_FAULTS)
+    more = next(checks, None) is not None
     unique = tuple({(fault.path, fault.reason): fault for fault in faults}.values())
     if not unique:
         return definition, () if definition else (Fault("", "is not a valid definition"),)
-    if len(unique) > MAX_FAULTS:
-        rest = Fault("", f"and {len(unique) - MAX_FAULTS} faults more")
-        unique = (*unique[:MAX_FAULTS], rest)
+    uncounted += len(unique[MAX_FAULTS:])
+    if more:
+        unique = (*unique[:MAX_FAULTS], Fault("", "and many faults more"))
+    elif uncounted:
+        unique = (*unique[:MAX_FAULTS], Fault("", f"and {uncounted} faults more"))
     return None, unique
 
 

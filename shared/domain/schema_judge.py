@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from functools import cache
+from itertools import count
 from typing import Any, cast
 
 import jsonschema
@@ -47,6 +47,8 @@ _LIMITS = {
     "contains": "must have an item of the kind that the schema wants",
 }
 _SHOWN = 100
+MAX_STEPS = 100_000
+"""How many keywords are looked at, over all parts of a value: a second or two."""
 _LIBRARY: Any = jsonschema.Draft202012Validator  # its types are partly unknown
 _REGISTRY: Any = referencing.Registry  # likewise
 
@@ -59,6 +61,8 @@ def judge(path: str, schema: Mapping[str, Any], value: Any) -> Iterator[Fault]:
             yield from _faults(path, error)
     except OverflowError:
         yield Fault(path, "has a number that is too large")
+    except _TooMuch:
+        yield Fault(path, "would take too long to judge by its schema; make one of them smaller")
 
 
 def judge_schema(path: str, schema: Mapping[str, Any]) -> Iterator[Fault]:
@@ -94,12 +98,25 @@ def _shown(text: str) -> str:
     return text if len(text) <= _SHOWN else text[:_SHOWN] + "…"
 
 
-@cache
+class _TooMuch(Exception):
+    """A value that would take too long to judge."""
+
+
 def _validator() -> Callable[..., Any]:
-    """The library's validator, but for what would take more than linear time."""
-    checks: dict[str, Any] = {"pattern": _check_pattern, "uniqueItems": _check_unique}
+    """The library's validator, but for what would take more than linear time, and for MAX_STEPS checks at most."""
     library: Any = jsonschema.validators
-    return library.extend(_LIBRARY, checks)
+    checks: dict[str, Any] = {**_LIBRARY.VALIDATORS, "pattern": _check_pattern, "uniqueItems": _check_unique}
+    steps = count(1)
+
+    def counted(check: Any) -> Any:
+        def run(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
+            if next(steps) > MAX_STEPS:
+                raise _TooMuch
+            return check(validator, value, instance, schema)
+
+        return run
+
+    return library.extend(_LIBRARY, {keyword: counted(check) for keyword, check in checks.items()})
 
 
 def _check_pattern(_validator: Any, pattern: str, instance: Any, _schema: Any) -> Iterator[jsonschema.ValidationError]:

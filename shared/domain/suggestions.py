@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from difflib import get_close_matches
+from itertools import islice
 
 _BEGINNINGS = {
     "Field required": "is missing",
@@ -19,9 +20,15 @@ _BEGINNINGS = {
 }
 
 
+_LONGEST = 100
+_MOST = 1000
+
+
 def closest(given: str, known: Iterable[str]) -> str | None:
-    """The known name that is most like the given one, if any is like it."""
-    found = get_close_matches(given.lower(), list(known), n=1, cutoff=0.6)
+    """The known name that is most like the given one, if any is like it; looked for in the first thousand."""
+    if len(given) > _LONGEST:
+        return None
+    found = get_close_matches(given.lower(), list(islice(known, _MOST)), n=1, cutoff=0.6)
     return found[0] if found else None
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, cast
@@ -394,3 +395,31 @@ def test_a_case_that_a_node_cannot_end_with_is_a_fault(reference: str, *, known:
     nodes = {"b": {"kind": "branch", "cases": {"x": "true"}}, "t": tool}
     found = faults_of({"name": "g", "type": "graph", "model": "local:extractive", "graph": {"nodes": nodes}})
     assert bool(found) is not known, found
+
+
+def many(kind: str) -> dict[str, Any]:
+    """Definitions of about half a megabyte that are wrong in as many places as fit."""
+    match kind:
+        case "keys":
+            return {**SINGLE, **{f"unknown_{n}": n for n in range(40_000)}}
+        case "tools":
+            return {**SINGLE, "tools": [f"greb{n}" for n in range(40_000)]}
+        case "references":
+            nodes = {f"n{n}": {"kind": "agent", "prompt": "{{ nn.output }}"} for n in range(5000)}
+            return {**SINGLE, "type": "graph", "graph": {"nodes": nodes}}
+        case "characters":
+            return {**SINGLE, "metadata": {f"\u202e{n}": "\x00" for n in range(20_000)}}
+        case "length":
+            return {**SINGLE, "type": "x" * 500_000, "tools": ["y" * 500_000]}
+        case _:
+            parts = {f"p{n}": {"type": "strng"} for n in range(2_000)}
+            return {**SINGLE, "input_schema": {"type": "object", "properties": parts}, "prompt": "x"}
+
+
+@pytest.mark.parametrize("kind", ["keys", "tools", "references", "characters", "length", "schema"])
+def test_a_flood_of_faults_takes_no_longer_than_it_should(kind: str) -> None:
+    raw = many(kind)
+    started = time.process_time()
+    _, faults = inspect_definition(raw)
+    assert time.process_time() - started < 3
+    assert 1 <= len(faults) <= MAX_FAULTS + 1

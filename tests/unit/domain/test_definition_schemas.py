@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import pytest
@@ -130,6 +131,16 @@ def test_a_number_that_no_float_holds_is_refused() -> None:
 def test_many_faults_of_a_value_are_cut() -> None:
     schema = {"type": "object", "additionalProperties": {"type": "string"}}
     assert len(value_faults("v", schema, {f"k{n}": n for n in range(500)})) == MAX_VALUE_FAULTS
+
+
+def test_a_value_that_would_take_too_long_to_judge_is_refused() -> None:
+    kinds = [*({"minLength": n} for n in range(2, 1500)), {"type": "string"}]
+    schema = {"type": "object", "properties": {"a": {"items": {"anyOf": kinds}}}}
+    assert schema_faults("s", schema) == ()
+    started = time.process_time()
+    (fault,) = value_faults("v", schema, {"a": ["x"] * 50_000})
+    assert "too long to judge" in fault.reason
+    assert time.process_time() - started < 20
 
 
 def test_defaults_fill_what_is_missing() -> None:

@@ -108,12 +108,13 @@ async def _below(documents: Documents, session_id: SessionId) -> AsyncIterator[S
                         yield chunks
                 yield versions
         yield artifacts
-    for collection in (events_path(session_id), messages_path(session_id)):
-        async for paths in _batches(documents, collection):
+    asked = (Filter("session_id", "==", str(session_id)),)
+    for collection, where in ((events_path(session_id), ()), (messages_path(session_id), ()), ("approvals", asked)):
+        async for paths in _batches(documents, collection, *where):
             yield paths
 
 
-async def _batches(documents: Documents, collection: str) -> AsyncIterator[Sequence[str]]:
+async def _batches(documents: Documents, collection: str, *where: Filter) -> AsyncIterator[Sequence[str]]:
     """The documents of a collection, batch by batch, while whoever asks deletes them."""
-    while paths := [found.path for found in await documents.query(Query(collection, limit=BATCH))]:
+    while paths := [found.path for found in await documents.query(Query(collection, where, limit=BATCH))]:
         yield paths

@@ -12,6 +12,7 @@ from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.list_approvals import list_approvals
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.sessions.answer_message import Turn
+from shared.usecases.sessions.delete_session import delete_session, remove_deleted
 from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, Update
 from tests.support.engine_rig import ANN, EngineRig
@@ -68,6 +69,14 @@ async def test_the_watchdog_of_a_turn_leaves_a_run_that_waits_alone() -> None:
     await rig.clock.advance(60)
     await rig.drain()
     assert (await rig.node(turn.run.id, "main~0")).attempt == 1
+
+
+async def test_a_deleted_conversation_leaves_no_question_behind() -> None:
+    rig, turn, _ = await asking()
+    await delete_session(rig.core, ANN, turn.run.session_id)
+    await rig.drain()
+    assert await remove_deleted(rig.documents, 10) == 1
+    assert not [path for path in rig.documents.paths if path.startswith(("approvals/", "leases/"))]
 
 
 async def test_the_same_idempotent_message_shows_that_the_run_waits() -> None:

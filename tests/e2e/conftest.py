@@ -5,14 +5,22 @@ from collections.abc import AsyncIterator, Iterator
 import httpx
 import pytest
 
+from scripts.local.processes import HOST, free_port
 from scripts.local.stack import Stack
 from tests.support.stack import running_stack
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+def site_port() -> int:
+    """The port of this machine where tools of the stack may find a site that a test opens."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory, site_port: int) -> Iterator[Stack]:
     """Emulators, functions and gateway; clients made meanwhile find its emulators."""
-    with running_stack(tmp_path_factory.mktemp("stack")) as stack:
+    sites = f"{HOST}:{site_port}"
+    with running_stack(tmp_path_factory.mktemp("stack"), FIRELOOM_EGRESS_LOOPBACK=sites) as stack:
         yield stack
 
 

@@ -77,8 +77,8 @@ class Site:
 
 
 @asynccontextmanager
-async def site_of(answers: Mapping[str, Answer]) -> AsyncGenerator[Site]:
-    """A site on a free port for the time of the block."""
+async def site_of(answers: Mapping[str, Answer], port: int = 0) -> AsyncGenerator[Site]:
+    """A site for the time of the block, on `port` or a free one."""
     site = Site(0, dict(answers))
     open_now: set[asyncio.Task[None]] = set()
 
@@ -87,7 +87,7 @@ async def site_of(answers: Mapping[str, Answer]) -> AsyncGenerator[Site]:
         open_now.add(task)
         task.add_done_callback(open_now.discard)
 
-    server = await asyncio.start_server(accept, "127.0.0.1", 0)
+    server = await asyncio.start_server(accept, "127.0.0.1", port)
     site.port = server.sockets[0].getsockname()[1]
     try:
         yield site

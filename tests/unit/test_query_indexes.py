@@ -15,6 +15,7 @@ from scripts.local.listener import Owned
 from scripts.local.paths import ROOT
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.domain.agents import AgentVersion
+from shared.domain.approvals import Approval
 from shared.domain.artifacts import ArtifactVersion
 from shared.domain.events import Event
 from shared.domain.nodes import NodeRun
@@ -31,7 +32,7 @@ NONE = Indexes((), frozenset())
 CONTENT: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
 CLIENT_QUERIES: list[dict[str, Any]] = json.loads((ROOT / "tests/data/client_queries.json").read_text("utf-8"))
 
-LONG = {"actions", "content", "error_message", "metadata", "parts", "text"}
+LONG = {"actions", "content", "error_message", "message", "metadata", "parts", "reason", "text"}
 
 A, B = Filter("a", "==", 1), Filter("b", "==", 1)
 RISING, FALLING = Order("x"), Order("x", descending=True)
@@ -170,6 +171,7 @@ def test_no_index_is_named_twice() -> None:
 @pytest.mark.parametrize(
     ("group", "stored"),
     [
+        ("approvals", Approval),
         ("runs", Run),
         ("nodes", NodeRun),
         ("sessions", Session),

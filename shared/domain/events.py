@@ -86,12 +86,14 @@ def call_content(call: ToolCall) -> dict[str, Any]:
 
 def result_content(call: ToolCall, result: ToolResult) -> dict[str, Any]:
     """A tool's result as event content."""
-    return {
+    content = {
         "call_id": call.call_id,
         "name": call.name,
         "content_json": to_json(result.content),
         "is_error": result.is_error,
     }
+    shown = [render(attachment) for attachment in result.attachments]
+    return {**content, "attachments": shown} if shown else content
 
 
 def action_content(result: ToolResult) -> dict[str, str]:

@@ -15,7 +15,7 @@ from typing import Any
 from shared.domain.decisions import Decision
 from shared.domain.ids import Instance, RunId
 from shared.domain.records import from_json, parse, render, to_json
-from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.tools import Attachment, ToolCall, ToolResult
 from shared.domain.usage import Usage
 from shared.domain.writes import Create
 
@@ -82,6 +82,7 @@ def record_result(journal: str, call: ToolCall, result: ToolResult, usage: Usage
         "kind": "result",
         "content_json": to_json(result.content),
         "is_error": result.is_error,
+        "attachments": [render(attachment) for attachment in result.attachments],
         "usage": render(usage),
     }
     return Create(f"{journal}/{result_id(call)}", fields)
@@ -109,7 +110,7 @@ def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
                 steps += 1
                 usage += parse(Usage, fields["usage"])
             case "result":
-                results[entry_id] = ToolResult(from_json(fields["content_json"]), fields["is_error"])
+                results[entry_id] = _result(fields)
                 usage += parse(Usage, fields["usage"]) + Usage(tool_calls=1)
             case "decision":
                 decisions[entry_id] = Decision.read(fields)
@@ -117,3 +118,8 @@ def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
                 key = entry_id.partition("!")[0]
                 intents[key] = intents.get(key, 0) + 1
     return Journal(tuple(messages), steps, text, usage, results, intents, decisions)
+
+
+def _result(fields: Mapping[str, Any]) -> ToolResult:
+    shown = tuple(parse(Attachment, attachment) for attachment in fields.get("attachments", ()))
+    return ToolResult(from_json(fields["content_json"]), fields["is_error"], shown)

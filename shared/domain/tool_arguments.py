@@ -176,6 +176,12 @@ class DocumentAnalyzerArguments(Arguments):
     )
 
 
+class ImageArguments(Arguments):
+    """Arguments of `image`."""
+
+    path: Path
+
+
 class KnowledgeArguments(Arguments):
     """Arguments of `knowledge`."""
 

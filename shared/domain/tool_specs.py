@@ -24,6 +24,7 @@ from shared.domain.tool_arguments import (
     FileWriteArguments,
     FindArguments,
     GrepArguments,
+    ImageArguments,
     KnowledgeArguments,
     KnowledgeConfiguration,
     NoConfiguration,
@@ -113,6 +114,12 @@ _TOOLS = {
             "Extract the text and facts (title, pages, words, headings) of a document in the "
             "workspace: plain text, Markdown, HTML, PDF, Word or Excel.",
             DocumentAnalyzerArguments,
+        ),
+        _tool(
+            "image",
+            "Look at an image of the workspace (PNG, JPEG, GIF, WebP, BMP, TIFF): its size and format, and "
+            "the image itself if you can see images.",
+            ImageArguments,
         ),
         _tool(
             "knowledge",

@@ -53,15 +53,40 @@ class ToolCall:
 
 
 @dataclass(frozen=True, slots=True)
+class Attachment:
+    """A file of the session that a result shows to the model: a reference, so that no journal or event holds bytes.
+
+    Args:
+        name: the artifact's name.
+        version: its version, which never changes.
+        mime_type: its media type.
+    """
+
+    name: str
+    version: int
+    mime_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFile:
+    """A file as a model gets to see it."""
+
+    mime_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class ToolResult:
     """What a call came to.
 
     Args:
         content: any JSON value; where `is_error`, a message for the model about what went wrong.
         is_error: whether the call failed.
+        attachments: files that it shows to a model which can see them.
         actions: what it did to the session, for the event that tells of it: `state_delta`, `artifact_delta`.
     """
 
     content: Any
     is_error: bool = False
+    attachments: tuple[Attachment, ...] = ()
     actions: Mapping[str, Any] = field(default_factory=dict[str, Any])

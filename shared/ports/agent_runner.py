@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from shared.domain.definitions import AgentSpec
-from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.domain.usage import Usage
 
 
@@ -99,6 +99,10 @@ class ToolCaller(Protocol):
         Raises:
             CallWaits: the call waits for a person.
         """
+        ...
+
+    async def show(self, attachment: Attachment) -> ShownFile | None:
+        """A file that a result names, as a model may see it; None if it cannot be shown."""
         ...
 
     async def refuse(self, call: ToolCall, message: str) -> None:

@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from shared.domain.ids import Instance, RunId, SessionId, Uid
 from shared.domain.tool_definitions import ToolKit
-from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,5 +56,13 @@ class Toolbox(Protocol):
         Raises:
             shared.domain.errors.FailedPrecondition: a tool is not there, or two have the same name.
             shared.domain.errors.Unavailable: a server that has tools does not answer.
+        """
+        ...
+
+    async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
+        """A file of the session, as a model may see it.
+
+        Raises:
+            shared.domain.errors.DomainError: it cannot be shown, or (if retryable) the store does not answer.
         """
         ...

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.definitions import AgentSpec, Limits, ModelSpec
-from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.agent_runner import AgentTurn, StepResponse
 
 LOOKUP = ToolSpec(
@@ -40,10 +40,12 @@ class Recorder:
     Args:
         answers: the result of each tool, or a function of the call.
         stop_at: the entry of the log at which to raise `Superseded`.
+        files: what can be shown, by name.
     """
 
     answers: Mapping[str, ToolResult | Callable[[ToolCall], ToolResult]] = field(default_factory=dict[str, Any])
     stop_at: Callable[[tuple[str, Any]], bool] = field(default=lambda _: False)
+    files: Mapping[str, ShownFile] = field(default_factory=dict[str, ShownFile])
     log: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
 
     def _note(self, kind: str, value: object) -> None:
@@ -68,6 +70,11 @@ class Recorder:
         self._note("call", call)
         answer = self.answers.get(call.name, ToolResult(f"result of {call.name}"))
         return answer if isinstance(answer, ToolResult) else answer(call)
+
+    async def show(self, attachment: Attachment) -> ShownFile | None:
+        """As `ToolCaller.show`."""
+        self._note("show", attachment)
+        return self.files.get(attachment.name)
 
     async def refuse(self, call: ToolCall, message: str) -> None:
         """As `ToolCaller.refuse`."""

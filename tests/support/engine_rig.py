@@ -23,7 +23,7 @@ from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run, run_path
 from shared.domain.tool_definitions import ToolKit
-from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.documents import Documents, Query, Snapshot
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
@@ -51,6 +51,11 @@ class CountingToolbox:
         """The tools that are listed."""
         return {use.name: self._tool(use.name, context, asks=use.requires_approval) for use in kit.tools}
 
+    async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
+        """The file's name, as if it were its content."""
+        del context
+        return ShownFile(attachment.mime_type, attachment.name.encode())
+
     def _tool(self, name: str, context: ToolContext, *, asks: bool) -> Tool:
         if name not in self.tools:
             raise FailedPrecondition(f"there is no tool named {name}")
@@ -66,7 +71,7 @@ class CountingToolbox:
                 result = await result
         except ValueError as error:
             return ToolResult(str(error), is_error=True)
-        return ToolResult(result)
+        return result if isinstance(result, ToolResult) else ToolResult(result)
 
 
 @dataclass(slots=True)

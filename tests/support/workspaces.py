@@ -12,7 +12,7 @@ from shared.adapters.tools.toolbox import LocalToolbox
 from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
 from shared.domain.records import from_json, render, to_json
 from shared.domain.sessions import Session, session_path
-from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult
 from shared.domain.writes import Create
 from shared.ports.tools import ToolContext
 from shared.ports.web_client import WebClient
@@ -80,6 +80,12 @@ class TestingWorkspace:
         """Make the last call once more, as a worker does that takes over."""
         context = ToolContext(Uid("ada"), self.session_id, RunId("r1"), Instance("main~0"), config)
         return await self.toolbox.call(ToolCall(0, f"call{self.calls}", tool, arguments), context)
+
+    async def show(self, attachment: Attachment) -> ShownFile:
+        """A file as a model would see it."""
+        return await self.toolbox.show(
+            attachment, ToolContext(Uid("ada"), self.session_id, RunId("r1"), Instance("main~0"))
+        )
 
     async def answer(self, tool: str, /, **arguments: Any) -> Any:
         """What a tool answers, which must not be an error."""

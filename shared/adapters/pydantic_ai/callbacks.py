@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Generator
 from contextlib import contextmanager
 
-from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult
 from shared.ports.agent_runner import CallWaits, StepResponse, StepSink, ToolCaller
 
 
@@ -58,6 +58,11 @@ class Callbacks:
         """As `ToolCaller.refuse`."""
         with self._remembered():
             await self._tools.refuse(call, message)
+
+    async def show(self, attachment: Attachment) -> ShownFile | None:
+        """As `ToolCaller.show`."""
+        with self._remembered():
+            return await self._tools.show(attachment)
 
     async def call(self, call: ToolCall) -> ToolResult:
         """As `ToolCaller.call`."""

@@ -7,6 +7,8 @@ import threading
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
+import httpx2
+
 from shared.adapters.pydantic_ai.connections import open_client
 from shared.adapters.pydantic_ai.failures import domain_error
 from shared.adapters.pydantic_ai.providers import EMBEDDING_PROVIDERS, ProviderSettings, open_embedding_model
@@ -44,6 +46,12 @@ class ProviderEmbedders:
             self._known[name] = ProviderEmbedder(name, self._settings)
         return self._known.get(name)
 
+    async def aclose(self) -> None:
+        """Close the connections; asking again opens new ones."""
+        for embedder in self._known.values():
+            if isinstance(embedder, ProviderEmbedder):
+                await embedder.aclose()
+
 
 class ProviderEmbedder:
     """`Embedder` by a provider's model."""
@@ -55,6 +63,7 @@ class ProviderEmbedder:
         self._opening = threading.Lock()
         self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
         self._model: EmbeddingModel | None = None
+        self._http: httpx2.AsyncClient | None = None
 
     @property
     def name(self) -> str:
@@ -73,6 +82,12 @@ class ProviderEmbedder:
         (vector,) = await self._ask([text], "query")
         return vector
 
+    async def aclose(self) -> None:
+        """Close the connections."""
+        http, self._http, self._model = self._http, None, None
+        if http is not None:
+            await http.aclose()
+
     async def _ask(self, texts: Sequence[str], kind: EmbedInputType) -> list[Vector]:
         try:
             # Importing an SDK takes up to a second, in which others must go on.
@@ -89,5 +104,6 @@ class ProviderEmbedder:
         with self._opening:
             if self._model is None:
                 provider, _, model = self._name.partition(":")
-                self._model = open_embedding_model(provider, model, DIMENSIONS, self._settings, open_client())
+                self._http = self._http or open_client()
+                self._model = open_embedding_model(provider, model, DIMENSIONS, self._settings, self._http)
             return self._model

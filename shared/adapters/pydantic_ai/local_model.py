@@ -22,6 +22,7 @@ from pydantic_ai.messages import (
     UserPromptPart,
 )
 from pydantic_ai.models import Model, ModelRequestParameters, StreamedResponse
+from pydantic_ai.profiles import ModelProfile
 from pydantic_ai.settings import ModelSettings
 from pydantic_ai.usage import RequestUsage
 
@@ -35,7 +36,7 @@ class LocalModel(Model[None]):
 
     def __init__(self, name: str) -> None:
         """Go by `local:<name>`."""
-        super().__init__()
+        super().__init__(profile=ModelProfile(supports_image_input=False))
         self._name = f"local:{name}"
 
     @abstractmethod

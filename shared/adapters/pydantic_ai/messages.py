@@ -16,6 +16,7 @@ from pydantic_ai.messages import (
     repair_messages,
 )
 
+from shared.adapters.pydantic_ai.files import without_files
 from shared.domain.errors import FailedPrecondition
 
 
@@ -43,9 +44,12 @@ class Memory:
 
 
 def render_message(message: ModelMessage) -> str:
-    """One message as JSON. Instructions are left out: each run sets its own, so they would only pile up."""
+    """One message as JSON, with references in the place of files.
+
+    Instructions are left out: each run sets its own, so they would only pile up.
+    """
     if isinstance(message, ModelRequest):
-        message = replace(message, instructions=None)
+        message = without_files(replace(message, instructions=None))
     # The library's adapter is for lists; one of its own for a single message costs as much to build again.
     return ModelMessagesTypeAdapter.dump_json([message])[1:-1].decode()
 

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from shared.adapters.pydantic_ai.callbacks import Callbacks
 from shared.adapters.pydantic_ai.connections import closing_responses
 from shared.adapters.pydantic_ai.failures import domain_error, none_left
+from shared.adapters.pydantic_ai.files import with_files
 from shared.adapters.pydantic_ai.messages import parse_recorded, render_exchange
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.turn_run import TurnRun
@@ -25,7 +26,7 @@ class PydanticAiRunner:
     async def run(self, turn: AgentTurn, sink: StepSink, tools: ToolCaller) -> AgentResult:
         """As `AgentRunner.run`."""
         callbacks = Callbacks(sink, tools)
-        run = TurnRun(turn, parse_recorded(turn.recorded), callbacks)
+        run = TurnRun(turn, await with_files(parse_recorded(turn.recorded), callbacks), callbacks)
         if (answer := run.recorded_answer()) is not None:
             return answer
         chain = self._models.choose(turn.agent)

@@ -15,7 +15,7 @@ from shared.domain.http_requests import secret_names
 from shared.domain.redaction import Redactor
 from shared.domain.secrets import SecretText
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolKit, ToolUse
-from shared.domain.tools import ToolCall, ToolResult
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult
 from shared.ports.mcp import McpConnector
 from shared.ports.tools import Tool, ToolContext
 from shared.ports.web_client import WebClient
@@ -53,6 +53,10 @@ class DefinitionToolbox:
                 raise FailedPrecondition(f"two tools have the name {tool.spec.name}")
             found[tool.spec.name] = tool
         return found
+
+    async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
+        """As `Toolbox.show`."""
+        return await self.built_in.show(attachment, context)
 
     async def _offered(
         self, use: ToolUse, http: HttpTool | None, server: McpServer | None, context: ToolContext

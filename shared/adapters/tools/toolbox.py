@@ -19,6 +19,7 @@ from shared.adapters.tools.file_read import file_read
 from shared.adapters.tools.file_write import file_write
 from shared.adapters.tools.find import find
 from shared.adapters.tools.grep import grep
+from shared.adapters.tools.image import image, show_image
 from shared.adapters.tools.knowledge import knowledge
 from shared.adapters.tools.save_artifact import save_artifact
 from shared.adapters.tools.set_state import set_state
@@ -37,6 +38,7 @@ from shared.domain.tool_arguments import (
     FileWriteArguments,
     FindArguments,
     GrepArguments,
+    ImageArguments,
     KnowledgeArguments,
     SaveArtifactArguments,
     SetStateArguments,
@@ -44,7 +46,7 @@ from shared.domain.tool_arguments import (
     WebSearchArguments,
 )
 from shared.domain.tool_specs import BUILT_IN, parse_arguments
-from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
 from shared.ports.tools import ToolContext
@@ -103,6 +105,7 @@ class LocalToolbox:
                 DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader())
             ),
             "knowledge": _Tool(KnowledgeArguments, partial(knowledge, searcher=searcher)),
+            "image": _Tool(ImageArguments, image),
             "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
             "set_state": _Tool(SetStateArguments, set_state),
             "calculator": _Tool(CalculatorArguments, calculator),
@@ -139,7 +142,11 @@ class LocalToolbox:
             _LOG.exception("tool %s failed", call.name)
             return _failure(f"{call.name} failed for a reason that is not the call's fault; do not try it again.")
 
-    def _workspace(self, call: ToolCall, context: ToolContext) -> Workspace:
+    async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
+        """As `Toolbox.show`."""
+        return await show_image(attachment, self._workspace(None, context))
+
+    def _workspace(self, call: ToolCall | None, context: ToolContext) -> Workspace:
         return Workspace(
             documents=self._documents,
             clock=self._clock,
@@ -147,7 +154,7 @@ class LocalToolbox:
             owner_uid=context.owner_uid,
             author=f"runs/{context.run_id}/nodes/{context.instance}",
             config=context.config,
-            call=f"{call.step}-{call.call_id}",
+            call="" if call is None else f"{call.step}-{call.call_id}",
         )
 
 

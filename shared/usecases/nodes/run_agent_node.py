@@ -6,11 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.definitions import AgentSpec
+from shared.domain.errors import DomainError
 from shared.domain.journal import Journal
 from shared.domain.nodes import Outcome
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text
-from shared.domain.tools import Effect, ToolCall, ToolResult
+from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.tools import Tool
 from shared.usecases.nodes.ask_delegate import PREFIX, Play, Question, ask_delegate, delegate_spec
@@ -61,6 +62,15 @@ class AgentTools:
             return await ask_delegate(self.engine, self.context, self.recorder, question, self._play(delegate.agent))
 
         return await self.recorder.answer(call, Effect.NONE, ask)
+
+    async def show(self, attachment: Attachment) -> ShownFile | None:
+        """A file that a result names."""
+        try:
+            return await self.engine.toolbox.show(attachment, self.context.tool_context())
+        except DomainError as error:
+            if error.retryable:
+                raise
+            return None
 
     async def refuse(self, call: ToolCall, message: str) -> None:
         """Record that a call is not executed."""

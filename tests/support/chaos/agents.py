@@ -11,7 +11,7 @@ from shared.domain.errors import ModelUnavailable
 from shared.domain.ids import Instance, RunId
 from shared.domain.states import NodeState
 from shared.domain.tool_definitions import ToolKit
-from shared.domain.tools import ToolCall, ToolResult, ToolSpec
+from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.domain.usage import Usage
 from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
 from shared.ports.tools import Tool, ToolContext
@@ -134,6 +134,9 @@ class SimulatedTools:
     def __init__(self, world: Watched, process: Process) -> None:
         self._world = world
         self._process = process
+
+    async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
+        raise NotImplementedError(attachment, context)  # the simulation's tools show nothing
 
     async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
         return {

@@ -22,6 +22,7 @@ EFFECTS = {
     "find": Effect.NONE,
     "diff": Effect.NONE,
     "document_analyzer": Effect.NONE,
+    "image": Effect.NONE,
     "knowledge": Effect.NONE,
     "save_artifact": Effect.IDEMPOTENT,
     "set_state": Effect.IDEMPOTENT,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 
 import google.oauth2.credentials
 import pydantic_ai.models
@@ -34,7 +34,8 @@ def stub() -> Iterator[EmbeddingStub]:
         yield stub
 
 
-def embedder(name: str, stub: EmbeddingStub) -> Embedder:
+@pytest.fixture
+async def embedders(stub: EmbeddingStub) -> AsyncIterator[ProviderEmbedders]:
     settings = ProviderSettings(
         google_api_key=SECRET,
         google_base_url=stub.base_url,
@@ -42,7 +43,13 @@ def embedder(name: str, stub: EmbeddingStub) -> Embedder:
         vertex_base_url=stub.base_url,
         credentials=google.oauth2.credentials.Credentials(token="t"),
     )
-    found = ProviderEmbedders(settings, [HashedWords()]).find(name)
+    embedders = ProviderEmbedders(settings, [HashedWords()])
+    yield embedders
+    await embedders.aclose()
+
+
+def embedder(name: str, embedders: ProviderEmbedders) -> Embedder:
+    found = embedders.find(name)
     assert found is not None
     return found
 
@@ -54,11 +61,11 @@ def length_of(vector: Vector) -> int:
 
 @pytest.mark.parametrize("name", NAMES)
 async def test_each_text_gets_its_vector_in_order_in_as_many_requests_as_are_needed(
-    name: str, stub: EmbeddingStub
+    name: str, stub: EmbeddingStub, embedders: ProviderEmbedders
 ) -> None:
     texts = ["x" * n for n in range(1, 121)]
 
-    vectors = await embedder(name, stub).embed_documents(texts)
+    vectors = await embedder(name, embedders).embed_documents(texts)
 
     assert [length_of(vector) for vector in vectors] == list(range(1, 121))
     most = MOST_TEXTS[name.partition(":")[0]]
@@ -66,8 +73,10 @@ async def test_each_text_gets_its_vector_in_order_in_as_many_requests_as_are_nee
 
 
 @pytest.mark.parametrize("name", NAMES)
-async def test_documents_and_questions_are_told_apart_and_the_size_is_asked_for(name: str, stub: EmbeddingStub) -> None:
-    asked = embedder(name, stub)
+async def test_documents_and_questions_are_told_apart_and_the_size_is_asked_for(
+    name: str, stub: EmbeddingStub, embedders: ProviderEmbedders
+) -> None:
+    asked = embedder(name, embedders)
     await asked.embed_documents(["text"])
     assert length_of(await asked.embed_query("question")) == len("question")
 
@@ -83,11 +92,11 @@ async def test_documents_and_questions_are_told_apart_and_the_size_is_asked_for(
     ("status", "kind"), [(503, ModelUnavailable), (429, ModelUnavailable), (400, FailedPrecondition)]
 )
 async def test_a_refusal_is_a_domain_error_that_says_whether_to_try_again(
-    name: str, stub: EmbeddingStub, status: int, kind: type[DomainError]
+    name: str, stub: EmbeddingStub, embedders: ProviderEmbedders, status: int, kind: type[DomainError]
 ) -> None:
     stub.statuses = [status] * 3
     with pytest.raises(kind) as refused:
-        await embedder(name, stub).embed_query("question")
+        await embedder(name, embedders).embed_query("question")
     assert name in refused.value.message
     assert SECRET not in refused.value.message
     assert len(stub.received) == 1

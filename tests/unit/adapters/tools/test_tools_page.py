@@ -16,6 +16,7 @@ from shared.adapters.tools import (
     file_read,
     find,
     grep,
+    image_program,
     office_program,
     office_text,
     pdf_text,
@@ -38,6 +39,7 @@ from shared.domain.tool_specs import BUILT_IN
 from shared.ports.web_client import WebAnswer, WebRequest
 from shared.ports.web_search import SearchHit
 from shared.usecases.knowledge.create_collection import create_collection
+from tests.support.image_files import image_of
 from tests.support.knowledge_rig import KnowledgeRig
 from tests.support.pdf_files import pdf_of
 from tests.support.workspaces import TestingWorkspace
@@ -90,6 +92,7 @@ def test_the_table_lists_every_tool_with_its_arguments_configuration_and_effect(
         ("set_state", {"values": {"a": 1}}),
         ("calculator", {"expression": "1 + 1"}),
         ("current_time", {}),
+        ("image", {"path": "photo.png"}),
         ("knowledge", {"query": "x"}),
         ("web_search", {"query": "x"}),
         ("web_fetch", {"url": "https://example.com", "max_characters": 2}),
@@ -100,7 +103,9 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
     await create_collection(rig.library, Uid("ada"), "handbook")
     workspace = TestingWorkspace(Engine(), web=Site(), searcher=rig.searcher)
     await workspace.open_session()
-    await workspace.put(a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"))
+    await workspace.put(
+        a_txt="x\n", long_txt="x\n" * file_read.MAX_CHARACTERS, paper_pdf=pdf_of("text"), photo_png=image_of()
+    )
 
     config = {"collections": ["handbook"]} if tool == "knowledge" else {}
     answer: dict[str, Any] = (await workspace.call(tool, config, **arguments)).content
@@ -122,6 +127,9 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         article_text.MAX_CHARACTERS,
         web_fetch.MAX_BYTES,
         document_reader.MAX_HTML_CHARACTERS,
+        image_program.MAX_PIXELS,
+        image_program.LONGEST_EDGE,
+        image_program.MAX_COPY_BYTES,
         office_program.MAX_UNPACKED_BYTES,
         office_text.MAX_CHARACTERS,
         pdf_text.MAX_PAGES,

@@ -46,8 +46,9 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         body_limits=(DOCUMENT_BODIES,),
     )
     models = AllowedModels(settings.models, settings.default_model)
-    shelf = Shelf(documents, SystemClock(), SystemIds(), models)
-    sharing = Sharing(documents, SystemClock(), IdentityPlatformDirectory(AdminSdk(settings.project)))
+    directory = IdentityPlatformDirectory(AdminSdk(settings.project))
+    shelf = Shelf(documents, SystemClock(), SystemIds(), models, directory)
+    sharing = Sharing(documents, SystemClock(), directory)
     app.include_router(sharing_routes(sharing))
     app.include_router(model_routes(models, settings.providers))
     app.include_router(catalog_routes(models))  # first: their paths have a word where others have an id

@@ -110,10 +110,6 @@ class Agent:
             raise NotFound(f"The agent has no version '{ref}'." + (f" Did you mean '{meant}'?" if meant else ""))
         return number
 
-    def visible_to(self, uid: Uid) -> bool:
-        """Whether this person may see and run the agent: their own, or the system's."""
-        return self.is_active and (self.owner_uid == uid or self.scope == "system")
-
 
 @dataclass(frozen=True, slots=True)
 class Seen:

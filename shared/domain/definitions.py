@@ -270,10 +270,12 @@ class Graph(Strict):
 
 
 class Permissions(Strict):
-    """Who else may see the agent."""
+    """Who else may run the agent from the moment it is made; afterwards grants say so."""
 
-    public: bool = False
-    shared_with: tuple[str, ...] = ()
+    public: bool = Field(default=False, description="Everybody who is signed in.")
+    shared_with: tuple[str, ...] = Field(
+        default=(), description="Usernames, addresses that their owners have verified, or ids of people."
+    )
 
 
 class AgentDefinition(Strict):

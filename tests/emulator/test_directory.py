@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import secrets
+from typing import Any
 
 import pytest
-from firebase_admin import auth
+from firebase_admin import auth as untyped
 
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 
 PROJECT = "demo-fireloom"
+auth: Any = untyped
 
 
 @pytest.fixture
@@ -21,7 +23,7 @@ def admin() -> AdminSdk:
 @pytest.mark.parametrize("proved", [True, False])
 async def test_an_address_means_who_has_proved_it(admin: AdminSdk, *, proved: bool) -> None:
     email = f"{secrets.token_hex(8)}@example.com"
-    made = await admin.call(auth.create_user, email=email, email_verified=proved)
+    made: Any = await admin.call(auth.create_user, email=email, email_verified=proved)
     found = await IdentityPlatformDirectory(admin).find_by_proved_email(email)
     assert found == (made.uid if proved else None)
 

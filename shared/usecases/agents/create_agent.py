@@ -18,19 +18,20 @@ from shared.domain.agents import (
 from shared.domain.errors import AlreadyExists, PermissionDenied, Unavailable
 from shared.domain.ids import AgentId
 from shared.domain.records import render
-from shared.domain.writes import Create
+from shared.domain.writes import Create, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.identity import Identity
 from shared.usecases.agents.shelf import Shelf
+from shared.usecases.grants.first_grants import first_grants
 
 
 async def create_agent(
     shelf: Shelf, caller: Identity, proposal: Proposal, provenance: Provenance | None = None
 ) -> tuple[Agent, AgentVersion]:
-    """Store the caller's new agent with its first version.
+    """Store the caller's new agent with its first version, and, if it is new altogether, share it as its author asks.
 
     Raises:
-        InvalidArgument: the definition names a model that this deployment does not run.
+        InvalidArgument: the definition names a model that this deployment does not run, or people who do not exist.
         PermissionDenied: the definition asks for the scope `system`, and the caller is no administrator.
         AlreadyExists: the caller has an agent of this name.
         TooLarge: the definition does not fit into a document.
@@ -41,7 +42,9 @@ async def create_agent(
     agent = first_agent(AgentId(shelf.ids.new()), caller.uid, proposal, shelf.clock.now())
     agent = replace(agent, provenance=provenance)
     version = version_of(agent, proposal, caller.uid)
-    writes = (Create(agent_path(agent.id), render(agent)), create_version(version), claim_name(agent))
+    writes: list[Write] = [Create(agent_path(agent.id), render(agent)), create_version(version), claim_name(agent)]
+    if provenance is None:
+        writes += await first_grants(shelf.documents, shelf.directory, agent, proposal.definition.permissions)
     try:
         await shelf.documents.commit(writes)
     except CommitRefused:

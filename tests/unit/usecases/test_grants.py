@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -27,7 +28,7 @@ from shared.domain.ids import AgentId, RunId, Uid
 from shared.domain.writes import Update
 from shared.ports.documents import OutcomeUnknown
 from shared.ports.identity import Identity
-from shared.usecases.agents.clone_agent import clone_agent
+from shared.usecases.agents.clone_agent import clone_agent, import_agent
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent, restore_agent
 from shared.usecases.agents.get_agent import get_agent
@@ -428,3 +429,39 @@ async def runs_under(here: SharingRig, agent: AgentId) -> list[str]:
 async def test_errors_of_sharing_are_the_domains_own() -> None:
     assert issubclass(GrantUsedUp, DomainError)
     assert (GrantUsedUp.code, GrantUsedUp.retryable) == ("grant_used_up", False)
+
+
+async def test_an_agent_begins_with_the_grants_that_its_author_asked_for(here: SharingRig) -> None:
+    permissions = {"public": True, "shared_with": ["bob-name", "eve@example.com", "bob", ANN]}
+    await here.settle(ANN)
+    with_people = replace(shelf(here), directory=here.directory)
+    agent, _ = await create_agent(with_people, OWNER, proposal(permissions=permissions))
+    known = (await list_grants(here.documents, OWNER, agent.id, 10, None)).items
+    assert {(one.grant.grantee_uid, one.grant.permission) for one in known} == {
+        ("bob", RUN),
+        ("eve", RUN),
+        ("everyone", RUN),
+    }
+    assert [one.agent.id for one in (await list_shared_agents(here.documents, EVE, 10, None)).items] == [agent.id]
+    await revoke_grant(here.documents, OWNER, agent.id, EVE.uid)
+    await update_agent(shelf(here), OWNER, agent.id, proposal(permissions=permissions))
+    assert len((await list_grants(here.documents, OWNER, agent.id, 10, None)).items) == 2
+
+
+async def test_who_imports_or_copies_a_definition_shares_nothing(here: SharingRig) -> None:
+    shared = proposal(permissions={"public": True, "shared_with": ["nobody-at-all"]})
+    imported, _ = await import_agent(shelf(here), OWNER, shared)
+    copy, _ = await clone_agent(shelf(here), OWNER, imported.id)
+    for agent in (imported, copy):
+        assert (await list_grants(here.documents, OWNER, agent.id, 10, None)).items == ()
+
+
+async def test_everybody_who_is_shared_with_and_does_not_exist_is_told_at_once(here: SharingRig) -> None:
+    named = ["nobody", "bob", "eve@example.com"]  # addresses are not looked up without a directory
+    with pytest.raises(InvalidArgument) as refused:
+        await create_agent(shelf(here), OWNER, proposal(permissions={"shared_with": named}))
+    assert [fault.path for fault in refused.value.faults] == ["permissions.shared_with.0", "permissions.shared_with.2"]
+    with pytest.raises(InvalidArgument) as refused:
+        await create_agent(shelf(here), OWNER, proposal(permissions={"shared_with": ["bob"] * 51}))
+    assert refused.value.faults[0].path == "permissions.shared_with"
+    assert [path for path in here.documents.paths if path.startswith("agents/")] == []

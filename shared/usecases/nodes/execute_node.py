@@ -7,7 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 from enum import Enum
 
-from shared.domain.errors import DomainError, FailedPrecondition, Internal
+from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork
@@ -114,7 +114,7 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     finally:
         await recorder.close()
     if outcome.state is NodeState.WAITING:
-        await wait_for_people(engine, context, outcome, recorder)
+        await _wait(engine, context, outcome, recorder)
     elif outcome.state is NodeState.READY:
         await _release(engine, context, outcome)
     else:
@@ -167,6 +167,15 @@ async def _release(engine: Engine, context: NodeContext, outcome: Outcome) -> No
     cause = f"{outcome.cause} {context.attempt.number}"
     task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
     await engine.core.queue.enqueue([task])
+
+
+async def _wait(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
+    """Let the node wait; what no document can hold cannot be asked, and fails the node."""
+    try:
+        await wait_for_people(engine, context, outcome, recorder)
+    except DocumentTooLarge as error:
+        failure = Failure("approval_too_large", f"what is to be asked does not fit into a document: {error.message}")
+        await _finish(engine, context, replace(outcome, state=NodeState.FAILED, error=failure), recorder)
 
 
 async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:

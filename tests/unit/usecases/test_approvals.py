@@ -172,6 +172,16 @@ async def test_an_agent_asks_a_person_and_reads_the_answer() -> None:
     assert await asking.output(run_id) == "thanks"
 
 
+async def test_what_no_document_can_hold_is_not_asked_and_fails_the_run() -> None:
+    long = {"question": "?" * 20_000, "choices": ["x" * 1_000_000]}
+    asking = rig((Step((), (("ask_human", long),)), Step(("thanks",))))
+    run_id = await waiting(asking, tools=["ask_human"])
+    run = await asking.run(run_id)
+    assert run.error is not None
+    assert (run.state, run.error.code) == (RunState.FAILED, "approval_too_large")
+    assert await inbox(asking) == []
+
+
 async def test_only_those_who_are_asked_see_an_approval_and_answer_it() -> None:
     asking = rig(QUESTION)
     await waiting(asking, tools=[{"name": "ask_human", "config": {"asked": ["bob"]}}])

@@ -85,7 +85,7 @@ async def discard_draft(documents: Documents, caller: Identity, agent_id: AgentI
     if snapshot.fields is None:
         raise NotFound("The agent has no draft.")
     draft = parse(Draft, snapshot.fields)
-    if isinstance(seen, int) and seen != draft.revision:
+    if seen not in {None, "any", draft.revision}:
         raise draft_mismatch(draft, draft.raw)
     try:
         await documents.commit((Delete(draft_path(agent_id), seen=snapshot.update_time),))

@@ -34,6 +34,8 @@ class Run:
         grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
         plan_chunks: how many documents below `plan` hold the plan.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
+        waiting_since: when a run of one node began to wait for people.
+        waited_seconds: how long it has waited before; a limit of its time does not count that.
         next_sweep_at: when the sweeper should look at it; None once it has ended, or while it waits in a
             session's queue.
     """
@@ -60,6 +62,8 @@ class Run:
     body_digest: str | None = None
     trace_id: str | None = None
     next_sweep_at: datetime | None = None
+    waiting_since: datetime | None = None
+    waited_seconds: float = 0.0
     started_at: datetime | None = None
     completed_at: datetime | None = None
 

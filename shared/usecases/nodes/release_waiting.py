@@ -91,7 +91,10 @@ async def resume_run(core: Core, run_id: RunId) -> list[Write]:
     """The writes by which a run that waits goes on, and is looked after again; none for one that does not."""
     snapshot = await core.documents.get(run_path(run_id))
     run = parse(Run, snapshot.fields or {})
-    due = core.clock.now() + SWEEP_AFTER
+    now = core.clock.now()
+    due = now + SWEEP_AFTER
     if run.state is not RunState.WAITING and (run.next_sweep_at is None or run.next_sweep_at <= due):
         return []
-    return [Update(run.path, {"state": RunState.RUNNING, "next_sweep_at": due}, seen=snapshot.update_time)]
+    waited = run.waited_seconds + (now - (run.waiting_since or now)).total_seconds()
+    going_on = {"state": RunState.RUNNING, "waiting_since": None, "waited_seconds": waited, "next_sweep_at": due}
+    return [Update(run.path, going_on, seen=snapshot.update_time)]

@@ -46,6 +46,6 @@ def _shortest(engine: Engine, context: NodeContext) -> tuple[float, DomainError 
         limits.append((own, DeadlineExceeded(f"the node took longer than {own:g} s")))
     if whole is not None:
         now = engine.core.clock.now()
-        spent = (now - (context.run.started_at or now)).total_seconds()
+        spent = (now - (context.run.started_at or now)).total_seconds() - context.run.waited_seconds
         limits.append((whole - spent, LimitReached(f"the run's limit of {whole:g} s is reached")))
     return min(limits, key=lambda limit: limit[0], default=(0, None))

@@ -41,9 +41,10 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
         *recorder.waiting_writes(),
     ]
     if context.log is not None:
-        due = core.clock.now() + SWEEP_AFTER
+        now = core.clock.now()
+        run = {"state": RunState.WAITING, "waiting_since": now, "next_sweep_at": now + SWEEP_AFTER}
         writes += [
-            Update(context.run.path, {"state": RunState.WAITING, "next_sweep_at": due}),
+            Update(context.run.path, run),
             *context.log.writes(*events),
         ]
 

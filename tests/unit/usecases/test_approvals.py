@@ -172,6 +172,18 @@ async def test_an_agent_asks_a_person_and_reads_the_answer() -> None:
     assert await asking.output(run_id) == "thanks"
 
 
+async def test_a_limit_of_time_does_not_count_the_time_in_which_people_think() -> None:
+    asking = rig()
+    run_id = await waiting(asking, limits={"seconds": 60})
+    await asking.clock.advance(3600)
+    for approval in await inbox(asking):
+        await decide(asking, approval)
+    await asking.drain()
+    run = await asking.run(run_id)
+    assert run.state is RunState.SUCCEEDED
+    assert 3600 <= run.waited_seconds < 3660
+
+
 async def test_what_no_document_can_hold_is_not_asked_and_fails_the_run() -> None:
     long = {"question": "?" * 20_000, "choices": ["x" * 1_000_000]}
     asking = rig((Step((), (("ask_human", long),)), Step(("thanks",))))

@@ -81,9 +81,8 @@ def version_routes(shelf: Shelf) -> APIRouter:
         """A version as a file of YAML, which `POST /agents/import` takes, here or elsewhere."""
         agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
         found = await get_version(shelf.documents, agent, version)
-        text = write_yaml(json.loads(found.definition_json))
-        name = f'attachment; filename="{agent.name}-{found.number}.yaml"'
-        return Response(text, headers={"Content-Disposition": name}, media_type=YAML)
+        headers = {"Content-Disposition": f'attachment; filename="{agent.name}-{found.number}.yaml"'}
+        return Response(write_yaml(json.loads(found.definition_json)), headers=headers, media_type=YAML)
 
     @router.get("/agents/{agent_id}/versions/{version}/diff/{other}", responses=problem_responses(400, 401, 403, 404))
     async def diff(

@@ -13,11 +13,13 @@ from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from functions.sweeper.routes import sweep_routes
+from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Update
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
+from shared.ports.task_queue import IngestTask
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
 
 
@@ -64,7 +66,7 @@ async def here() -> AsyncIterator[Deployment]:
         run_reading_routes(core.documents),
         session_routes(core),
         artifact_routes(core.documents, core.clock),
-        sweep_routes(core, LEASE_SECONDS),
+        sweep_routes(core, MemoryTaskQueue[IngestTask](), LEASE_SECONDS),
     ):
         app.include_router(routes)
     transport = httpx.ASGITransport(app)

@@ -13,10 +13,10 @@ from shared.domain.ids import Uid
 from shared.domain.users import Role
 
 _DOING = {
-    Permission.VIEW: "see this agent",
-    Permission.RUN: "run this agent",
-    Permission.EDIT: "change this agent",
-    Permission.ADMIN: "administer this agent",
+    Permission.VIEW: "see",
+    Permission.RUN: "run",
+    Permission.EDIT: "change",
+    Permission.ADMIN: "administer",
 }
 
 
@@ -48,7 +48,7 @@ class Access:
         if self.permission is None:
             raise NotFound("There is no such agent.")
         if not self.permission.includes(needed):
-            raise PermissionDenied(f"You may {_DOING[self.permission]}, but not {_DOING[needed]}.")
+            raise PermissionDenied(f"You may {_DOING[self.permission]} this agent, but not {_DOING[needed]} it.")
 
 
 def decide(agent: Agent, uid: Uid, role: Role, grants: Sequence[Grant], now: datetime) -> Access:

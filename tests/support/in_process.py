@@ -10,9 +10,12 @@ from typing import Any
 import httpx
 
 from functions.agents.catalog import catalog_routes
+from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
+from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
+from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from shared.adapters.egress.client import GuardedWebClient
@@ -30,6 +33,7 @@ from shared.ports.identity import Identity
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.secrets.vault import Vault
 from tests.support.engine_rig import EngineRig
+from tests.support.sharing_rig import SharingRig
 
 PEOPLE = {"ada": "user", "bob": "user", "root": "admin"}
 
@@ -86,9 +90,14 @@ async def deployed() -> AsyncGenerator[Deployment, None]:
     rig.toolbox = tools
     shelf = Shelf(rig.documents, rig.clock, rig.ids)
     app = create_app("everything", verifier=NamesAsTokens())
+    sharing = SharingRig(rig)
+    await sharing.settle(*PEOPLE)
+    for of_sharing in (sharing_routes, grant_routes, reader_routes):
+        app.include_router(of_sharing(sharing.sharing))
     app.include_router(catalog_routes())
     for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(of_agents(shelf))
+    app.include_router(secret_routes(vault))
     for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
         app.include_router(of_runs)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:

@@ -79,5 +79,18 @@ async def test_the_page_shows_what_happens() -> None:
 
 def test_the_page_names_every_route_of_agents() -> None:
     text = PAGE.read_text("utf-8")
-    for path in ("/agents/validate", "/agents/schema", "/export", "/import", "/clone", "/restore", "/aliases", "/diff"):
+    for path in (
+        "/grants",
+        "/readers",
+        "/secrets",
+        "/agents/shared",
+        "/agents/validate",
+        "/agents/schema",
+        "/export",
+        "/import",
+        "/clone",
+        "/restore",
+        "/aliases",
+        "/diff",
+    ):
         assert path in text

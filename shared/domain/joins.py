@@ -2,7 +2,8 @@
 
 Every predecessor resolves each of its edges once, in the commit that ends it: the successor's counter grows by
 `resolved` 1 and `ok` 1 or 0. A map's edge stands for one edge until it expands into n items; then `added` grows by
-n - 1 and each item resolves its own. The counter is made by the first that writes it, so a run starts with none.
+n - 1 and each item resolves its own; a map without items resolves it itself. The counter is made by the first that
+writes it, so a run starts with none.
 
 More than SHARD_ABOVE edges into one vertex would make its counter a hot document, so they count in shards first; the
 edge that completes a shard adds the shard's sums to the counter, once (a marker document guards it).
@@ -161,9 +162,7 @@ def resolve(edge: Edge, *, ok: bool) -> Merge:
 
 
 def expand(edge: Edge, items: int) -> Merge:
-    """The write by which a map of `items` replaces its one edge by theirs; with no items it resolves it."""
-    if items == 0:
-        return resolve(edge, ok=True)
+    """The write by which a map of `items`, at least one, replaces its one edge by theirs."""
     return Merge(edge.path, {"resolved": Increment(0), "ok": Increment(0), "added": Increment(items - 1)})
 
 

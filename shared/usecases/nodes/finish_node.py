@@ -73,7 +73,7 @@ def counted_edges(context: NodeContext) -> list[Edge]:
 
 
 def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:
-    if outcome.items is not None:
+    if outcome.items:
         return expand(edge, len(outcome.items))
     case = edge.successor.cases.get(context.target.node.id)
     return resolve(edge, ok=passes(outcome.state, outcome.chosen, case))

@@ -122,6 +122,13 @@ async def test_a_handled_failure_does_not_fail_the_run() -> None:
     assert await rig.output(run.id) == ["b"]
 
 
+async def test_a_map_without_items_has_not_failed() -> None:
+    each = {"kind": "map", "over": "{{ list.output }}", "body": echo("{{ item }}")}
+    rig, run = await play({"list": echo([]), "each": each, "plan_b": echo("b", after=["each.failed"])})
+    assert run.state is RunState.SUCCEEDED
+    assert await states(rig, run, "plan_b") == [NodeState.SKIPPED]
+
+
 async def test_what_waits_for_a_failure_is_skipped_when_there_is_none() -> None:
     rig, run = await play({"fine": echo(1), "plan_b": echo(2, after=["fine.failed"])})
     assert run.state is RunState.SUCCEEDED

@@ -187,6 +187,11 @@ class PlanGraph:
         """The vertices that wait for nothing."""
         return tuple(node for node in self.plan.nodes if not node.after)
 
+    @cached_property
+    def may_end_early(self) -> bool:
+        """Whether the run may end while some of its nodes have not: a join does not wait for all."""
+        return any(node.enough is not None for node in self.plan.nodes)
+
     def is_map(self, node: NodeId) -> bool:
         """Whether the vertex expands into an instance for each item of a list."""
         return isinstance(self.by_id[node].work, MapWork)

@@ -69,7 +69,10 @@ async def _claim(engine: Engine, target: Target, token: Token) -> int | Finished
 
 
 def claim_writes(target: Target, token: Token, now: datetime) -> list[Write]:
-    """The commit of a first claim; that of a node which waits for nothing starts the run."""
+    """The commit of a first claim; that of a node which waits for nothing starts the run.
+
+    Where the run may have ended before the node is claimed, its state must be read first (`enter_node`).
+    """
     run = target.run
     node = NodeRun(
         owner_uid=run.owner_uid,
@@ -86,7 +89,7 @@ def claim_writes(target: Target, token: Token, now: datetime) -> list[Write]:
         item=target.label,
     )
     writes: list[Write] = [Create(node_path(run.id, node.instance), render(node)), _lease(node, 1, token)]
-    if not target.node.after:
+    if not target.node.after and not target.graph.may_end_early:
         writes.append(Update(run.path, {"state": RunState.RUNNING, "started_at": now}))
     return writes
 

@@ -13,9 +13,9 @@ from shared.domain.plans import EndWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.sessions import Slot, messages_path, slot_path
-from shared.domain.states import NodeState, is_terminal
-from shared.domain.writes import Delete, Write
-from shared.ports.documents import Documents, Query, Snapshot
+from shared.domain.states import NodeState, RunState, is_terminal
+from shared.domain.writes import Delete, Update, Write
+from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
@@ -42,6 +42,8 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     if is_terminal(run.state) or readiness is Readiness.WAIT:
         await _undo_claim(attempt)
         return None
+    if run.state is RunState.QUEUED:
+        await _start(engine, snapshots[run.path])
     if run.cancel_requested:
         attempt.stop()
     node = parse(NodeRun, snapshots[attempt.path].fields or {})
@@ -83,6 +85,15 @@ def _readiness(target: Target, snapshot: Snapshot) -> Readiness:
     case = target.node.cases.get(target.node.after[0])
     passed = passes(NodeState(snapshot.fields["state"]), snapshot.fields["chosen"], case)
     return Readiness.FIRE if passed else Readiness.SKIP
+
+
+async def _start(engine: Engine, run: Snapshot) -> None:
+    """Start a run that may end early; whoever changed it meanwhile has started it, or cancels it."""
+    started = {"state": RunState.RUNNING, "started_at": engine.core.clock.now()}
+    try:
+        await engine.core.documents.commit([Update(run.path, started, seen=run.update_time)])
+    except (CommitRefused, OutcomeUnknown):
+        return
 
 
 async def _undo_claim(attempt: Attempt) -> None:

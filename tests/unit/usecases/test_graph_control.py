@@ -122,6 +122,19 @@ async def test_a_handled_failure_does_not_fail_the_run() -> None:
     assert await rig.output(run.id) == ["b"]
 
 
+async def test_a_node_that_comes_after_the_end_of_its_run_leaves_it_ended() -> None:
+    rig = EngineRig(toolbox=tools())
+    nodes = {"a": echo("a"), "b": echo("b"), "end": {"kind": "join", "after": ["a", "b"], "policy": "any"}}
+    started = await rig.start(await rig.make_agent(type="graph", graph={"nodes": nodes}))
+    late = next(task for task in rig.queue.pending if task.instance == "b~0")
+    rig.queue.pending.remove(late)
+    await rig.drain()
+    assert (await rig.run(started.run.id)).state is RunState.SUCCEEDED
+    await rig.deliver(late)
+    assert (await rig.run(started.run.id)).state is RunState.SUCCEEDED
+    assert not [path for path in rig.documents.paths if path.startswith("leases/")]
+
+
 async def test_a_map_without_items_has_not_failed() -> None:
     each = {"kind": "map", "over": "{{ list.output }}", "body": echo("{{ item }}")}
     rig, run = await play({"list": echo([]), "each": each, "plan_b": echo("b", after=["each.failed"])})

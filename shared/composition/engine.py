@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.embedders.hashed_words import HashedWords
 from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.adapters.mcp_servers.clients import McpClients
 from shared.adapters.pydantic_ai.embedders import ProviderEmbedders
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.providers import ProviderSettings
@@ -63,7 +64,7 @@ def connect_tools(settings: Settings, core: Core, searcher: Searcher) -> Definit
     """The tools: those built in, and the means of those that definitions bring."""
     web = connect_web(settings)
     built_in = LocalToolbox(core.documents, core.clock, connect_search(settings, web), web=web, searcher=searcher)
-    return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web)
+    return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web, McpClients(web.open))
 
 
 def connect_models(settings: Settings, environ: Mapping[str, str]) -> Models:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from shared.adapters.egress.client import GuardedWebClient
@@ -43,6 +44,10 @@ class ToolRig:
             instance=Instance("main~0"),
             author_uid=AUTHOR,
         )
+
+    def for_instance(self, instance: str) -> None:
+        """Ask on behalf of another node instance."""
+        self.context = replace(self.context, instance=Instance(instance))
 
     async def store(self, name: str, value: str, owner: Uid = AUTHOR) -> None:
         """Store a secret."""

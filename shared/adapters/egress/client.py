@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 
 import httpx2
 
@@ -24,6 +25,7 @@ class GuardedWebClient:
 
     def __init__(self, policy: EgressPolicy, resolve: Resolver = resolve_with_system) -> None:
         """Reach what `policy` admits."""
+        logging.getLogger("httpx2").setLevel(logging.WARNING)  # it would log addresses, and with them their secrets
         self._policy = policy
         self._resolve = resolve
 

@@ -260,6 +260,14 @@ async def test_a_proxy_of_the_environment_is_not_asked(monkeypatch: pytest.Monke
     assert (answer.body, proxy.asked) == (b"site", [])
 
 
+async def test_no_address_is_logged_whatever_the_level(caplog: pytest.LogCaptureFixture) -> None:
+    caplog.set_level("INFO")
+    async with site_of({"*": Told()}) as site:
+        await client_of(site.at()).send(WebRequest(site.url("/?key=secret")))
+
+    assert "secret" not in caplog.text
+
+
 async def test_one_call_leaves_nothing_for_the_next() -> None:
     async with site_of({"*": Told(headers={"Set-Cookie": "id=ada; Path=/"})}) as site:
         client = client_of(site.at())

@@ -23,7 +23,7 @@ from shared.domain.errors import (
     ResourceExhausted,
     Unavailable,
 )
-from shared.domain.grants import Permission, grant_path
+from shared.domain.grants import EVERYONE, Permission, grant_path
 from shared.domain.ids import AgentId, RunId, Uid
 from shared.domain.writes import Update
 from shared.ports.documents import OutcomeUnknown
@@ -37,6 +37,7 @@ from shared.usecases.agents.update_agent import update_agent
 from shared.usecases.grants.list_grants import get_grant, list_grants
 from shared.usecases.grants.list_shared_agents import list_shared_agents
 from shared.usecases.grants.revoke_grant import revoke_grant
+from shared.usecases.runs import admit_run
 from shared.usecases.secrets.read_secrets import author_of
 from shared.usecases.sessions.open_session import NewSession, open_session
 from tests.support.engine_rig import ANN
@@ -240,6 +241,17 @@ async def test_everybody_gives_up_their_own_grant_and_nobody_elses(here: Sharing
     await revoke_grant(here.documents, BOB, agent, BOB.uid)
     with pytest.raises(NotFound):
         await get_agent(here.documents, BOB, agent)
+    with pytest.raises(NotFound, match="no such grant"):
+        await get_grant(here.documents, OWNER, agent, BOB.uid)
+
+
+async def test_what_everyone_was_granted_is_taken_back_from_all(here: SharingRig, agent: AgentId) -> None:
+    await here.grant(agent, "everyone", RUN)
+    with pytest.raises(PermissionDenied):
+        await revoke_grant(here.documents, BOB, agent, EVERYONE)
+    await revoke_grant(here.documents, OWNER, agent, EVERYONE)
+    with pytest.raises(NotFound):
+        await get_agent(here.documents, BOB, agent)
 
 
 async def test_grants_are_listed_with_who_they_are_for_in_pages(here: SharingRig, agent: AgentId) -> None:
@@ -344,6 +356,21 @@ async def test_a_days_cost_is_a_wall_until_the_next_day(here: SharingRig, agent:
     await here.start(agent, "eve")
     here.rig.clock.jump(3600)
     assert (await here.start(agent, "bob")).run.grantee_uid == "bob"
+
+
+async def test_a_day_of_many_runs_is_summed_page_by_page(
+    here: SharingRig, agent: AgentId, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(admit_run, "PAGE", 2)
+    await here.grant(agent, "bob", RUN, max_cost_usd_micros_per_day=35)
+    for _ in range(5):  # each costs 7
+        await here.start(agent, "bob")
+        await here.rig.drain()
+    with pytest.raises(ResourceExhausted):
+        await here.start(agent, "bob")
+    await here.grant(agent, "bob", RUN, max_cost_usd_micros_per_day=28)
+    with pytest.raises(ResourceExhausted):
+        await here.start(agent, "bob")
 
 
 async def test_another_grant_helps_when_the_days_cost_is_reached(here: SharingRig, agent: AgentId) -> None:

@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any, cast
+from typing import Any, cast
 
-if TYPE_CHECKING:
-    from jsonschema.protocols import Validator
+from shared.domain.definition_schemas import value_faults
 
 _MOST_FAULTS = 20
 _LONGEST_FAULT = 500
@@ -25,9 +24,8 @@ class ArgumentSchema:
     """The schema of a tool's arguments."""
 
     def __init__(self, schema: Mapping[str, Any]) -> None:
-        """Read nothing yet: most schemas of an agent are never needed."""
+        """Keep the schema, which has no faults (`shared.domain.definition_schemas`)."""
         self._schema = schema
-        self._made: Validator | None = None
 
     def fit(self, arguments: dict[str, Any]) -> dict[str, Any]:
         """The arguments as the tool may have them.
@@ -47,8 +45,8 @@ class ArgumentSchema:
         raise ArgumentFaults(faults)
 
     def _faults(self, arguments: dict[str, Any]) -> tuple[str, ...]:
-        found = sorted(self._validator().iter_errors(arguments), key=lambda fault: fault.json_path)
-        return tuple(f"{fault.json_path}: {fault.message[:_LONGEST_FAULT]}" for fault in found[:_MOST_FAULTS])
+        found = value_faults("arguments", self._schema, arguments)
+        return tuple(f"{fault.path}: {fault.reason[:_LONGEST_FAULT]}" for fault in found[:_MOST_FAULTS])
 
     def _as_meant(self, arguments: dict[str, Any]) -> dict[str, Any]:
         properties = self._schema.get("properties", {})
@@ -58,15 +56,6 @@ class ArgumentSchema:
             for name, value in arguments.items()
             if value is not None or name in required
         }
-
-    def _validator(self) -> Validator:
-        if self._made is None:
-            from jsonschema import Draft202012Validator
-            from referencing import Registry
-
-            # An empty registry: left to itself, the library fetches a "$ref" from wherever it points.
-            self._made = Draft202012Validator(dict(self._schema), registry=Registry())
-        return self._made
 
 
 def _number_meant(value: object, schema: object) -> object:

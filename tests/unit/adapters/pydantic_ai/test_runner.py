@@ -6,6 +6,7 @@ import asyncio
 import json
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -113,11 +114,11 @@ async def test_call_ids_of_local_models_differ_over_the_turns_of_a_conversation(
 @pytest.mark.parametrize(
     ("arguments", "told"),
     [
-        ({}, "'word' is a required property"),
-        ({"word": 3}, "$.word: 3 is not of type 'string'"),
-        ({"word": "a", "other": 1}, "'other' was unexpected"),
-        ({"word": "a", "limit": "many"}, "$.limit"),
-        ({"word": "a", "limit": 0}, "$.limit: 0 is less than the minimum of 1"),
+        ({}, "arguments.word: is missing"),
+        ({"word": 3}, "arguments.word: must be text"),
+        ({"word": "a", "other": 1}, "arguments.other: is not a known key here"),
+        ({"word": "a", "limit": "many"}, "arguments.limit: must be a whole number"),
+        ({"word": "a", "limit": 0}, "arguments.limit: must be at least 1"),
     ],
 )
 async def test_arguments_that_do_not_fit_go_back_to_the_model(arguments: dict[str, Any], told: str) -> None:
@@ -140,6 +141,15 @@ async def test_arguments_are_taken_as_a_model_means_them(arguments: dict[str, An
     recorder = Recorder()
     await run(scripted(calling(**arguments)), recorder)
     assert [dict(call.arguments) for call in recorder.calls] == [meant]
+
+
+async def test_a_pattern_that_others_have_written_cannot_make_a_worker_hang() -> None:
+    schema = {"type": "object", "properties": {"word": {"type": "string", "pattern": "^(x+x+)+y$"}}}
+    recorder = Recorder()
+    async with asyncio.timeout(20):
+        turn = scripted(calling(word="x" * 60), tools=(replace(LOOKUP, arguments_schema=schema),))
+        assert await run(turn, recorder) == "done"
+    assert recorder.calls == []
 
 
 async def test_a_model_that_never_learns_is_stopped() -> None:

@@ -70,10 +70,10 @@ class Fault:
     path: str
     reason: str
     suggestion: str | None = None
-
-
     line: int | None = None
     column: int | None = None
+
+
 class DomainError(Exception):
     """A refusal or failure whose message is safe to show to the caller."""
 

@@ -84,7 +84,9 @@ def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
 
     if not world.loop.run(until=over, deadline=DEADLINE_SECONDS):
         world.violation(f"at {world.loop.now:.0f} s something is still to be done: {_left(world, clients)}")
-    for fault in [] if world.violations else faults_in(world, clients.readings, scenario.items):
+    if world.violations:
+        return
+    for fault in faults_in(world, clients.readings, scenario.items):
         world.violation(fault)
     if world.violations:
         return

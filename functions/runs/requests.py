@@ -17,14 +17,19 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class RunBody(_Body):
-    """What to run."""
+class ExecutionBody(_Body):
+    """What to run an agent on."""
 
-    agent_id: ResourceId | None = Field(default=None, description="May be left out where there is a session.")
     version: VersionRefParameter | None = Field(default=None, description="The latest if left out.")
     session_id: ResourceId | None = Field(default=None, description="A new session if left out.")
     input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
     if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
+
+
+class RunBody(ExecutionBody):
+    """What to run."""
+
+    agent_id: ResourceId | None = Field(default=None, description="May be left out where there is a session.")
 
 
 class SessionBody(_Body):

@@ -6,9 +6,9 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.runs.requests import PageQuery, RunBody, RunQuery
+from functions.runs.requests import ExecutionBody, PageQuery, RunBody, RunQuery
 from functions.runs.views import NodePage, RunPage, RunView, render_nodes, render_run, render_runs
-from shared.domain.ids import AgentId, RunId, SessionId
+from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.logs import current_request
@@ -30,19 +30,20 @@ def run_routes(core: Core) -> APIRouter:
         caller: Caller, body: RunBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Start a run; it goes on in the background."""
-        request = RunRequest(
-            caller=caller.uid,
-            input=body.input,
-            agent_id=AgentId(body.agent_id) if body.agent_id else None,
-            version=body.version,
-            session_id=SessionId(body.session_id) if body.session_id else None,
-            if_busy=body.if_busy,
-            idempotency_key=idempotency_key,
-            trace_id=current_request().trace_id,
-        )
-        started = await start_run(core, request)
-        response.headers["Location"] = f"/runs/{started.run.id}"
-        return render_run(started.run)
+        return await _start(core, response, _request(caller.uid, body.agent_id, body, idempotency_key))
+
+    @router.post(
+        "/agents/{agent_id}/execute", status_code=202, responses=problem_responses(400, 401, 403, 404, 409, 429, 503)
+    )
+    async def execute(
+        caller: Caller,
+        agent_id: ResourceId,
+        body: ExecutionBody,
+        response: Response,
+        idempotency_key: IdempotencyKey = None,
+    ) -> RunView:
+        """Start a run of an agent, as `POST /runs` does."""
+        return await _start(core, response, _request(caller.uid, agent_id, body, idempotency_key))
 
     @router.post("/runs/{run_id}/cancel", status_code=202, responses=problem_responses(401, 404, 409))
     async def cancel(caller: Caller, run_id: ResourceId) -> RunView:
@@ -50,6 +51,25 @@ def run_routes(core: Core) -> APIRouter:
         return render_run(await cancel_run(core, caller.uid, RunId(run_id)))
 
     return router
+
+
+def _request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempotency_key: str | None) -> RunRequest:
+    return RunRequest(
+        caller=caller,
+        input=body.input,
+        agent_id=AgentId(agent_id) if agent_id else None,
+        version=body.version,
+        session_id=SessionId(body.session_id) if body.session_id else None,
+        if_busy=body.if_busy,
+        idempotency_key=idempotency_key,
+        trace_id=current_request().trace_id,
+    )
+
+
+async def _start(core: Core, response: Response, request: RunRequest) -> RunView:
+    started = await start_run(core, request)
+    response.headers["Location"] = f"/runs/{started.run.id}"
+    return render_run(started.run)
 
 
 def run_reading_routes(documents: Documents) -> APIRouter:

@@ -27,6 +27,7 @@ ROUTES = (
     Route("/auth/**", "auth"),
     Route("/users/{user_id}/agents", "agents"),
     Route("/users/**", "auth"),
+    Route("/agents/{agent_id}/execute", "runs"),
     Route("/agents/**", "agents"),
     Route("/templates/**", "agents"),
     Route("/tools/**", "agents"),

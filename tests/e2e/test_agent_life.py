@@ -142,6 +142,8 @@ async def test_static_agents_and_templates_come_with_the_deployment(ada: httpx.A
     assert said.json()["state"] == "succeeded", said.text
     for agent in ("main", "research"):
         assert (await run(ada, agent_id=agent, input="The forge is hot. What is hot?"))["state"] == "succeeded"
+    executed = await answer(ada, "POST", "/agents/main/execute", 202, json={"input": "The forge is hot."})
+    assert executed.json()["agent_id"] == "main"
     refused = await ada.put("/agents/main", json=says("mine"))
     assert refused.status_code == 403
     templates = (await answer(ada, "GET", "/templates")).json()["items"]

@@ -147,6 +147,7 @@ def test_each_route_leads_to_a_function() -> None:
         ("/users/u1/agents", "agents"),
         ("/agents", "agents"),
         ("/agents/a1/versions/2", "agents"),
+        ("/agents/a1/execute", "runs"),
         ("/knowledge/c1/documents/d1/refresh", "agents"),
         ("/runs/r1/cancel", "runs"),
         ("/sessions/s1/messages", "chat"),

@@ -127,6 +127,8 @@ SECRETS = [
 
 RUNS = [
     Row("POST /runs", granted(RUN, 202), {"agent_id": "{agent_id}", "input": "hello"}),
+    Row("POST /agents/{agent_id}/execute", granted(RUN, 202), {"input": "hello"}),
+    Row("POST /agents/{agent_id}/execute", NOT_THERE, {"input": "hello"}, DELETED, note="deleted"),
     Row("POST /runs", signed_in(202), {"agent_id": "{system}", "input": "hello"}, note="of the system"),
     Row("POST /runs", NOT_THERE, {"agent_id": "{deleted}", "input": "hello"}, note="of a deleted agent"),
     Row(

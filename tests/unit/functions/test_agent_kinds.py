@@ -90,6 +90,10 @@ async def test_a_static_agent_runs_without_a_document_of_its_own(here: Deploymen
     text = "What is hot? The forge is hot."
     run = await here.run(agent_id="research", version=1, input=text)
     assert (run["state"], run["agent_id"], run["version"]) == ("succeeded", "research", 1), run
+    started = await here.ask("POST", "/agents/main/execute", 202, json={"input": text})
+    await here.rig.drain()
+    executed = (await here.ask("GET", started.headers["location"])).json()
+    assert (executed["state"], executed["agent_id"], executed["shape"]) == ("succeeded", "main", "delegation")
     session = (await here.ask("POST", "/sessions", 201, json={"agent_id": "developer"})).json()
     assert (await here.run(session_id=session["id"], input=text))["state"] == "succeeded"
     await here.ask("POST", "/runs", 404, json={"agent_id": "main", "version": 7, "input": text})

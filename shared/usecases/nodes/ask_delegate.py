@@ -6,19 +6,19 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, TypeAlias
 
-from shared.domain.definitions import Delegate
+from shared.domain.definitions import AgentSpec, Delegate
 from shared.domain.errors import DomainError
 from shared.domain.ids import Instance, NodeId
 from shared.domain.journal import result_id
-from shared.domain.nodes import NodeRun, Outcome
+from shared.domain.nodes import NodeRun, Outcome, nodes_path
 from shared.domain.plans import AgentWork, PlanNode
-from shared.domain.records import render, to_json
+from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text
 from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.domain.writes import Create, Update, Write
-from shared.ports.documents import Snapshot
+from shared.ports.documents import Filter, Query, Snapshot
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
@@ -72,7 +72,10 @@ async def ask_delegate(
     delegate, call = question.delegate, question.call
     child = _child_context(context, delegate, call)
     path = child.attempt.path
-    await _open(engine, context, child, delegate)
+    earlier = await _earlier(engine, child)
+    if earlier is not None and earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
+        return _known_answer(delegate, earlier)
+    await _open(engine, context, child, delegate, exists=earlier is not None)
     below = NodeRecorder(engine, child, await read_node_journal(engine, child))
     recorder.open_child(path, below)
     try:
@@ -84,7 +87,7 @@ async def ask_delegate(
             raise
         failure = Failure(error.code, error.message)
         ended = {"state": NodeState.FAILED, "error": render(failure)}
-        result = ToolResult(f"{delegate.name} failed: {error.message}", is_error=True)
+        result = _failed(delegate, failure)
     await _close(engine, child, below, ended)
     recorder.close_child(path)
     return Answer(result, below.usage)
@@ -92,9 +95,14 @@ async def ask_delegate(
 
 def _child_context(context: NodeContext, delegate: Delegate, call: ToolCall) -> NodeContext:
     """The context of the child node, which is named after the node that asks and the call."""
-    own, _, epoch = context.instance.rpartition("~")
+    own = context.instance.rpartition("~")[0]
     node = NodeId(f"{own}.{delegate.name}.{result_id(call)}")
-    vertex = PlanNode(id=node, work=AgentWork(kind="agent", agent=delegate.agent, prompt="{{ input.text }}"))
+    return _context_below(context, node, delegate.agent)
+
+
+def _context_below(context: NodeContext, node: NodeId, agent: AgentSpec) -> NodeContext:
+    epoch = context.instance.rpartition("~")[2]
+    vertex = PlanNode(id=node, work=AgentWork(kind="agent", agent=agent, prompt="{{ input.text }}"))
     return replace(
         context,
         target=replace(context.target, node=vertex, item=None),
@@ -105,7 +113,46 @@ def _child_context(context: NodeContext, delegate: Delegate, call: ToolCall) -> 
     )
 
 
-async def _open(engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate) -> None:
+async def take_up_children(engine: Engine, context: NodeContext, recorder: NodeRecorder, agent: AgentSpec) -> None:
+    """Take note of the children of earlier attempts, because they end with the node, and count for it."""
+    if context.attempt.number == 1 or not agent.delegates:
+        return
+    by_asker = Query(nodes_path(context.run_id), (Filter("parent", "==", context.instance),))
+    for snapshot in await engine.core.documents.query(by_asker):
+        node = parse(NodeRun, snapshot.fields or {})
+        _, name, entry = node.node.rsplit(".", 2)
+        if recorder.is_open(snapshot.path) or entry in recorder.journal.results:
+            continue
+        delegate = next(one for one in agent.delegates if one.name == name)
+        child = _context_below(context, node.node, delegate.agent)
+        below = NodeRecorder(engine, child, await read_node_journal(engine, child))
+        await take_up_children(engine, child, below, delegate.agent)
+        if is_terminal(node.state):
+            recorder.charge(node.usage)
+        else:
+            recorder.open_child(snapshot.path, below)
+
+
+async def _earlier(engine: Engine, child: NodeContext) -> NodeRun | None:
+    """The child as an earlier attempt left it."""
+    if child.attempt.number == 1:
+        return None
+    snapshot = await engine.core.documents.get(child.attempt.path)
+    return None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
+
+
+def _known_answer(delegate: Delegate, child: NodeRun) -> Answer:
+    """What a child came to whose asker stopped before it recorded the answer."""
+    if child.error is not None:
+        return Answer(_failed(delegate, child.error), child.usage)
+    return Answer(ToolResult(as_text(from_json(child.output_json))), child.usage)
+
+
+def _failed(delegate: Delegate, failure: Failure) -> ToolResult:
+    return ToolResult(f"{delegate.name} failed: {failure.message}", is_error=True)
+
+
+async def _open(engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate, *, exists: bool) -> None:
     """Create the child's document, or take it up from an earlier attempt."""
     attempt, now = child.attempt, engine.core.clock.now()
     node = NodeRun(
@@ -122,7 +169,6 @@ async def _open(engine: Engine, context: NodeContext, child: NodeContext, delega
         parent=context.instance,
         item=delegate.name,
     )
-    exists = attempt.number > 1 and (await engine.core.documents.get(attempt.path)).exists
     taken = {"state": NodeState.RUNNING, "attempt": attempt.number, "token": attempt.token, "completed_at": None}
     write: Write = Update(attempt.path, taken) if exists else Create(attempt.path, render(node))
 

@@ -17,6 +17,7 @@ from shared.domain.states import NodeState, is_terminal
 from shared.ports.agent_runner import CallWaits
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.allowance import Allowance
+from shared.usecases.nodes.ask_delegate import take_up_children
 from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, YieldRequested
 from shared.usecases.nodes.claim_node import Busy, Finished, claim_node
 from shared.usecases.nodes.end_run import cancelled
@@ -179,6 +180,10 @@ async def _wait(engine: Engine, context: NodeContext, outcome: Outcome, recorder
 
 
 async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
+    work = context.target.work
+    if outcome.state is not NodeState.SUCCEEDED and isinstance(work, AgentWork):
+        await take_up_children(engine, context, recorder, work.agent)
+        outcome = replace(outcome, usage=recorder.usage)
     live = await recorder.final_writes()
     outcome = replace(outcome, position=recorder.position)
     counts = await finish_node(engine, context, outcome, live)

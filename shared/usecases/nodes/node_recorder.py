@@ -84,8 +84,8 @@ class NodeRecorder:
 
     @property
     def usage(self) -> Usage:
-        """What all attempts consumed, as far as it was recorded."""
-        return self._usage
+        """What all attempts consumed, as far as it was recorded, and what open children did."""
+        return sum((child.usage for child in self._children.values()), self._usage)
 
     @property
     def shown(self) -> str:
@@ -183,6 +183,14 @@ class NodeRecorder:
             waiting = {"state": NodeState.WAITING, "usage": render(child.usage)}
             writes += [Update(path, waiting), *child.waiting_writes()]
         return writes
+
+    def is_open(self, path: str) -> bool:
+        """Whether the child at `path` is executed below this node now."""
+        return path in self._children
+
+    def charge(self, usage: Usage) -> None:
+        """Count what was consumed for a call whose result is not recorded."""
+        self._usage += usage
 
     def open_child(self, path: str, child: NodeRecorder) -> None:
         """Note that the node at `path` is executed below this one."""

@@ -16,8 +16,9 @@ from shared.domain.records import parse
 from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import Query
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
-from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
+from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
@@ -124,6 +125,64 @@ async def test_a_delegate_whose_model_is_down_is_tried_again_from_its_journal() 
     assert await asking.output(run.id) == "all done"
     assert [prompt for prompt, step in asking.runner.requests if step == 0].count("hello") == 1
     assert all(count == 1 for count in asking.toolbox.calls.values())
+
+
+@pytest.mark.parametrize("refuses", [False, True])
+async def test_what_a_delegate_said_is_not_asked_again_when_its_asker_stops_before_it_hears(*, refuses: bool) -> None:
+    asking = rig()
+
+    def critical(turn: AgentTurn) -> Sequence[Step]:
+        if refuses and turn.agent.name.endswith("critic"):
+            raise FailedPrecondition("the model refused")
+        return script(turn)
+
+    asking.runner.script = critical
+    run = await start(asking)
+
+    class Dying(FailingDocuments):
+        async def commit(self, writes: Any) -> Any:
+            if any(write.path.endswith("main.writer.0000-call-0-2~0/journal/0000-call-0-0") for write in writes):
+                raise Died
+            return await super().commit(writes)
+
+    documents = Dying(asking.documents, lambda _: Fate.APPLIED)
+    with pytest.raises(Died):
+        await asking.deliver(asking.queue.accepted[0], documents)
+    before = len(asking.runner.turns)
+    await asking.clock.advance(LEASE_SECONDS + 1)
+    await asking.drain()
+    assert await asking.output(run.id) == "all done"
+    assert [turn for turn in asking.runner.turns[before:] if turn.agent.name.endswith("critic")] == []
+
+
+@pytest.mark.parametrize("taken_over", [False, True])
+async def test_what_delegates_consumed_counts_and_they_end_when_their_asker_is_cancelled(*, taken_over: bool) -> None:
+    """The writer has asked the critic, who is speaking; the writer's question is recorded, the critic's text is not."""
+    asking = rig()
+    speaking = asyncio.Event()
+
+    async def hang() -> None:
+        speaking.set()
+        await asyncio.Event().wait()
+
+    def hanging(turn: AgentTurn) -> Sequence[Step]:
+        return (Step(("well",), before_end=hang),) if turn.agent.name.endswith("critic") else script(turn)
+
+    asking.runner.script = hanging
+    run = await start(asking)
+    working = asyncio.ensure_future(execute_node(asking.engine(), run.id, asking.queue.accepted[0].instance))
+    while not speaking.is_set():
+        await asking.clock.advance(0.1)
+    if taken_over:
+        working.cancel()
+        await asking.clock.advance(LEASE_SECONDS + 1)
+    await cancel_run(asking.core, ANN, run.id)
+    while not working.done():
+        await asking.clock.advance(1)
+    await asking.drain()
+    states = [node.state for node in await nodes_of(asking, run) if node.item in {"writer", "critic"}]
+    assert states == [NodeState.CANCELLED] * 2
+    assert (await asking.run(run.id)).usage.requests == len(asking.runner.requests) - 1 == 6
 
 
 async def test_cancelling_stops_the_delegates_too() -> None:

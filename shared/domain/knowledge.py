@@ -173,10 +173,16 @@ class StoredPassage:
 
 @dataclass(frozen=True, slots=True)
 class Ingestion:
-    """The document `ingestions/{id}`: something is to be done about a document, or about a collection (None)."""
+    """The document `ingestions/{id}`: something is to be done about a document, or about a collection (None).
+
+    Args:
+        marked_at: when there was something to do last.
+        next_sweep_at: when the sweeper will see whether it was done.
+    """
 
     collection_id: CollectionId
     document_id: DocumentId | None
+    marked_at: datetime
     next_sweep_at: datetime
 
 

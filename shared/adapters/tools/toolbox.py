@@ -104,8 +104,8 @@ class LocalToolbox:
             "document_analyzer": _Tool(
                 DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader())
             ),
-            "knowledge": _Tool(KnowledgeArguments, partial(knowledge, searcher=searcher)),
             "image": _Tool(ImageArguments, image),
+            "knowledge": _Tool(KnowledgeArguments, partial(knowledge, searcher=searcher)),
             "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
             "set_state": _Tool(SetStateArguments, set_state),
             "calculator": _Tool(CalculatorArguments, calculator),

@@ -57,7 +57,8 @@ async def change_record(documents: Documents, path: str, decide: Callable[[Snaps
 
 def mark(clock: Clock, collection_id: CollectionId, document_id: DocumentId | None) -> Put:
     """The write that has the sweeper look after what is to be done."""
-    ingestion = Ingestion(collection_id, document_id, clock.now() + SWEEP_AFTER)
+    now = clock.now()
+    ingestion = Ingestion(collection_id, document_id, now, now + SWEEP_AFTER)
     return Put(ingestion_path(collection_id, document_id), render(ingestion))
 
 

@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.errors import DomainError, FailedPrecondition, Internal
+from shared.domain.errors import DomainError, FailedPrecondition, Internal, Unavailable
 from shared.domain.knowledge import (
     DIMENSIONS,
     Collection,
@@ -38,6 +38,7 @@ CLAIM = timedelta(seconds=120)
 BATCH = 50
 MAX_ATTEMPTS = 10
 MAX_HEADINGS = 2000
+_TRIES = 3
 
 
 class _Superseded(Exception):
@@ -102,20 +103,28 @@ class _Claim:
         Raises:
             _Superseded: somebody else has changed it; nothing was written.
         """
-        documents, path = self.indexer.library.documents, self.document.path
         changed = {**fields, "updated_at": self.indexer.library.clock.now()}
-        try:
-            await documents.commit([*others, Update(path, changed, seen=self._seen)])
-        except CommitRefused:
-            raise _Superseded from None
-        except OutcomeUnknown:
-            pass  # what became of it is read now
-        snapshot = await documents.get(path)
+        snapshot = await self._commit([*others, Update(self.document.path, changed, seen=self._seen)])
         stored = snapshot.fields or {}
-        # A name that differs was lost with the commit, or changed by somebody who has taken over since.
+        # A name that differs was changed by somebody who has taken over since.
         if stored.get("revision") != self.document.revision or any(stored[name] != changed[name] for name in fields):
             raise _Superseded
         self.document, self._seen = parse(KnowledgeDocument, stored), snapshot.update_time
+
+    async def _commit(self, writes: Sequence[Write]) -> Snapshot:
+        """Commit, and read what became of the record; again where the commit was lost."""
+        documents = self.indexer.library.documents
+        for _ in range(_TRIES):
+            try:
+                await documents.commit(writes)
+            except CommitRefused:
+                raise _Superseded from None
+            except OutcomeUnknown:
+                pass  # the record tells
+            snapshot = await documents.get(self.document.path)
+            if snapshot.update_time != self._seen:
+                return snapshot
+        raise Unavailable("The document store loses every commit.")
 
 
 async def _read(claim: _Claim) -> _Reading:

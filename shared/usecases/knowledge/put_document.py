@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 from shared.domain.artifact_names import artifact_name
 from shared.domain.artifacts import digest_of
-from shared.domain.errors import Aborted, Internal, Unavailable
+from shared.domain.errors import Aborted, Unavailable
 from shared.domain.ids import Uid
 from shared.domain.knowledge import (
     Collection,
@@ -23,11 +24,13 @@ from shared.domain.knowledge import (
 )
 from shared.domain.media_types import detect_media_type
 from shared.domain.records import parse, render
-from shared.domain.writes import Create, Update
-from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
+from shared.domain.writes import Create, Update, Write
+from shared.ports.documents import Documents, OutcomeUnknown, Snapshot
 from shared.usecases.knowledge.change_record import Change, change_record, hand_over, mark
 from shared.usecases.knowledge.get_collection import get_own_collection
 from shared.usecases.knowledge.library import Library
+
+_TRIES = 3
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,12 +113,18 @@ async def _store_content(library: Library, document: KnowledgeDocument, content:
     """Store the bytes; nothing refers to them yet, but the sweeper will look whether anything ever does."""
     marked = mark(library.clock, document.collection_id, document.id)
     for writes in plan_content(document, content):
+        await _store(library.documents, [*writes, marked])
+
+
+async def _store(documents: Documents, writes: Sequence[Write]) -> None:
+    """Commit writes that may be repeated, for none of them has a condition."""
+    for _ in range(_TRIES):
         try:
-            await library.documents.commit([*writes, marked])
-        except OutcomeUnknown as error:
-            raise Unavailable("The document was not stored; try again.") from error
-        except CommitRefused as error:
-            raise Internal("a write without a condition was refused") from error
+            await documents.commit(writes)
+        except OutcomeUnknown:
+            continue
+        return
+    raise Unavailable("The document store does not say whether the document was stored; try again.")
 
 
 def _put(library: Library, document: KnowledgeDocument, snapshot: Snapshot) -> Change | KnowledgeDocument:

@@ -22,12 +22,14 @@ from shared.domain.knowledge import (
 from shared.domain.records import parse
 from shared.domain.writes import Vector
 from shared.ports.documents import Documents, Filter
-from shared.ports.vector_index import Near, NearestQuery
+from shared.ports.vector_index import MAX_NEIGHBOURS, Near, NearestQuery
 from shared.usecases.knowledge.library import Searcher
 
 _ID = re.compile(r"[0-9a-f]{40}")
 _SPARE = 10
 """How many more passages are asked for than wanted: some may be of a revision that is not searched."""
+_GROWTH = 10
+"""How many times more are asked for where those of a revision that is on its way have crowded the others out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,17 +64,23 @@ async def search_knowledge(
     """
     collections = await _resolve(searcher.documents, uid, names)
     vectors = await _embed(searcher, {collection.embedder for collection in collections}, question)
-    asked = [nearest_query(collection.id, vectors[collection.embedder], limit) for collection in collections]
-    answers = await asyncio.gather(*(searcher.index.nearest(query) for query in asked))
-    near = sorted((one for answer in answers for one in answer), key=lambda one: (one.distance, one.snapshot.id))
     by_id = {collection.id: collection for collection in collections}
-    return (await _searchable(searcher.documents, near, by_id))[:limit]
+    size = 2 * limit + _SPARE
+    while True:
+        asked = [nearest_query(collection.id, vectors[collection.embedder], size) for collection in collections]
+        answers = await asyncio.gather(*(searcher.index.nearest(query) for query in asked))
+        near = sorted((one for answer in answers for one in answer), key=lambda one: (one.distance, one.snapshot.id))
+        found = await _searchable(searcher.documents, near, by_id)
+        is_all = size == MAX_NEIGHBOURS or all(len(answer) < size for answer in answers)
+        if len(found) >= limit or is_all:
+            return found[:limit]
+        size = min(size * _GROWTH, MAX_NEIGHBOURS)
 
 
-def nearest_query(collection_id: CollectionId, vector: Vector, limit: int) -> NearestQuery:
+def nearest_query(collection_id: CollectionId, vector: Vector, size: int) -> NearestQuery:
     """The search in one collection, which its index serves."""
     where = (Filter("collection_id", "==", collection_id),)
-    return NearestQuery(PASSAGES, where, "vector", vector, 2 * limit + _SPARE)
+    return NearestQuery(PASSAGES, where, "vector", vector, size)
 
 
 async def _resolve(documents: Documents, uid: Uid, names: Sequence[str]) -> list[Collection]:

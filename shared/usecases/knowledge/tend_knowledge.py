@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.knowledge import (
+    SWEEP_AFTER,
     CollectionId,
     DocumentId,
     Ingestion,
@@ -53,7 +54,7 @@ async def _forget_upload(library: Library, collection_id: CollectionId, document
     """Remove bytes for which no record was ever stored, once it is certain that none is on its way."""
     path = ingestion_path(collection_id, document_id)
     snapshot = await library.documents.get(path)
-    if snapshot.fields is None or parse(Ingestion, snapshot.fields).next_sweep_at > library.clock.now():
+    if snapshot.fields is None or library.clock.now() - parse(Ingestion, snapshot.fields).marked_at < SWEEP_AFTER:
         return
     await remove_contents(library.documents, collection_id, document_id)
     try:

@@ -71,6 +71,12 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
     )
 
 
+def _judge(world: World, clients: Clients, scenario: Scenario) -> None:
+    """Note what does not hold of a schedule that came to its end."""
+    for fault in faults_in(world, clients.readings, scenario.items):
+        world.violation(fault)
+
+
 def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
     """Run the scenario; then deliver some tasks once more, sweep once more, and see that nothing changes."""
     clients = Clients(world, scenario.items)
@@ -84,10 +90,8 @@ def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
 
     if not world.loop.run(until=over, deadline=DEADLINE_SECONDS):
         world.violation(f"at {world.loop.now:.0f} s something is still to be done: {_left(world, clients)}")
-    if world.violations:
-        return
-    for fault in faults_in(world, clients.readings, scenario.items):
-        world.violation(fault)
+    if not world.violations:
+        _judge(world, clients, scenario)
     if world.violations:
         return
     world.faults.rate = 0.0

@@ -135,8 +135,7 @@ def _parts(line: _Line) -> Iterator[_Line]:
         cut = cut or len(window)
         yield replace(line, text=rest[:cut].strip())
         rest = rest[cut:].lstrip()
-    if rest.strip():
-        yield replace(line, text=rest)
+    yield replace(line, text=rest)
 
 
 def _passage(lines: Sequence[_Line]) -> Passage:

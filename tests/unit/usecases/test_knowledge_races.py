@@ -6,15 +6,16 @@ from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
 
-from shared.domain.errors import Aborted, FailedPrecondition
+from shared.domain.errors import Aborted, FailedPrecondition, Unavailable
 from shared.domain.knowledge import SWEEP_AFTER, DocumentState, collection_path
-from shared.domain.writes import Update, Vector, Write
-from shared.ports.documents import Committed, Documents, Query, Snapshot
+from shared.domain.writes import Delete, Update, Vector, Write
+from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
 from shared.usecases.knowledge.delete_collection import delete_collection
 from shared.usecases.knowledge.delete_document import delete_document
 from shared.usecases.knowledge.ingest_document import BATCH
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
 from tests.support.knowledge_rig import ANN, KnowledgeRig
+from tests.support.watched_documents import WatchedDocuments
 
 RULES = "Visitors register at the front desk.\n\nThe office opens at nine.\n"
 
@@ -177,3 +178,122 @@ async def test_the_sweeper_hands_over_again_what_was_lost_again(rig: KnowledgeRi
     await sweep_ingestions(rig.documents, rig.queue, rig.clock, 10)
     await rig.drain()
     assert len(await rig.search("office")) == 1
+
+
+@pytest.mark.parametrize("applied", [True, False])
+async def test_a_collection_whose_reply_is_lost_is_made_or_asked_for_again(rig: KnowledgeRig, *, applied: bool) -> None:
+    watched = WatchedDocuments(rig.documents)
+    watched.lose_replies.append((applied, OutcomeUnknown()))
+    rig.through = watched
+    if not applied:
+        with pytest.raises(Unavailable):
+            await rig.collection()
+    assert (await rig.collection()).name == "handbook"
+
+
+async def test_a_store_that_loses_everything_is_unavailable_and_one_that_changes_all_the_time_aborts(
+    rig: KnowledgeRig,
+) -> None:
+    collection = await rig.collection()
+    document = await rig.put(collection, "a.txt", RULES)
+    task = rig.queue.pending.popleft()
+    watched = WatchedDocuments(rig.documents)
+    rig.through = watched
+    watched.lose_replies.extend([(False, OutcomeUnknown())] * 6)
+    with pytest.raises(Unavailable, match="was stored"):
+        await rig.put(collection, "b.txt", RULES)
+    with pytest.raises(Unavailable, match="was made"):
+        await delete_document(rig.library, ANN, collection.id, document.id)
+    watched.lose_replies.extend([(False, OutcomeUnknown())] * 3)
+    with pytest.raises(Unavailable, match="loses every commit"):
+        await rig.deliver(task)
+    watched.lose_replies.extend([(False, CommitRefused())] * 20)
+    with pytest.raises(Aborted, match="keep changing"):
+        await delete_document(rig.library, ANN, collection.id, document.id)
+    assert await rig.deliver(task)
+    assert len(await rig.search("office")) == 1
+
+
+async def test_a_content_that_is_damaged_is_a_defect_whose_cause_is_hidden(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    document = await rig.put(collection, "a.txt", RULES)
+    (path,) = rig.stored(f"{document.path}/contents/")
+    await rig.documents.commit([Update(path, {"content": b"?"})])
+    await rig.drain()
+    failed = await rig.document(collection.id, document.id)
+    assert failed.error is not None
+    assert (failed.error.code, failed.error.message) == ("internal", "an internal error")
+
+
+async def test_an_embedder_that_makes_other_vectors_is_a_defect(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    document = await rig.put(collection, "a.txt", RULES)
+
+    async def short(texts: Sequence[str]) -> list[Vector]:
+        return [Vector((1.0,)) for _ in texts]
+
+    rig.embedder.embed_documents = short
+    await rig.drain()
+    assert (await rig.document(collection.id, document.id)).state is DocumentState.FAILED
+
+
+async def test_an_ingestion_in_a_collection_that_is_gone_stops(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    await rig.put(collection, "a.txt", RULES)
+    task = rig.queue.pending.popleft()
+
+    async def remove() -> None:
+        await delete_collection(rig.library, ANN, collection.id)
+        await rig.drain()
+
+    Between(rig, lambda what: what == f"get {collection_path(collection.id)}", remove)
+    assert not await rig.deliver(task)
+    assert await rig.deliver(task)
+    assert rig.documents.paths == []
+
+
+async def test_a_sweep_whose_commit_is_refused_goes_on_with_the_next_mark(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    for name in ("a.txt", "b.txt"):
+        await rig.put(collection, name, RULES)
+        rig.queue.lose_next()
+    await rig.clock.advance(SWEEP_AFTER.total_seconds())
+    watched = WatchedDocuments(rig.documents)
+    watched.lose_replies.append((False, CommitRefused()))
+    assert await sweep_ingestions(watched, rig.queue, rig.clock, 10) == 2
+    await rig.drain()
+    assert len(await rig.search("office")) == 2
+
+
+async def test_bytes_whose_mark_changes_meanwhile_are_looked_at_again(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    first = await rig.put(collection, "a.txt", RULES)
+    task = rig.queue.pending.popleft()
+    await rig.documents.commit([Delete(first.path)])
+    await rig.clock.advance(SWEEP_AFTER.total_seconds())
+    watched = WatchedDocuments(rig.documents)
+    rig.through = watched
+    watched.lose_replies.extend([(True, OutcomeUnknown()), (False, CommitRefused())])
+    assert await rig.deliver(task)
+    assert len(rig.stored("ingestions/")) == 1
+    assert await rig.deliver(task)
+    assert rig.documents.paths == [collection_path(collection.id)]
+
+
+async def test_whoever_cleans_up_a_document_that_is_gone_has_nothing_to_do(rig: KnowledgeRig) -> None:
+    collection = await rig.collection()
+    document = await rig.put(collection, "a.txt", RULES)
+    await rig.drain()
+    reads = 0
+
+    def second_read(what: str) -> bool:
+        nonlocal reads
+        reads += what == f"get {document.path}"
+        return reads == 2
+
+    async def remove() -> None:
+        await delete_document(rig.library, ANN, collection.id, document.id)
+        await rig.drain()
+
+    Between(rig, second_read, remove)
+    assert await rig.deliver(rig.queue.accepted[0])

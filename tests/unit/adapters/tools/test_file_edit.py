@@ -7,7 +7,8 @@ from typing import Any
 
 import pytest
 
-from shared.ports.documents import OutcomeUnknown
+from shared.domain.errors import DomainError
+from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.artifacts.get_artifact import get_artifact
 from tests.support.workspaces import TestingWorkspace
 
@@ -151,3 +152,16 @@ async def test_edits_at_the_same_time_are_all_kept(workspace: TestingWorkspace) 
 
     assert sorted(answer["version"] for answer in answers) == list(range(2, 10))
     assert await text_of(workspace) == "".join(f"Zeile {n}.\n" for n in range(8)).encode()
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknown(), CommitRefused()])
+async def test_a_store_that_never_takes_the_edit_is_worth_a_retry_of_the_node(
+    workspace: TestingWorkspace, failure: Exception
+) -> None:
+    await workspace.put(a_py="a")
+    workspace.documents.lose_replies.extend([(False, failure)] * 100)
+
+    with pytest.raises(DomainError) as refused:
+        await workspace.call("file_edit", path="a.py", old_text="a", new_text="b")
+
+    assert refused.value.retryable

@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import DomainError
 from shared.domain.sessions import MAX_STATE_CHARACTERS
-from shared.ports.documents import OutcomeUnknown
+from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.artifacts.get_artifact import get_artifact
 from tests.support.workspaces import TestingWorkspace
 
@@ -146,3 +147,16 @@ async def test_the_time_is_told_as_clocks_there_show_it(workspace: TestingWorksp
 )
 async def test_a_time_zone_that_does_not_exist_is_refused(workspace: TestingWorkspace, zone: str, message: str) -> None:
     assert await workspace.refusal("current_time", time_zone=zone) == message
+
+
+@pytest.mark.parametrize("failure", [OutcomeUnknown(), CommitRefused()])
+async def test_a_store_that_never_takes_the_state_is_worth_a_retry_of_the_node(
+    workspace: TestingWorkspace, failure: Exception
+) -> None:
+    await workspace.open_session()
+    workspace.documents.lose_replies.extend([(False, failure)] * 100)
+
+    with pytest.raises(DomainError) as refused:
+        await workspace.call("set_state", values={"a": 1})
+
+    assert refused.value.retryable

@@ -122,10 +122,12 @@ def calculator() -> MCPServer:
 
 
 @asynccontextmanager
-async def mcp_site(server: MCPServer, *, stateless: bool = False, plain: bool = False) -> AsyncGenerator[McpSite]:
-    """The server on a free port for the time of the block."""
+async def mcp_site(
+    server: MCPServer, *, stateless: bool = False, plain: bool = False, port: int = 0
+) -> AsyncGenerator[McpSite]:
+    """The server on a port, a free one by default, for the time of the block."""
     app = server.streamable_http_app(stateless_http=stateless, json_response=plain)
-    with socket.create_server(("127.0.0.1", 0)) as bound:
+    with socket.create_server(("127.0.0.1", port)) as bound:
         site = McpSite(bound.getsockname()[1])
         config = uvicorn.Config(_noting(app, site), log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
         running = uvicorn.Server(config)

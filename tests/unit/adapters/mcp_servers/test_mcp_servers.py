@@ -294,7 +294,7 @@ async def test_a_description_without_an_end_is_cut() -> None:
         ({"content": [{"type": "resource", "resource": {"uri": "a:b", "blob": "AAAA"}}]}, False, "no text"),
         ({"content": "text"}, True, "calc_echo"),
         ({"content": [{"type": "surprise"}]}, True, "calc_echo"),
-        (Told(b"x" * 5_000_000, headers=JSON), True, "calc_echo"),
+        ({"content": [{"type": "text", "text": "x" * 5_000_000}]}, True, "calc_echo"),
         (Told(b"gone", 500), True, "calc_echo"),
     ],
 )

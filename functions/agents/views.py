@@ -15,7 +15,7 @@ from shared.domain.definition_diffs import Comparison, Kind
 from shared.domain.definition_warnings import warnings_of
 from shared.domain.errors import Fault
 from shared.domain.pages import Page
-from shared.domain.tools import Effect
+from shared.domain.tools import Effect, Risk
 
 
 class _View(BaseModel):
@@ -163,6 +163,7 @@ class ToolView(_View):
     name: str
     description: str
     effect: Effect
+    risk: Risk
     arguments_schema: Mapping[str, Any]
     config_schema: Mapping[str, Any]
 

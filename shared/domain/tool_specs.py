@@ -36,7 +36,7 @@ from shared.domain.tool_arguments import (
     WebSearchConfiguration,
     schema_of,
 )
-from shared.domain.tools import Effect, ToolSpec
+from shared.domain.tools import Effect, Risk, ToolSpec
 
 A = TypeVar("A", bound=Arguments)
 C = TypeVar("C", bound=Configuration)
@@ -45,6 +45,16 @@ M = TypeVar("M", bound=BaseModel)
 
 ASK_HUMAN = "ask_human"
 """The tool that the engine answers itself: a person does."""
+
+
+_RISKS = {
+    "file_edit": Risk.WRITES,
+    "file_write": Risk.WRITES,
+    "save_artifact": Risk.WRITES,
+    "set_state": Risk.WRITES,
+    "web_fetch": Risk.REACHES_OUT,
+    "web_search": Risk.COSTS,
+}
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,6 +77,7 @@ def _tool(
         effect=effect,
         arguments_schema=schema_of(arguments),
         config_schema=schema_of(configuration),
+        risk=_RISKS.get(name, Risk.READS),
     )
     return spec, _Shape(arguments, configuration)
 

@@ -16,6 +16,15 @@ class Effect(StrEnum):
     ONCE = "once"
 
 
+class Risk(StrEnum):
+    """The most that a tool does, for those who decide what an agent may have."""
+
+    READS = "reads"
+    WRITES = "writes"
+    REACHES_OUT = "reaches_out"
+    COSTS = "costs"
+
+
 @dataclass(frozen=True, slots=True)
 class ToolSpec:
     """A tool as a model and a definition see it.
@@ -26,6 +35,8 @@ class ToolSpec:
         effect: whether a call that may have happened can be repeated.
         arguments_schema: JSON Schema of the arguments, an object.
         config_schema: JSON Schema of the configuration in a definition, an object.
+        risk: the most that it does: reads or writes what is the session's, reaches other people's servers, or costs
+            money for each call.
     """
 
     name: str
@@ -33,6 +44,7 @@ class ToolSpec:
     effect: Effect
     arguments_schema: Mapping[str, Any]
     config_schema: Mapping[str, Any] = field(default_factory=lambda: {"type": "object", "additionalProperties": False})
+    risk: Risk = Risk.READS
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, cast
 from shared.domain.definition_schemas import KEYWORDS, schema_faults
 from shared.domain.errors import FailedPrecondition
 from shared.domain.tool_definitions import McpServer, McpTool
-from shared.domain.tools import Effect, ToolSpec
+from shared.domain.tools import Effect, Risk, ToolSpec
 
 if TYPE_CHECKING:
     from mcp_types import Tool as ServersTool
@@ -63,7 +63,8 @@ def _spec(server: McpServer, chosen: McpTool, tool: ServersTool) -> ToolSpec | N
     if schema is None or schema_faults("", schema):
         return None
     description = (tool.description or tool.title or tool.name)[:MAX_DESCRIPTION]
-    return ToolSpec(server.offered_name(tool.name), description, chosen.effect or _effect(tool), schema)
+    effect = chosen.effect or _effect(tool)
+    return ToolSpec(server.offered_name(tool.name), description, effect, schema, risk=Risk.REACHES_OUT)
 
 
 def _effect(tool: ServersTool) -> Effect:

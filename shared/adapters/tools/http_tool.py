@@ -12,7 +12,7 @@ from shared.domain.errors import FailedPrecondition, InvalidArgument, Unavailabl
 from shared.domain.http_requests import build_call, pick
 from shared.domain.secrets import SecretText
 from shared.domain.tool_definitions import HttpTool
-from shared.domain.tools import Effect, ToolResult, ToolSpec
+from shared.domain.tools import Effect, Risk, ToolResult, ToolSpec
 from shared.ports.web_client import WebAnswer, WebClient, WebRequest
 
 _MAX_REFUSAL = 2000
@@ -20,7 +20,7 @@ _MAX_REFUSAL = 2000
 
 def http_tool_spec(tool: HttpTool) -> ToolSpec:
     """The tool as a model sees it: nothing of where it leads, or with what credentials."""
-    return ToolSpec(tool.name, tool.description, tool.effective_effect, tool.arguments)
+    return ToolSpec(tool.name, tool.description, tool.effective_effect, tool.arguments, risk=Risk.REACHES_OUT)
 
 
 async def call_http_tool(

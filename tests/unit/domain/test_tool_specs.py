@@ -12,7 +12,7 @@ import yaml
 
 from shared.domain.definitions import AgentDefinition, ToolUse
 from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
-from shared.domain.tools import Effect
+from shared.domain.tools import Effect, Risk
 
 EFFECTS = {
     "file_read": Effect.NONE,
@@ -38,6 +38,19 @@ NAMES = set(EFFECTS)
 def test_the_built_in_tools_are_those_that_definitions_name() -> None:
     assert set(BUILT_IN) == NAMES
     assert all(ToolUse.model_validate(name).name == name for name in BUILT_IN)
+
+
+def test_each_tool_says_the_most_that_it_does() -> None:
+    risks = {name: spec.risk for name, spec in BUILT_IN.items() if spec.risk is not Risk.READS}
+
+    assert risks == {
+        "file_write": Risk.WRITES,
+        "file_edit": Risk.WRITES,
+        "save_artifact": Risk.WRITES,
+        "set_state": Risk.WRITES,
+        "web_search": Risk.COSTS,
+        "web_fetch": Risk.REACHES_OUT,
+    }
 
 
 def test_each_tool_says_whether_a_call_may_be_repeated() -> None:

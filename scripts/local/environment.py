@@ -23,7 +23,8 @@ _LOCALHOST = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 
 # What a function may inherit: how to run at all, and the model providers' own variables.
 _INHERITED = ("FIRELOOM_LOCAL_FOLDER", "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
-_PROVIDERS = ("ANTHROPIC_", "CLOUD_ML_REGION", "GEMINI_", "GOOGLE_")
+# Beside them: the search engine of a developer's choice, and the sites of the own machine that tools may reach.
+_PROVIDERS = ("ANTHROPIC_", "CLOUD_ML_REGION", "FIRELOOM_EGRESS_", "FIRELOOM_SEARCH_", "GEMINI_", "GOOGLE_")
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,7 @@ _USE = TypeAdapter(ToolUse)
 _HTTP = TypeAdapter(HttpTool)
 _MCP = TypeAdapter(McpServer)
 _EXAMPLE = "x"
+_OF_DELEGATES = "ask_"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # What the HTTP client says itself, or what concerns one connection only.
@@ -123,6 +124,8 @@ def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("http_tools", "mcp_servers"):
         for position, item in enumerate(_items(raw.get(key))):
             name = str(_fields(item).get("name"))
+            if name.startswith(_OF_DELEGATES):
+                yield Fault(f"{key}.{position}.name", f"names that begin with '{_OF_DELEGATES}' are those of sub-agents")
             if name in BUILT_IN:
                 yield Fault(f"{key}.{position}.name", f"'{name}' is the name of a built-in tool; choose another")
             elif name in seen:

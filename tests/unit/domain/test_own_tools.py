@@ -84,6 +84,7 @@ def test_a_definition_may_bring_tools_of_its_own(raw: dict[str, Any]) -> None:
         ("tools", [{"name": "weather", "config": {"a": 1}}], "tools.0.config", "no configuration"),
         ("http_tools.0.name", "grep", "http_tools.0.name", "a built-in tool"),
         ("http_tools.0.name", "calc", "mcp_servers.0.name", "another tool"),
+        ("http_tools.0.name", "ask_reviewer", "http_tools.0.name", "sub-agents"),
         ("http_tools.0.method", "BREW", "http_tools.0.method", "one of GET"),
         ("http_tools.0.url", "ftp://x.org/{city}", "http_tools.0.url", "must begin with"),
         ("http_tools.0.url", "https://{city}.example.com/", "http_tools.0.url", "must name its host"),

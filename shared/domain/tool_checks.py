@@ -125,7 +125,7 @@ def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
         for position, item in enumerate(_items(raw.get(key))):
             name = str(_fields(item).get("name"))
             if name.startswith(_OF_DELEGATES):
-                yield Fault(f"{key}.{position}.name", f"names that begin with '{_OF_DELEGATES}' are those of sub-agents")
+                yield Fault(f"{key}.{position}.name", f"'{_OF_DELEGATES}' begins the names of sub-agents")
             if name in BUILT_IN:
                 yield Fault(f"{key}.{position}.name", f"'{name}' is the name of a built-in tool; choose another")
             elif name in seen:

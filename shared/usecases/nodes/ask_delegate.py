@@ -114,23 +114,27 @@ def _context_below(context: NodeContext, node: NodeId, agent: AgentSpec) -> Node
 
 
 async def take_up_children(engine: Engine, context: NodeContext, recorder: NodeRecorder, agent: AgentSpec) -> None:
-    """Take note of the children of earlier attempts, because they end with the node, and count for it."""
-    if context.attempt.number == 1 or not agent.delegates:
+    """Take note of how the children are stored, because they end with the node, and count for it.
+
+    Some may have been opened by an earlier attempt, or opened or closed by a commit that nobody waited for any more.
+    """
+    if not agent.delegates:
         return
     by_asker = Query(nodes_path(context.run_id), (Filter("parent", "==", context.instance),))
     for snapshot in await engine.core.documents.query(by_asker):
         node = parse(NodeRun, snapshot.fields or {})
         _, name, entry = node.node.rsplit(".", 2)
-        if recorder.is_open(snapshot.path) or entry in recorder.journal.results:
+        if recorder.counts(entry):
+            continue
+        if is_terminal(node.state):
+            recorder.close_child(snapshot.path)
+            recorder.charge(entry, node.usage)
             continue
         delegate = next(one for one in agent.delegates if one.name == name)
         child = _context_below(context, node.node, delegate.agent)
-        below = NodeRecorder(engine, child, await read_node_journal(engine, child))
+        below = recorder.child(snapshot.path) or NodeRecorder(engine, child, await read_node_journal(engine, child))
         await take_up_children(engine, child, below, delegate.agent)
-        if is_terminal(node.state):
-            recorder.charge(node.usage)
-        else:
-            recorder.open_child(snapshot.path, below)
+        recorder.open_child(snapshot.path, below)
 
 
 async def _earlier(engine: Engine, child: NodeContext) -> NodeRun | None:

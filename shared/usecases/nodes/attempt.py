@@ -178,7 +178,7 @@ class Attempt:
             batch = [lease, *await writes()]
             sent = self._core.clock.monotonic()
             try:
-                committed = await self._core.documents.commit(batch)
+                committed = await self._send(batch)
             except (CommitRefused, OutcomeUnknown):
                 if await self._took_effect(applied):
                     return None
@@ -186,6 +186,20 @@ class Attempt:
                 continue
             self.note_beat(sent, committed.sums[0])
             return Committed(committed.sums[1:])
+
+    async def _send(self, batch: Sequence[Write]) -> Committed:
+        """Commit; what is under way is not broken off, because nobody could tell whether it was applied."""
+        sending = asyncio.ensure_future(self._core.documents.commit(batch))
+        stopped: asyncio.CancelledError | None = None
+        while not sending.done():
+            try:
+                await asyncio.wait({sending})
+            except asyncio.CancelledError as error:
+                stopped = error
+        if stopped is not None and not sending.cancelled():
+            sending.exception()  # nobody else asks for it
+            raise stopped
+        return sending.result()
 
     async def _took_effect(self, applied: Callable[[Snapshot], Awaitable[bool]]) -> bool:
         node = await self._core.documents.get(self._holder)

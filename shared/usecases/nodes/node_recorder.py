@@ -70,6 +70,7 @@ class NodeRecorder:
         self._usage = journal.usage
         self._one_at_a_time = asyncio.Lock()
         self._children: dict[str, NodeRecorder] = {}
+        self._answered: set[str] = set()
         self._requests: dict[str, Request] = {}
 
     @property
@@ -184,13 +185,18 @@ class NodeRecorder:
             writes += [Update(path, waiting), *child.waiting_writes()]
         return writes
 
-    def is_open(self, path: str) -> bool:
-        """Whether the child at `path` is executed below this node now."""
-        return path in self._children
+    def counts(self, entry: str) -> bool:
+        """Whether the usage counts the call whose result has this journal id."""
+        return entry in self._journal.results or entry in self._answered
 
-    def charge(self, usage: Usage) -> None:
-        """Count what was consumed for a call whose result is not recorded."""
+    def charge(self, entry: str, usage: Usage) -> None:
+        """Count what was consumed for a call."""
+        self._answered.add(entry)
         self._usage += usage
+
+    def child(self, path: str) -> NodeRecorder | None:
+        """The recorder of an open child."""
+        return self._children.get(path)
 
     def open_child(self, path: str, child: NodeRecorder) -> None:
         """Note that the node at `path` is executed below this one."""
@@ -198,7 +204,7 @@ class NodeRecorder:
 
     def close_child(self, path: str) -> None:
         """Note that the child at `path` has ended."""
-        del self._children[path]
+        self._children.pop(path, None)
 
     @property
     def position(self) -> dict[str, Any]:
@@ -262,7 +268,7 @@ class NodeRecorder:
         self._context.attempt.check()
         answer = await execute()
         result = answer.result
-        self._usage += answer.usage + Usage(tool_calls=1)
+        self.charge(result_id(call), answer.usage + Usage(tool_calls=1))
         record = record_result(self._journal_path, call, result, answer.usage)
         event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
         event = replace(event, actions=action_content(result))

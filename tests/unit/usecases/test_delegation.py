@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from collections.abc import Sequence
 from functools import partial
 from typing import Any
@@ -14,6 +15,7 @@ from shared.domain.errors import FailedPrecondition, ModelUnavailable
 from shared.domain.nodes import NodeRun
 from shared.domain.records import parse
 from shared.domain.states import NodeState, RunState
+from shared.domain.writes import Create
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import Query
 from shared.usecases.nodes.execute_node import execute_node
@@ -183,6 +185,37 @@ async def test_what_delegates_consumed_counts_and_they_end_when_their_asker_is_c
     states = [node.state for node in await nodes_of(asking, run) if node.item in {"writer", "critic"}]
     assert states == [NodeState.CANCELLED] * 2
     assert (await asking.run(run.id)).usage.requests == len(asking.runner.requests) - 1 == 6
+
+
+@pytest.mark.parametrize(("late", "ends"), [("created", NodeState.CANCELLED), ("closed", NodeState.SUCCEEDED)])
+async def test_a_delegate_that_is_being_stored_when_its_asker_is_cancelled_ends_once(
+    late: str, ends: NodeState
+) -> None:
+    asking = EngineRig(ScriptedRunner(script), CountingToolbox({"echo": lambda args: args["value"]}))
+    run = await start(asking)
+
+    class Slow(FailingDocuments):
+        """The commit that creates or closes the critic is on its way while its asker hears of the cancelling."""
+
+        async def commit(self, writes: Any) -> Any:
+            about = [
+                write for write in writes if re.fullmatch(r"runs/\w+/nodes/main\.writer[^/]*critic[^/]*", write.path)
+            ]
+            if about and ("created" if isinstance(about[0], Create) else "closed") == late:
+                return await asyncio.shield(asyncio.ensure_future(self._apply_late(writes)))
+            return await super().commit(writes)
+
+        async def _apply_late(self, writes: Any) -> Any:
+            await cancel_run(asking.core, ANN, run.id)
+            await asking.clock.sleep(12)
+            return await super().commit(writes)
+
+    await asking.deliver(asking.queue.accepted[0], Slow(asking.documents, lambda _: Fate.APPLIED))
+    critic = next(node for node in await nodes_of(asking, run) if node.item == "critic")
+    assert critic.state is ends
+    ended = await asking.run(run.id)
+    assert ended.state is RunState.CANCELLED
+    assert ended.usage.requests == len(asking.runner.requests)
 
 
 async def test_cancelling_stops_the_delegates_too() -> None:

@@ -7,7 +7,7 @@ from tests.support.chaos.campaign import play_until_broken
 from tests.support.chaos.reports import REPORTS
 from tests.support.chaos.schedules import play
 
-MOST_SEEDS = 1_000
+MOST_SEEDS = 3_000
 
 
 @pytest.mark.timeout(600)

@@ -26,7 +26,7 @@ def test_reading_a_schedule_does_not_change_it() -> None:
 
 @pytest.mark.parametrize(
     ("arguments", "verdict"),
-    [(["3"], "every promise held"), (["0", "--without", "create on claim"], "goes from")],
+    [(["3"], "every promise held"), (["0", "--without", "journal"], "which is recorded")],
 )
 def test_a_schedule_can_be_read_from_its_first_effect_to_its_verdict(
     arguments: list[str], verdict: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]

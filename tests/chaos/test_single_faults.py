@@ -3,7 +3,7 @@
 import pytest
 
 from tests.support.chaos.campaign import Job, play_everywhere
-from tests.support.chaos.definitions import GRAPH, SINGLE
+from tests.support.chaos.definitions import DELEGATION, GRAPH, SINGLE
 from tests.support.chaos.faults import POSSIBLE, Single
 from tests.support.chaos.open_defects import unknown
 from tests.support.chaos.reports import REPORTS
@@ -23,6 +23,8 @@ SCENARIOS = {
     "a cancelled graph": Scenario(GRAPH, 2, 50, 2, (said(), Cancel(1.2, "m0"))),
     "a single agent": Scenario(SINGLE, 0, 50, 2, (said(),)),
     "a chat whose client leaves": Scenario(SINGLE, 0, 50, 2, (said(chat=True, leaves_after=0.5),)),
+    "a delegation": Scenario(DELEGATION, 0, 50, 2, (said(),)),
+    "a cancelled delegation": Scenario(DELEGATION, 0, 50, 2, (said(), Cancel(1.5, "m0"))),
     "an interrupted chat": Scenario(
         SINGLE, 0, 50, 2, (said(chat=True), said(1.0, "m1", if_busy="interrupt"), said(1.5, "m2", chat=True))
     ),

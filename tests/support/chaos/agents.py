@@ -9,16 +9,15 @@ from typing import Protocol
 
 from shared.domain.errors import ModelUnavailable
 from shared.domain.ids import Instance, RunId
-from shared.domain.states import NodeState
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.domain.usage import Usage
 from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
 from shared.ports.tools import Tool, ToolContext
-from tests.support.chaos.definitions import EFFECTS, ScriptStep, script_of, speaker_of
+from tests.support.chaos.definitions import ASKING, EFFECTS, ScriptStep, script_of, speaker_of
 from tests.support.chaos.faults import Effect, Fault
 from tests.support.chaos.network import Surroundings
-from tests.support.chaos.oracle import tool_outcome
+from tests.support.chaos.oracle import tool_fate
 from tests.support.chaos.processes import Died, Process
 
 COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
@@ -61,14 +60,14 @@ class SimulatedRunner:
         if instance == "main~0":
             self._world.history_given(message, turn.history)
         if turn.recorded_steps:
-            await _call_tools(turn.recorded_steps - 1, steps[turn.recorded_steps - 1], tools)
+            await _call_tools(turn, turn.recorded_steps - 1, steps[turn.recorded_steps - 1], tools)
         for number in range(turn.recorded_steps, len(steps)):
             step = steps[number]
             if step.void:
                 await self._ask(turn, number, sink)
                 await self._speak(step, turn.prompt, number, sink, most=1)
             await self._respond(turn, number, step, sink)
-            await _call_tools(number, step, tools)
+            await _call_tools(turn, number, step, tools)
         return AgentResult(steps[-1].text(turn.prompt, len(steps) - 1))
 
     def history(self, prompt: str, output: str) -> Sequence[str]:
@@ -88,7 +87,7 @@ class SimulatedRunner:
             raise ModelUnavailable("the model is down")
         messages = (f"{turn.prompt}?{number}", f"{turn.prompt}!{number}")
         text = step.text(turn.prompt, number)
-        await sink.respond(StepResponse(number, text, step.calls(number), messages, COST, "scripted"))
+        await sink.respond(StepResponse(number, text, step.calls(turn.prompt, number), messages, COST, "scripted"))
 
     async def _ask(self, turn: AgentTurn, number: int, sink: StepSink) -> Fault | None:
         await sink.begin(number)
@@ -103,7 +102,7 @@ class SimulatedRunner:
             await sink.text(delta)
 
 
-async def _call_tools(number: int, step: ScriptStep, tools: ToolCaller) -> None:
+async def _call_tools(turn: AgentTurn, number: int, step: ScriptStep, tools: ToolCaller) -> None:
     """The other calls of a response end before the turn waits for a person."""
 
     async def answer(call: ToolCall) -> bool:
@@ -113,7 +112,7 @@ async def _call_tools(number: int, step: ScriptStep, tools: ToolCaller) -> None:
             return False
         return True
 
-    calls = step.calls(number)
+    calls = step.calls(turn.prompt, number)
     if not step.parallel:
         answered = [await answer(call) for call in calls]
     else:
@@ -143,6 +142,7 @@ class SimulatedTools:
             use.name: Tool(
                 ToolSpec(use.name, f"the tool {use.name}", EFFECTS[use.name], {"type": "object"}),
                 partial(self.call, context=context),
+                requires_approval=use.name in ASKING,
             )
             for use in kit.tools
         }
@@ -164,5 +164,5 @@ class SimulatedTools:
             process.crash()
             raise Died
         await process.pause(world.random.random() * 0.5)
-        outcome = tool_outcome(call.name, call.arguments)
-        return ToolResult(outcome.output, is_error=outcome.state is NodeState.FAILED)
+        fate = tool_fate(call.name, call.arguments)
+        return ToolResult(fate.outputs[0], is_error=fate.fails)

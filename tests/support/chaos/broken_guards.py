@@ -11,19 +11,22 @@ from unittest.mock import patch
 from shared.domain.events import append, start_event
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
 from shared.domain.journal import Journal
+from shared.domain.plans import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, Run, run_path
 from shared.domain.sessions import Slot, slot_path
 from shared.domain.tools import Effect
 from shared.domain.writes import Delete, Increment, Merge, Put, ServerTime, Update, Write
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes import attempt, claim_node, end_run, execute_node, finish_node, wake_successors
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.runs import cancel_run, start_run
+from tests.support.chaos.definitions import DELEGATION
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
+from tests.support.chaos.scenario import Cancel, Message, Scenario
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,6 +97,9 @@ class _EarlierRun:
 
     async def query(self, query: Query) -> list[Snapshot]:
         return await self._inner.query(query)
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        return await self._inner.commit(writes)
 
 
 def _read_then_claim() -> AbstractContextManager[object]:
@@ -172,7 +178,7 @@ def _added_late() -> AbstractContextManager[object]:
 
     async def wake_then_add(core: Any, target: Target, indices: range, counts: Any) -> None:
         await wake(core, target, indices, counts)
-        if target.item is None and indices:
+        if target.item is None and indices and counts is not None:
             run, graph = target.run, target.graph
             edges = edges_out(graph, run.id, run.epoch, target.node.id)
             for edge in edges:
@@ -244,6 +250,18 @@ def _slot_overwritten() -> AbstractContextManager[object]:
     return _replaced(end_run.RunEnd, _hand_over=regardless)()
 
 
+async def _send_broken_off(self: Attempt, batch: Sequence[Write]) -> Any:
+    return await self._core.documents.commit(batch)  # pyright: ignore[reportPrivateUsage] # as it was
+
+
+STOPPED = Scenario(
+    DELEGATION,
+    items=0,
+    shard_above=50,
+    workers=1,
+    actions=(Message(0.0, "m0", chat=False, session=True, if_busy="reject", has_key=True), Cancel(1.2, "m0")),
+)
+"""Delegates at work when their asker is cancelled."""
 GUARDS = {
     "fencing": Guard("a node has one outcome", _no_fencing),
     "own expiry": Guard("no recorded step runs again", _replaced(Attempt, check=_unchecked)),
@@ -257,6 +275,8 @@ GUARDS = {
     "shard marker": Guard("a join counts each edge once", _replaced(wake_successors, promote=_unmarked)),
     "claim, then read": Guard("a cancelled run asks no model", _read_then_claim),
     "marked leases": Guard("a cancelled run asks no model", _replaced(cancel_run, _mark_leases=_nothing)),
+    "state read before the start": Guard("an ended run stays ended", _replaced(PlanGraph, may_end_early=False)),
+    "whole commits": Guard("a delegate ends once", _replaced(Attempt, _send=_send_broken_off), Rules(scenario=STOPPED)),
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),
     "key makes the id": Guard("same request, same run", _replaced(start_run, _id_of=_no_id)),

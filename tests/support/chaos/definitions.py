@@ -12,6 +12,7 @@ from typing import Any
 from shared.domain.agents import Proposal, agent_path, create_version, first_agent, version_of, version_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
+from shared.domain.journal import result_id
 from shared.domain.plans import PlanGraph, compile_plan
 from shared.domain.records import parse, render
 from shared.domain.sessions import Session, Slot, session_path, slot_path
@@ -26,8 +27,12 @@ EFFECTS = {
     "fail": Effect.NONE,
     "post": Effect.IDEMPOTENT,
     "pay": Effect.ONCE,
+    "sign": Effect.NONE,
 }
 """The tools: all echo `value`, but `numbers` counts to `count`, and `fail` fails."""
+ASKING = frozenset({"sign"})
+"""Those that a person must agree to."""
+RARE_KINDS = ("branch", "loop", "approval")
 NAMES = "abcdefgh"
 ANN = Uid("ann")
 SESSION = SessionId("talk")
@@ -60,12 +65,18 @@ class ScriptStep:
         """The whole text."""
         return "".join(self.deltas(prompt, number))
 
-    def calls(self, number: int) -> tuple[ToolCall, ...]:
+    def calls(self, prompt: str, number: int) -> tuple[ToolCall, ...]:
         """The tool calls."""
-        return tuple(
-            ToolCall(number, f"call-{number}-{n}", name, {"value": f"{number}.{n}", "count": 2})
-            for n, name in enumerate(self.tools)
-        )
+        return tuple(_call(prompt, number, f"call-{number}-{n}", name) for n, name in enumerate(self.tools))
+
+
+def _call(prompt: str, step: int, call_id: str, name: str) -> ToolCall:
+    call = ToolCall(step, call_id, name, {"value": f"{step}.{call_id}", "count": 2})
+    if not name.startswith("ask_"):
+        return call
+    instance, message = speaker_of(prompt)
+    child = f"{instance.removesuffix('~0')}.{name.removeprefix('ask_')}.{result_id(call)}"
+    return ToolCall(step, call_id, name, {"task": f"{child}|{message}|"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,9 +119,21 @@ def _steps(*tools: tuple[str, ...]) -> str:
     return json.dumps(steps)
 
 
-SINGLE, GRAPH = -2, -1
+SINGLE, GRAPH, DELEGATION = -2, -1, -3
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
+    DELEGATION: {
+        "type": "delegation",
+        "system_prompt": _steps(("ask_writer", "ask_writer"), ("ask_writer",)),
+        "agents": {
+            "writer": {
+                "description": "writes",
+                "system_prompt": _steps(("ask_critic", "pay")),
+                "tools": ["pay"],
+                "agents": {"critic": {"description": "judges", "system_prompt": _steps()}},
+            }
+        },
+    },
     GRAPH: {
         "type": "graph",
         "graph": {
@@ -141,6 +164,8 @@ def definition(seed: int) -> Definition:
         raw |= HANDMADE[seed]
     elif seed % 2:
         raw |= {"type": "graph", "graph": {"nodes": _nodes(random)}}
+    elif seed % 6 == 0:
+        raw |= {"type": "delegation", **_delegation(random)}
     parsed = AgentDefinition.model_validate(raw)
     agent_id = AgentId(f"agent{seed}")
     graph = PlanGraph(compile_plan(parsed))
@@ -160,11 +185,12 @@ def _stored(agent_id: AgentId, proposal: Proposal) -> Iterator[Write]:
     yield Create(slot_path(SESSION), render(Slot()))
 
 
-def _script(random: Random, most: int = 3) -> str:
+def _script(random: Random, most: int = 3, others: tuple[str, ...] = ()) -> str:
     steps: list[dict[str, Any]] = []
     count = random.choice((1, 1, 2, 2, most))
     for number in range(count):
-        tools = [random.choice(("echo", "echo", "post", "pay", "fail")) for _ in range(random.choice((1, 1, 2, 3)))]
+        known = ("echo", "echo", "post", "pay", "fail", "echo", "echo", "post", "sign") + others * 6
+        tools = [random.choice(known) for _ in range(random.choice((1, 1, 2, 3)))]
         steps.append(
             {
                 "sizes": [random.choice((3, 40, 700, 1500)) for _ in range(random.choice((1, 1, 2, 4)))],
@@ -177,36 +203,83 @@ def _script(random: Random, most: int = 3) -> str:
     return json.dumps(steps)
 
 
+def _delegation(random: Random) -> dict[str, Any]:
+    """An agent that asks another, which may ask a third."""
+    critic = {"description": "judges", "system_prompt": _script(random, 2), "tools": list(EFFECTS)}
+    asks = random.random() < 0.4
+    writer: dict[str, Any] = {
+        "description": "writes",
+        "system_prompt": _script(random, 2, others=("ask_critic",) if asks else ()),
+        "tools": list(EFFECTS),
+        "agents": {"critic": critic} if asks else {},
+    }
+    return {"system_prompt": _script(random, others=("ask_writer",)), "agents": {"writer": writer}}
+
+
 def _nodes(random: Random) -> dict[str, Any]:
     nodes: dict[str, Any] = {}
-    lists: list[str] = []
     for name in NAMES[: random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8))]:
-        earlier = list(nodes)
-        befores = random.sample(earlier, min(len(earlier), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
-        nodes[name] = _node(random, name, befores, lists)
-        if nodes[name].get("tool") == "numbers":
-            lists.append(name)
+        befores = random.sample(list(nodes), min(len(nodes), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
+        nodes[name] = {**_node(random, name, befores, nodes), "retry": _retry(random)}
+        if random.random() < 0.05:
+            nodes[name]["timeout_seconds"] = random.choice((2, 20))
     return nodes
 
 
-def _node(random: Random, name: str, befores: list[str], lists: list[str]) -> dict[str, Any]:
-    kind = random.choice(("tool", "tool", "tool", "agent", "map", "map", "join", "join"))
-    retry = {"max_attempts": random.choice((1, 3, 3, 10)), "initial_seconds": random.choice((0.0, 1.0, 5.0))}
+def _retry(random: Random) -> dict[str, Any]:
+    return {"max_attempts": random.choice((1, 3, 3, 10)), "initial_seconds": random.choice((0.0, 1.0, 5.0))}
+
+
+def _node(random: Random, name: str, befores: list[str], nodes: dict[str, Any]) -> dict[str, Any]:
+    kind = random.choice(("tool",) * 6 + ("agent", "agent", "map", "map", "map", "join", "join", "join", *RARE_KINDS))
+    after = [_edge(random, before, nodes[before]) for before in befores]
+    referred = [before for before in befores if before in after and random.random() < 0.6]
     if kind == "join" and befores:
-        return {"kind": "join", "after": befores, "reducer": random.choice(("list", "text")), "retry": retry}
-    if kind == "map":
-        over = f"{{{{ {random.choice(lists)}.output }}}}" if lists and random.random() < 0.7 else "{{ input.items }}"
-        body = _work(random, f"{name}[{{{{ index }}}}]", "{{ item }}")
-        return {"kind": "map", "over": over, "body": body, "after": befores, "retry": retry}
-    referred = [before for before in befores if random.random() < 0.6]
+        policy = random.choice(("all", "all", "all", "any", "quorum"))
+        quorum = {"quorum": random.randint(1, len(befores))} if policy == "quorum" else {}
+        return {"kind": "join", "after": after, "reducer": random.choice(("list", "text")), "policy": policy, **quorum}
+    if kind == "branch":
+        return {
+            "kind": "branch",
+            "cases": {"many": "size(input.items) > 2", "one": "size(input.items) == 1"},
+            "after": after,
+        }
+    if kind == "approval":
+        expires = random.choice((20, 86_400))
+        default = random.choice(("approve", "deny"))
+        return {"kind": kind, "message": "go?", "expires_after_seconds": expires, "default": default, "after": after}
+    if kind in {"map", "loop"}:
+        return {**_repeated(random, kind, name, nodes), "after": after}
     value = [f"{{{{ {before}.output }}}}" for before in referred] or name
-    return {**_work(random, name, value, agent=kind == "agent"), "after": befores, "retry": retry}
+    return {**_work(random, name, value, agent=kind == "agent"), "after": after}
+
+
+def _edge(random: Random, before: str, node: dict[str, Any]) -> str:
+    """How a node waits for another: mostly for it to succeed."""
+    ways = {"branch": ("many", "one", "otherwise"), "approval": ("denied",), "tool": ("failed",), "map": ("failed",)}
+    named = ways.get(node["kind"], ())
+    often = 0.7 if node["kind"] == "branch" else 0.15
+    return f"{before}.{random.choice(named)}" if named and random.random() < often else before
+
+
+def _repeated(random: Random, kind: str, name: str, nodes: dict[str, Any]) -> dict[str, Any]:
+    body = _work(random, f"{name}[{{{{ index }}}}]", "{{ item }}")
+    if kind == "loop":
+        return {
+            "kind": "loop",
+            "body": body,
+            "until": f"index >= {random.randrange(4)}",
+            "max_rounds": random.randint(1, 3),
+        }
+    lists = [other for other, node in nodes.items() if node.get("tool") == "numbers"]
+    over = f"{{{{ {random.choice(lists)}.output }}}}" if lists and random.random() < 0.7 else "{{ input.items }}"
+    return {"kind": "map", "over": over, "body": body}
 
 
 def _work(random: Random, speaker: str, value: Any, *, agent: bool | None = None) -> dict[str, Any]:
     if agent or (agent is None and random.random() < 0.25):
         prompt = f"{speaker}|{{{{ input.text }}}}|{value if isinstance(value, str) else ' '.join(value)}"
         return {"kind": "agent", "prompt": prompt, "system_prompt": _script(random, 2)}
-    tool = random.choice(("echo",) * 12 + ("numbers",) * 4 + ("post", "post", "pay", "fail"))
+    tool = random.choice(("echo",) * 12 + ("numbers",) * 4 + ("post", "post", "pay", "sign", "fail"))
     arguments = {"count": random.choice((0, 1, 2, 3))} if tool == "numbers" else {"value": value}
     return {"kind": "tool", "tool": tool, "arguments": arguments}

@@ -6,10 +6,10 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
-from shared.domain.ids import Instance, NodeId, SessionId, instance_of
-from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
+from shared.domain.ids import SessionId, instance_of
+from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path
-from shared.domain.plans import END, AgentWork, MapWork, PlanNode
+from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.segments import segments_path
@@ -20,29 +20,28 @@ from shared.usecases.sessions.turn_updates import EventAppended, RunWithdrawn, T
 from tests.support.chaos.agents import COST
 from tests.support.chaos.clients import Reading
 from tests.support.chaos.definitions import script_of
-from tests.support.chaos.oracle import Expected, expect
+from tests.support.chaos.monitor import WatchedRun
+from tests.support.chaos.oracle import Actual, Fate
 from tests.support.chaos.world import World
 
 Documents = Mapping[str, Mapping[str, Any]]
-EXCUSES = frozenset({"model_unavailable", "unavailable", "uncertain_tool_call", "failed_precondition"})
+EXCUSES = frozenset(
+    {"model_unavailable", "unavailable", "uncertain_tool_call", "failed_precondition", "deadline_exceeded"}
+)
 """Codes with which a node may fail because of what was done to it; every other failure is the plan's own."""
+DENIALS = frozenset({"denied", "tool_failed", "uncertain_tool_call"})
+"""Codes with which a node may fail because a person said no."""
 
 
-def faults_in(world: World, readings: Sequence[Reading], items: int) -> Iterator[str]:
+def faults_in(world: World, readings: Sequence[Reading]) -> Iterator[str]:
     """Everything that is wrong with what is stored."""
     found = {snapshot.path: snapshot.fields or {} for snapshot in world.store.read(world.store.paths)}
     yield from (f"lease {path} remains" for path in found if path.startswith("leases/"))
+    yield from (f"{path} is pending" for path in world.monitor.pending)
     yield from (f"asyncio reports: {report}" for report in world.loop.unhandled)
     for watched in world.monitor.runs.values():
-        run = parse(Run, found[f"runs/{watched.id}"])
-        nodes = {
-            path: parse(NodeRun, fields)
-            for path, fields in found.items()
-            if path.startswith(f"runs/{run.id}/nodes/") and path.count("/") == 3
-        }
-        yield from (
-            f"run {run.id}: {fault}" for fault in RunCheck(world, found, run, nodes, items).faults(watched.entered)
-        )
+        check = RunCheck(world, found, watched)
+        yield from (f"run {watched.id}: {fault}" for fault in check.faults())
     for session_id in world.monitor.owners:
         yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, session_id))
     for reading in readings:
@@ -52,16 +51,24 @@ def faults_in(world: World, readings: Sequence[Reading], items: int) -> Iterator
 class RunCheck:
     """The invariants of one run."""
 
-    def __init__(self, world: World, found: Documents, run: Run, nodes: Mapping[str, NodeRun], items: int) -> None:
+    def __init__(self, world: World, found: Documents, watched: WatchedRun) -> None:
         self._world = world
         self._found = found
-        self._run = run
-        self._nodes = nodes
+        self._watched = watched
+        self._run = parse(Run, found[f"runs/{watched.id}"])
+        prefix = f"runs/{watched.id}/nodes/"
+        nodes = {
+            path: parse(NodeRun, fields)
+            for path, fields in found.items()
+            if path.startswith(prefix) and "/" not in path.removeprefix(prefix)
+        }
+        self._children = {path: node for path, node in nodes.items() if node.parent is not None}
+        self._nodes = {path: node for path, node in nodes.items() if node.parent is None}
         self._graph = world.definition.graph
-        self._expected = expect(self._graph, from_json(run.input_json))
-        self._items = items
+        self._actual = Actual(self._run, self._graph, self._nodes)
+        self._hurries = self._graph.may_end_early
 
-    def faults(self, entered: bool) -> Iterator[str]:  # noqa: FBT001 - whether the run ever had the slot
+    def faults(self) -> Iterator[str]:
         """Everything that is wrong."""
         run = self._run
         if not is_terminal(run.state) or run.completed_at is None or run.next_sweep_at is not None:
@@ -71,79 +78,106 @@ class RunCheck:
             yield f"is {run.state} with error {run.error}"
         if run.state is RunState.CANCELLED and not run.cancel_requested:
             yield "is cancelled, and nobody asked for it"
-        if not entered:
+        if not self._watched.entered:
             if run.state is not RunState.CANCELLED or self._nodes:
                 yield f"never had the slot, is {run.state}, and has nodes {list(self._nodes)}"
             return
         yield from self._node_faults()
         yield from self._outcome_faults()
-        yield from self._counter_faults()
 
     # Nodes.
 
-    def _node(self, node: NodeId, index: int | None = None) -> NodeRun | None:
-        return self._nodes.get(node_path(self._run.id, instance_of(node, self._run.epoch, index)))
-
-    def _instances(self, node: PlanNode) -> list[NodeRun | None]:
-        """The vertex's own node run, and those of its items."""
-        own = self._node(node.id)
-        count = len(from_json(own.items_json)) if own is not None and own.items_json is not None else 0
-        return [own, *(self._node(node.id, index) for index in range(count))]
-
-    def _succeeded(self, node: NodeId) -> bool:
-        instances = self._instances(self._graph.by_id[node])
-        return all(one is not None and one.state is NodeState.SUCCEEDED for one in instances)
-
     def _node_faults(self) -> Iterator[str]:
-        count = 0
+        known: set[str] = set()
         for vertex in self._graph.plan.nodes:
-            fate = self._expected[vertex.id]
-            for position, node in enumerate(self._instances(vertex)):
-                count += 1
-                if node is None or not is_terminal(node.state):
-                    yield f"{vertex.id} (item {position - 1}) is {node.state if node else 'missing'}"
-                    continue
-                item = fate if position == 0 or fate.items is None else fate.items[position - 1]
-                yield from (f"{node.instance}: {fault}" for fault in self._one_node(vertex, node, item))
-        if count != len(self._nodes):
-            yield f"has {len(self._nodes)} node runs, and its plan {count}"
+            own, items = self._actual.node(vertex.id), self._actual.items(vertex.id)
+            known |= {node.instance for node in [own, *items] if node is not None}
+            if own is None:
+                if not self._hurries:
+                    yield f"{vertex.id} is missing"
+                continue
+            yield from (f"{own.instance}: {fault}" for fault in self._vertex_faults(vertex, own))
+            yield from (f"{node.instance}: {fault}" for node in items for fault in self._item_faults(vertex, node))
+            wanted = self._actual.expected_items(vertex.id)
+            if wanted is not None and wanted != len(items) and not self._hurries:
+                yield f"{vertex.id} has {len(items)} items of {wanted}"
+        for node in self._nodes.values():
+            if node.instance not in known:
+                yield f"{node.instance} is no node of the plan"
+        for path, node in (self._nodes | self._children).items():
+            yield from (f"{node.instance}: {fault}" for fault in self._end_faults(path, node))
 
-    def _one_node(self, vertex: PlanNode, node: NodeRun, fate: Expected) -> Iterator[str]:
-        ready = all(self._succeeded(before) for before in vertex.after)
-        is_end = vertex.id == END
-        if (node.state is NodeState.SKIPPED) == ready and not is_end and node.state is not NodeState.CANCELLED:
-            yield f"is {node.state} after {vertex.after}"
-        if self._world.monitor.outcomes[node_path(self._run.id, node.instance)] != 1:
-            yield "has not exactly one outcome"
-        if (node.state in {NodeState.FAILED, NodeState.CANCELLED}) != (node.error is not None):
-            yield f"is {node.state} with error {node.error}"
-        if node.state is NodeState.SUCCEEDED and from_json(node.output_json) != fate.output and ready:
-            yield f"gives {node.output_json}, expected {fate.output}"
-        if node.state is NodeState.SUCCEEDED and fate.state is not NodeState.SUCCEEDED:
-            yield f"succeeded, expected {fate.state}"
-        if node.state is NodeState.FAILED and not is_end and not self._excused(node, fate):
-            yield f"failed with {node.error}"
-        if not is_end:
+    def _end_faults(self, path: str, node: NodeRun) -> Iterator[str]:
+        if not is_terminal(node.state):
+            yield f"is {node.state}"
+        elif self._world.monitor.outcomes[path] != 1:
+            yield f"has {self._world.monitor.outcomes[path]} outcomes"
+        if node.state is NodeState.FAILED and node.error is None:
+            yield "failed without a reason"
+
+    def _vertex_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
+        readiness = self._actual.readiness(vertex)
+        if readiness is Readiness.WAIT:
+            yield f"is {node.state}, and should wait: {self._actual.count(vertex)}"
+        elif vertex.id != END and (node.state is NodeState.SKIPPED) != (readiness is Readiness.SKIP):
+            if node.state is not NodeState.CANCELLED:
+                yield f"is {node.state}, and should {readiness}: {self._actual.count(vertex)}"
+        elif node.state is not NodeState.SKIPPED and vertex.id != END:
+            yield from self._fate_faults(node, self._actual.fate(vertex))
+        yield from self._counter_faults(vertex)
+        if vertex.id != END:
             yield from self._usage_faults(vertex, node)
 
-    def _excused(self, node: NodeRun, fate: Expected) -> bool:
-        code = "" if node.error is None else node.error.code
-        return fate.state is NodeState.FAILED or (code in EXCUSES and self._world.faults.injected > 0)
+    def _item_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
+        yield from self._fate_faults(node, self._actual.fate(vertex, node.index))
+        yield from self._usage_faults(vertex, node)
+
+    def _fate_faults(self, node: NodeRun, fate: Fate) -> Iterator[str]:
+        if node.state is NodeState.SUCCEEDED:
+            if fate.fails:
+                yield "succeeded, and should fail"
+            elif fate.outputs and from_json(node.output_json) not in fate.outputs and not self._answered(node):
+                yield f"gives {node.output_json}, expected {fate.outputs}"
+            if fate.chosen is not None and node.chosen != fate.chosen:
+                yield f"chose {node.chosen}, expected {fate.chosen}"
+        if node.state is NodeState.FAILED and not fate.fails:
+            code = "" if node.error is None else node.error.code
+            denied = code in DENIALS and self._answered(node)
+            if not denied and (code not in EXCUSES or not self._world.faults.injected):
+                yield f"failed with {node.error}"
+        if node.state is NodeState.CANCELLED and not self._run.cancel_requested and not self._hurries:
+            yield "is cancelled"
+
+    def _answered(self, node: NodeRun) -> bool:
+        """Whether a person had a say in the node."""
+        prefix = f"{node_path(self._run.id, node.instance)}/journal/"
+        return any(path.startswith(prefix) and fields["kind"] == "decision" for path, fields in self._found.items())
+
+    def _counter_faults(self, vertex: PlanNode) -> Iterator[str]:
+        if needs_counter(self._graph, vertex):
+            stored = self._found.get(join_path(self._run.id, instance_of(vertex.id, self._run.epoch)))
+            expected = self._actual.count(vertex)
+            if JoinCount.read(stored) != expected:
+                yield f"counts {JoinCount.read(stored)}, expected {expected}"
+
+    # Usage.
 
     def _usage_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         """A node's usage is what is journalled, and the answer that ended it."""
         recorded, responses = self._recorded(node)
-        work = vertex.work.body if isinstance(vertex.work, MapWork) and node.index is not None else vertex.work
+        work = (
+            vertex.work.body if isinstance(vertex.work, MapWork | LoopWork) and node.index is not None else vertex.work
+        )
         steps = len(script_of(work.agent.system_prompt)) if isinstance(work, AgentWork) else 0
         if node.state is NodeState.SUCCEEDED:
             if steps and responses != steps - 1:
                 yield f"has {responses} recorded responses, and its script {steps - 1}"
-            allowed = [recorded + COST] if steps else [recorded]
-        else:
-            # A response or a call that was stopped on its way into the journal was paid, and counts.
-            paid = [Usage(tool_calls=calls) for calls in range(4)]
-            allowed = [recorded + call + response for call in paid for response in (Usage(), COST)]
-        if node.usage not in allowed:
+            if node.usage != (recorded + COST if steps else recorded):
+                yield f"used {node.usage}, recorded is {recorded}"
+            return
+        # A response or a call that was stopped on its way into the journal was paid, and counts.
+        calls, requests = node.usage.tool_calls - recorded.tool_calls, node.usage.requests - recorded.requests
+        if not 0 <= calls <= 3 or not 0 <= requests <= (1 if not self._children else 20):
             yield f"{node.state} used {node.usage}, recorded is {recorded}"
 
     def _recorded(self, node: NodeRun) -> tuple[Usage, int]:
@@ -151,42 +185,36 @@ class RunCheck:
         prefix = f"{node_path(self._run.id, node.instance)}/journal/"
         entries = [fields for path, fields in self._found.items() if path.startswith(prefix)]
         responses = [parse(Usage, entry["usage"]) for entry in entries if entry["kind"] == "response"]
-        calls = sum(entry["kind"] == "result" for entry in entries)
-        return sum(responses, Usage(tool_calls=calls)), len(responses)
+        results = [parse(Usage, entry["usage"]) + Usage(tool_calls=1) for entry in entries if entry["kind"] == "result"]
+        return sum([*responses, *results], Usage()), len(responses)
 
     # The run.
 
     def _outcome_faults(self) -> Iterator[str]:
         run, last = self._run, self._graph.plan.nodes[-1]
-        states = [node.state for node in self._nodes.values()]
-        final = self._node(last.id)
-        if final is not None and final.state.value != run.state.value:
-            yield f"is {run.state}, and its last node {final.state}"
-        if run.state is RunState.SUCCEEDED:
-            if from_json(run.output_json) != self._expected[last.id].output:
-                yield f"gives {run.output_json}, expected {self._expected[last.id].output}"
-            if set(states) != {NodeState.SUCCEEDED}:
-                yield f"succeeded, and its nodes are {set(states)}"
+        final = self._actual.node(last.id)
+        if final is None or final.state.value != run.state.value:
+            yield f"is {run.state}, and its last node {final.state if final else 'missing'}"
+            return
+        outputs = self._actual.fate(last).outputs if last.id == END and not self._hurries else ()
+        if run.state is RunState.SUCCEEDED and outputs and from_json(run.output_json) not in outputs:
+            yield f"gives {run.output_json}, expected {outputs}"
+        unhandled = [
+            node.instance
+            for node in self._nodes.values()
+            if node.state is NodeState.FAILED and not self._graph.handles_failure(node.node)
+        ]
+        if run.state is RunState.SUCCEEDED and unhandled and not self._hurries:
+            yield f"succeeded, and {unhandled} failed"
+        if run.state is RunState.FAILED and not unhandled:
+            yield "failed, and no node did"
         usage = sum((node.usage for node in self._nodes.values() if node.node != END), Usage())
-        if run.usage != usage:
+        if run.usage != usage and not self._hurries:
             yield f"used {run.usage}, its nodes {usage}"
-
-    def _counter_faults(self) -> Iterator[str]:
-        for vertex in self._graph.plan.nodes:
-            if not needs_counter(self._graph, vertex):
-                continue
-            path = join_path(self._run.id, Instance(f"{vertex.id}~{self._run.epoch}"))
-            count = JoinCount.read(self._found.get(path))
-            edges, succeeded = 0, 0
-            for before in vertex.after:
-                own, *items = self._instances(self._graph.by_id[before])
-                resolving = items or [own]
-                edges += len(resolving)
-                succeeded += sum(one is not None and one.state is NodeState.SUCCEEDED for one in resolving)
-            if (count.resolved, count.ok, count.added) != (edges, succeeded, edges - len(vertex.after)):
-                yield f"{vertex.id} counts {count}, there are {edges} edges, {succeeded} succeeded"
-            if decide(len(vertex.after), count) is Readiness.WAIT:
-                yield f"{vertex.id} never became ready"
+        journals = f"runs/{run.id}/nodes/"
+        responses = sum(f.get("kind") == "response" for p, f in self._found.items() if p.startswith(journals))
+        if run.usage.requests < responses and not self._hurries:
+            yield f"used {run.usage.requests} requests, and {responses} are recorded"
 
 
 # The session's log.
@@ -250,7 +278,8 @@ def _reading_faults(world: World, reading: Reading) -> Iterator[str]:
     if [event.seq for event in told] != stored[: len(told)]:
         yield f"was told events {[event.seq for event in told]} of {stored}"
     withdrawn = any(isinstance(update, RunWithdrawn) for update in reading.updates)
-    if (reading.whole and len(told) != len(stored)) or (reading.whole and withdrawn == bool(stored)):
+    waited = any("approval" in event.content for event in told)  # a stream does not wait for people
+    if reading.whole and not waited and (len(told) != len(stored) or withdrawn == bool(stored)):
         yield f"was told {len(told)} events to the end, of {len(stored)}; withdrawn: {withdrawn}"
     shown: dict[tuple[Any, Any], str] = defaultdict(str)
     for update in reading.updates:

@@ -63,6 +63,7 @@ class Monitor:
     journal: set[str] = field(default_factory=set[str])
     events: dict[SessionId, list[Mapping[str, Any]]] = field(default_factory=dict[SessionId, list[Mapping[str, Any]]])
     messages: dict[SessionId, list[str]] = field(default_factory=dict[SessionId, list[str]])
+    leases: set[str] = field(default_factory=set[str])
     owners: dict[SessionId, RunId | None] = field(default_factory=dict[SessionId, RunId | None])
     effects: Counter[str] = field(default_factory=Counter[str])
     model_calls: int = 0
@@ -91,11 +92,18 @@ class Monitor:
                 case ["sessions", session_id, "events", _]:
                     events.append((SessionId(session_id), fields_of(write)))
                 case [kind, session_id, *rest]:
+                    self._lease_written(write)
                     self._session_written(kind, SessionId(session_id), rest, fields_of(write))
                 case _:
                     pass
         for session_id, fields in events:
             self._event_written(session_id, fields, owners.get(session_id))
+
+    def _lease_written(self, write: Write) -> None:
+        if isinstance(write, Delete):
+            self.leases.discard(write.path)
+        elif write.path.startswith("leases/"):
+            self.leases.add(write.path)
 
     def _session_written(self, kind: str, session_id: SessionId, rest: list[str], fields: Mapping[str, Any]) -> None:
         if kind == "approvals":
@@ -216,7 +224,8 @@ class Monitor:
             self.violation(f"{run.id} {instance} {what} after its end")
         if run.cancelled_at is None:
             return
-        applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{instance}"), (0.0, 0.0))
+        holder = f"{instance.partition('.')[0].removesuffix('~0')}~0"  # a delegate works under its asker's lease
+        applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{holder}"), (0.0, 0.0))
         knows = applied_at > run.cancelled_at and learnt_at < self.now()
         if knows or self.now() > run.cancelled_at + self.lease_seconds + STOP_SECONDS:
             self.violation(f"{run.id} {instance} {what} at {self.now():.3f}, cancelled at {run.cancelled_at:.3f}")

@@ -22,6 +22,9 @@ T = TypeVar("T")
 class Surroundings(Protocol):
     """What the ports of a process need of the world around it."""
 
+    under_way: int
+    """Commits that have not arrived at the store."""
+
     @property
     def loop(self) -> VirtualLoop: ...
     @property
@@ -102,6 +105,7 @@ class NetworkDocuments:
             error = OutcomeUnknown("no reply in time")
             world.loop.at(departure + patience, process.tell, answer, None, error)
             arrival = departure + patience + world.random.uniform(-patience / 4, 2 * patience)
+        world.under_way += 1
         world.loop.at(arrival, self._apply, writes, departure, fault, answer)
         return await answer
 
@@ -110,6 +114,7 @@ class NetworkDocuments:
     ) -> None:
         """What happens at the store: also for a caller that no longer waits, but not for one that died before."""
         world, process = self._world, self._process
+        world.under_way -= 1
         if process.died_at < departure:
             return
         committed, error = None, None

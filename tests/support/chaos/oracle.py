@@ -1,90 +1,173 @@
-"""What a run comes to when nothing goes wrong, computed from its plan without the engine."""
+"""What a vertex must come to, given what those before it came to: computed from the plan, without the engine."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from itertools import combinations
 from typing import Any, cast
 
-from shared.domain.plans import AgentWork, EndWork, JoinWork, MapWork, PlanGraph, PlanNode, ToolWork
-from shared.domain.states import NodeState
+from shared.adapters.cel.conditions import CelConditions
+from shared.domain.ids import NodeId, instance_of
+from shared.domain.joins import JoinCount, Readiness, decide
+from shared.domain.nodes import NodeRun, node_path, passes
+from shared.domain.plans import (
+    OTHERWISE,
+    AgentWork,
+    AnyWork,
+    BranchWork,
+    EndWork,
+    JoinWork,
+    LoopWork,
+    MapWork,
+    PlanGraph,
+    PlanNode,
+    ToolWork,
+)
+from shared.domain.records import from_json
+from shared.domain.runs import Run
+from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text, render_template
 from tests.support.chaos.definitions import script_of
 
+CONDITIONS = CelConditions()
+MOST_GATHERED = 8
+"""Up to how many outputs every selection of them is looked at."""
+
 
 @dataclass(frozen=True, slots=True)
-class Expected:
-    """A vertex's fate; a map's `items` are those of its instances."""
+class Fate:
+    """What a node must come to: an outcome of the tool's or agent's own, or one of several outputs."""
 
-    state: NodeState
-    output: Any = None
-    items: tuple[Expected, ...] | None = None
-
-    @property
-    def succeeds(self) -> bool:
-        """Whether what waits for it may start."""
-        return self.state is NodeState.SUCCEEDED and all(item.succeeds for item in self.items or ())
-
-    @property
-    def seen(self) -> Any:
-        """The output as templates and joins see it."""
-        return self.output if self.items is None else [item.output for item in self.items]
+    fails: bool = False
+    outputs: tuple[Any, ...] = field(default_factory=tuple[Any, ...])
+    chosen: str | None = None
 
 
-def expect(graph: PlanGraph, input_: Mapping[str, Any]) -> dict[str, Expected]:
-    """The fate of every vertex; the last one's is the run's."""
-    fates: dict[str, Expected] = {}
-    for node in graph.plan.nodes:
-        fates[node.id] = _fate(graph, node, input_, fates)
-    return fates
+@dataclass(frozen=True)
+class Actual:
+    """What the vertices of a run came to."""
+
+    run: Run
+    graph: PlanGraph
+    nodes: Mapping[str, NodeRun]
+
+    def node(self, name: NodeId, index: int | None = None) -> NodeRun | None:
+        """A node run."""
+        return self.nodes.get(node_path(self.run.id, instance_of(name, self.run.epoch, index)))
+
+    def items(self, name: NodeId) -> list[NodeRun]:
+        """The items of a map, or the rounds of a loop, in order."""
+        found = [node for node in self.nodes.values() if node.node == name and node.index is not None]
+        return sorted(found, key=lambda node: node.index or 0)
+
+    def expected_items(self, name: NodeId) -> int | None:
+        """How many items a vertex has; None if it has no such thing, or they depend on the rounds."""
+        own = self.node(name)
+        if not self.graph.is_map(name) or own is None or own.items_json is None:
+            return None
+        return len(from_json(own.items_json))
+
+    def resolving(self, name: NodeId) -> list[NodeRun]:
+        """The node runs whose ends resolve the edges of a vertex."""
+        own, items = self.node(name), self.items(name)
+        if own is None or own.state is not NodeState.SUCCEEDED or not self.graph.expands(name):
+            return [own] if own is not None and is_terminal(own.state) else []
+        if self.graph.is_map(name):
+            return [item for item in items if is_terminal(item.state)] if self.expected_items(name) else [own]
+        return [item for item in items if is_terminal(item.state) and item.next_index is None]
+
+    def count(self, vertex: PlanNode) -> JoinCount:
+        """What a vertex's counter must say."""
+        resolved = ok = added = 0
+        for name in vertex.after:
+            ended, case = self.resolving(name), vertex.cases.get(name)
+            resolved += len(ended)
+            ok += sum(passes(node.state, node.chosen, case) for node in ended)
+            added += max(self.expected_items(name) or 1, 1) - 1
+        return JoinCount(resolved, ok, added)
+
+    def readiness(self, vertex: PlanNode) -> Readiness:
+        """Whether a vertex must have fired."""
+        return decide(len(vertex.after), self.count(vertex), vertex.enough) if vertex.after else Readiness.FIRE
+
+    def seen(self, name: NodeId) -> Any:
+        """The output of a vertex as templates and joins see it, and whether there is one."""
+        own = self.node(name)
+        if not self.graph.expands(name):
+            return [from_json(own.output_json)] if own is not None and own.state is NodeState.SUCCEEDED else []
+        outputs = [from_json(item.output_json) for item in self.items(name) if item.state is NodeState.SUCCEEDED]
+        return [outputs] if self.graph.is_map(name) else outputs[-1:]
+
+    def fate(self, vertex: PlanNode, index: int | None = None) -> Fate:
+        """What a vertex, an item or a round must come to once it has fired."""
+        scope: dict[str, Any] = {"input": from_json(self.run.input_json)}
+        scope |= {name: {"output": seen[0]} for name in self.graph.by_id if (seen := self.seen(name))}
+        work: AnyWork = vertex.work
+        if isinstance(work, MapWork | LoopWork) and index is not None:
+            scope |= {"item": self._item(vertex, index), "index": index}
+            work = work.body
+        return self._fate(vertex, work, scope)
+
+    def _item(self, vertex: PlanNode, index: int) -> Any:
+        if isinstance(vertex.work, LoopWork):
+            before = self.node(vertex.id, index - 1) if index else None
+            return None if before is None else from_json(before.output_json)
+        own = self.node(vertex.id)
+        return from_json(own.items_json)[index] if own is not None else None
+
+    def _fate(self, vertex: PlanNode, work: AnyWork, scope: Mapping[str, Any]) -> Fate:
+        match work:
+            case ToolWork():
+                return tool_fate(work.tool, render_template(work.arguments, scope))
+            case BranchWork():
+                holds = (case for case, condition in work.cases if CONDITIONS.holds(condition, scope))
+                chosen = next(holds, OTHERWISE)
+                return Fate(outputs=({"case": chosen},), chosen=chosen)
+            case MapWork():
+                items: Any = render_template(work.over, scope)
+                is_list = isinstance(items, list)
+                return Fate(outputs=({"count": len(cast("list[Any]", items))},)) if is_list else Fate(fails=True)
+            case _:
+                return Fate(outputs=tuple(self._outputs(vertex, work, scope)))
+
+    def _outputs(self, vertex: PlanNode, work: AnyWork, scope: Mapping[str, Any]) -> list[Any]:
+        """What a node that cannot fail by itself may give."""
+        match work:
+            case AgentWork():
+                prompt = as_text(render_template(work.prompt, scope))
+                steps = script_of(work.agent.system_prompt)
+                return [steps[-1].text(prompt, len(steps) - 1)]
+            case LoopWork():
+                return [{"count": work.max_rounds}]
+            case JoinWork():
+                return self._gathered(vertex, work)
+            case EndWork():
+                outputs = {name: seen[0] for name in vertex.after if (seen := self.seen(name))}
+                return [outputs.get(vertex.after[0]) if len(vertex.after) == 1 else outputs]
+            case _:
+                return []
+
+    def _gathered(self, vertex: PlanNode, work: JoinWork) -> list[Any]:
+        """What a join may have gathered: from all, or from those that had succeeded when enough had.
+
+        Nothing is known where too many could have.
+        """
+        every: list[Any] = []
+        for name in vertex.after:
+            seen = self.seen(name)
+            every += seen[0] if seen and self.graph.is_map(name) else seen
+        if work.enough is not None and len(every) > MOST_GATHERED:
+            return []
+        sizes = [len(every)] if work.enough is None else range(len(every) + 1)
+        gathered = [list(some) for size in sizes for some in combinations(every, size)]
+        if work.reducer == "text":
+            return ["\n\n".join(as_text(output) for output in outputs) for outputs in gathered]
+        return list(gathered)
 
 
-def _fate(graph: PlanGraph, node: PlanNode, input_: Mapping[str, Any], fates: Mapping[str, Expected]) -> Expected:
-    ready = all(fates[name].succeeds for name in node.after)
-    work = node.work
-    if not ready:
-        return Expected(NodeState.FAILED if isinstance(work, EndWork) else NodeState.SKIPPED)
-    scope: dict[str, Any] = {"input": input_, **{name: {"output": fate.seen} for name, fate in fates.items()}}
-    match work:
-        case EndWork():
-            outputs = {name: fates[name].seen for name in node.after}
-            return Expected(NodeState.SUCCEEDED, next(iter(outputs.values())) if len(outputs) == 1 else outputs)
-        case JoinWork():
-            return Expected(NodeState.SUCCEEDED, _joined(graph, node, work, fates))
-        case MapWork():
-            return _mapped(work, scope)
-        case AgentWork() | ToolWork():
-            return _perform(work, scope)
-        case _:
-            raise NotImplementedError(work.kind)
-
-
-def _joined(graph: PlanGraph, node: PlanNode, work: JoinWork, fates: Mapping[str, Expected]) -> Any:
-    gathered: list[Any] = []
-    for name in node.after:
-        gathered += fates[name].seen if graph.is_map(name) else [fates[name].seen]
-    return "\n\n".join(as_text(output) for output in gathered) if work.reducer == "text" else gathered
-
-
-def _mapped(work: MapWork, scope: Mapping[str, Any]) -> Expected:
-    items: Any = render_template(work.over, scope)
-    if not isinstance(items, list):
-        return Expected(NodeState.FAILED)
-    count = len(cast("list[Any]", items))
-    done = tuple(_perform(work.body, {**scope, "item": items[index], "index": index}) for index in range(count))
-    return Expected(NodeState.SUCCEEDED, {"count": count}, done)
-
-
-def _perform(work: AgentWork | ToolWork, scope: Mapping[str, Any]) -> Expected:
-    if isinstance(work, AgentWork):
-        prompt = as_text(render_template(work.prompt, scope))
-        steps = script_of(work.agent.system_prompt)
-        return Expected(NodeState.SUCCEEDED, steps[-1].text(prompt, len(steps) - 1))
-    return tool_outcome(work.tool, render_template(work.arguments, scope))
-
-
-def tool_outcome(name: str, arguments: Mapping[str, Any]) -> Expected:
+def tool_fate(name: str, arguments: Mapping[str, Any]) -> Fate:
     """What a tool answers."""
     if name == "fail":
-        return Expected(NodeState.FAILED, "it failed")
-    return Expected(NodeState.SUCCEEDED, list(range(arguments["count"])) if name == "numbers" else arguments["value"])
+        return Fate(fails=True, outputs=("it failed",))
+    return Fate(outputs=(list(range(arguments["count"])) if name == "numbers" else arguments["value"],))

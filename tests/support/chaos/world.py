@@ -86,6 +86,7 @@ class World:
         self.sweeps = 0
         self.swept_tasks = 0
         self.sweeping = 0
+        self.under_way = 0
         self._people: list[asyncio.Task[Any]] = []
         self._ids = MemoryIds(random.getrandbits(32))
         self._processes: list[Process] = []
@@ -215,7 +216,8 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether every run has ended and nothing is under way."""
-        return self.monitor.open_runs <= 0 and self.queue.outstanding == 0 and self.sweeping == 0
+        busy = self.queue.outstanding or self.sweeping or self.under_way or self.monitor.leases
+        return self.monitor.open_runs <= 0 and not busy
 
     def close(self) -> None:
         """End whatever still runs, so that nothing is left for the collector to find."""

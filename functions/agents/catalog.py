@@ -49,7 +49,10 @@ def catalog_routes(models: AllowedModels | None = None) -> APIRouter:
 
     @router.get("/tools", tags=["tools"], responses=problem_responses(401))
     async def find(_caller: Caller) -> ToolList:
-        """List the tools that a definition may name, with the schemas of their arguments and configuration."""
+        """List the tools that a definition may name, with the schemas of their arguments and configuration.
+
+        Each can wait for a person's yes, in agents and in graphs, by `requires_approval` in the definition.
+        """
         return ToolList(items=[ToolView.model_validate(spec) for spec in BUILT_IN.values()])
 
     return router

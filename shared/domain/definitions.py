@@ -194,7 +194,10 @@ class ToolNode(_Node):
     tool: Name
     arguments: dict[str, Any] = Field(default_factory=dict)
     config: dict[str, Any] = Field(default_factory=dict)
-    requires_approval: bool = Field(default=False, description="A person must agree before the call.")
+    requires_approval: bool = Field(
+        default=False,
+        description="A person must agree before the call; so too where the definition's `tools` say it of this tool.",
+    )
 
 
 class MapNode(_Node):

@@ -159,7 +159,7 @@ class Plan(Strict):
         if kit.http_tools or work.tool in BUILT_IN:
             return kit
         server = next((one for one in self.mcp_servers if one.may_offer(work.tool)), None)
-        return kit if server is None else self.kit((ToolUse(name=server.name),))
+        return kit if server is None else self.kit((use.model_copy(update={"name": server.name, "config": {}}),))
 
 
 @dataclass(frozen=True)
@@ -352,8 +352,14 @@ def _body(definition: AgentDefinition, name: str, node: AgentNode | ToolNode) ->
         tool=node.tool,
         arguments=node.arguments,
         config=node.config,
-        requires_approval=node.requires_approval,
+        requires_approval=node.requires_approval or _is_guarded(definition, node.tool),
     )
+
+
+def _is_guarded(definition: AgentDefinition, tool: str) -> bool:
+    """Whether the definition's own list of tools has a person agree before each call of this one."""
+    guarded = {use.name for use in definition.tools if use.requires_approval}
+    return tool in guarded or any(one.name in guarded and one.may_offer(tool) for one in definition.mcp_servers)
 
 
 def _agent(definition: AgentDefinition, name: str, node: AgentNode) -> AgentSpec:

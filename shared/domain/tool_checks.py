@@ -16,14 +16,13 @@ from shared.domain.http_requests import IN_PATH, ORIGIN, WITH_BODY, used_argumen
 from shared.domain.suggestions import closest, plain
 from shared.domain.templates import references
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolUse
-from shared.domain.tool_specs import BUILT_IN, argument_faults, config_faults
+from shared.domain.tool_specs import ASKING, BUILT_IN, argument_faults, config_faults
 
 T = TypeVar("T")
 _USE = TypeAdapter(ToolUse)
 _HTTP = TypeAdapter(HttpTool)
 _MCP = TypeAdapter(McpServer)
 _EXAMPLE = "x"
-_OF_DELEGATES = "ask_"
 _THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # What the HTTP client says itself, or what concerns one connection only.
@@ -62,6 +61,10 @@ def tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _own_tool_faults(raw)
     for path, fields in _places("", raw):
         yield from _tool_list_faults(f"{path}tools", fields.get("tools"), own)
+        for name in _fields(fields.get("agents")):
+            if f"{ASKING}{name}" in BUILT_IN:
+                reason = f"would be asked as '{ASKING}{name}', which is a built-in tool; choose another name"
+                yield Fault(f"{path}agents.{name}", reason)
         if fields.get("kind") == "tool" and isinstance(fields.get("tool"), str):
             yield from _tool_node_faults(path.removesuffix("."), fields["tool"], fields, own)
     for name, workflow in _fields(raw.get("workflows")).items():
@@ -116,7 +119,7 @@ def _own_tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
         yield from _header_faults(f"mcp_servers.{position}.headers", _fields(item).get("headers"))
         if (server := _parsed(_MCP, item)) is not None:
             yield from _address_faults(f"mcp_servers.{position}.url", server.url)
-            yield from _offer_faults(f"mcp_servers.{position}.tools", server)
+            yield from _offer_faults(f"mcp_servers.{position}", server, raw)
 
 
 def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -124,8 +127,8 @@ def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     for key in ("http_tools", "mcp_servers"):
         for position, item in enumerate(_items(raw.get(key))):
             name = str(_fields(item).get("name"))
-            if name.startswith(_OF_DELEGATES):
-                yield Fault(f"{key}.{position}.name", f"'{_OF_DELEGATES}' begins the names of sub-agents")
+            if name.startswith(ASKING):
+                yield Fault(f"{key}.{position}.name", f"'{ASKING}' begins the names of sub-agents")
             if name in BUILT_IN:
                 yield Fault(f"{key}.{position}.name", f"'{name}' is the name of a built-in tool; choose another")
             elif name in seen:
@@ -252,13 +255,26 @@ def _own_sites(url: str) -> Iterator[tuple[str, int]]:
         yield found[1].lower().strip("[]"), port
 
 
-def _offer_faults(path: str, server: McpServer) -> Iterator[Fault]:
+def _offer_faults(path: str, server: McpServer, raw: Mapping[str, Any]) -> Iterator[Fault]:
+    """Whether the tools of a server, as far as their names are known, would be called like another tool."""
+    key, prefix = ("name", server.name) if server.prefix is None else ("prefix", server.prefix)
+    if server.tools is None and f"{prefix}_".startswith(ASKING):
+        yield Fault(f"{path}.{key}", f"'{ASKING}' begins the names of sub-agents")
+    http = {name for name, _ in _named(raw.get("http_tools"))}
     seen: dict[str, str] = {}
     for position, tool in enumerate(server.tools or ()):
-        name = server.offered_name(tool.name)
+        name, place = server.offered_name(tool.name), f"{path}.tools.{position}"
         if name in seen:
-            yield Fault(f"{path}.{position}", f"would be '{name}', like '{seen[name]}'")
+            yield Fault(place, f"would be '{name}', like '{seen[name]}'")
+        elif name in BUILT_IN or name in http or name.startswith(ASKING):
+            yield Fault(place, f"would be '{name}', {_taken(name)}")
         seen[name] = tool.name
+
+
+def _taken(name: str) -> str:
+    if name in BUILT_IN:
+        return "the name of a built-in tool"
+    return "as sub-agents are called" if name.startswith(ASKING) else "the name of another tool"
 
 
 def _header_faults(path: str, raw: Any) -> Iterator[Fault]:

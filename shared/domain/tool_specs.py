@@ -45,6 +45,8 @@ M = TypeVar("M", bound=BaseModel)
 
 ASK_HUMAN = "ask_human"
 """The tool that the engine answers itself: a person does."""
+ASKING = "ask_"
+"""What the name of a tool begins with that asks a sub-agent or a person; no other tool's does."""
 
 
 _RISKS = {

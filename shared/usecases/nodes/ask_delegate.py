@@ -16,6 +16,7 @@ from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text
+from shared.domain.tool_specs import ASKING
 from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Filter, Query, Snapshot
@@ -23,8 +24,6 @@ from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
 from shared.usecases.nodes.read_journal import read_node_journal
-
-PREFIX = "ask_"
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,7 +41,7 @@ def delegate_spec(delegate: Delegate) -> ToolSpec:
     """The tool by which an agent asks a delegate."""
     task = {"type": "string", "minLength": 1, "description": "What to do, with everything that must be known for it."}
     return ToolSpec(
-        name=f"{PREFIX}{delegate.name}",
+        name=f"{ASKING}{delegate.name}",
         description=delegate.description,
         effect=Effect.NONE,
         arguments_schema={

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.domain.approvals import Terms, call_request, node_request, question_request
 from shared.domain.decisions import Decision
+from shared.domain.errors import FailedPrecondition
 from shared.domain.ids import Uid
 from shared.domain.nodes import Outcome
 from shared.domain.plans import APPROVED, DENIED, ApprovalWork
@@ -16,7 +17,7 @@ from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.tool_arguments import AskHumanConfiguration
 from shared.domain.tool_definitions import ToolKit
-from shared.domain.tool_specs import ASK_HUMAN, BUILT_IN, parse_config
+from shared.domain.tool_specs import ASK_HUMAN, ASKING, BUILT_IN, parse_config
 from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.ports.tools import Tool
 from shared.usecases.nodes.engine import Engine
@@ -31,10 +32,13 @@ async def offered_tools(
 
     Raises:
         shared.domain.errors.DomainError: as `Toolbox.tools_for`.
+        FailedPrecondition: a server has a tool that would be called as those are that ask somebody.
     """
     asking = {use.name: use.config for use in kit.tools if use.name == ASK_HUMAN}
     others = kit.model_copy(update={"tools": tuple(use for use in kit.tools if use.name != ASK_HUMAN)})
     tools = await engine.toolbox.tools_for(others, context.tool_context())
+    if taken := next((name for name in tools if name.startswith(ASKING)), None):
+        raise FailedPrecondition(f"a tool would be called {taken}, as only those are that ask an agent or a person")
     return {**tools, **{name: _question_tool(recorder, config) for name, config in asking.items()}}
 
 

@@ -11,10 +11,11 @@ from shared.domain.journal import Journal
 from shared.domain.nodes import Outcome
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text
+from shared.domain.tool_specs import ASKING
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.tools import Tool
-from shared.usecases.nodes.ask_delegate import PREFIX, Play, Question, ask_delegate, delegate_spec
+from shared.usecases.nodes.ask_delegate import Play, Question, ask_delegate, delegate_spec
 from shared.usecases.nodes.ask_people import call_tool, offered_tools
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
@@ -53,7 +54,7 @@ class AgentTools:
 
     async def call(self, call: ToolCall) -> ToolResult:
         """The result of one call."""
-        delegate = next((one for one in self.agent.delegates if f"{PREFIX}{one.name}" == call.name), None)
+        delegate = next((one for one in self.agent.delegates if f"{ASKING}{one.name}" == call.name), None)
         if delegate is None:
             return await call_tool(self.recorder, call, self.tools[call.name])
         question = Question(delegate, call)

@@ -358,6 +358,12 @@ SUB: dict[str, Any] = {"description": "helps"}
         ({"type": "delegation"}, "agents", "is missing"),
         ({"agents": {"a": SUB}}, "type", "must be delegation"),
         ({"type": "delegation", "agents": {"a": {**SUB, "tools": ["grepp"]}}}, "agents.a.tools.0", "grepp"),
+        ({"type": "delegation", "agents": {"human": SUB}}, "agents.human", "'ask_human', which is a built-in tool"),
+        (
+            {"type": "delegation", "agents": {"a": {**SUB, "agents": {"human": SUB}}}},
+            "agents.a.agents.human",
+            "choose another name",
+        ),
         ({"type": "delegation", "agents": {"a": {**SUB, "model": "local:nothing"}}}, "agents.a.model", "nothing"),
         (
             {

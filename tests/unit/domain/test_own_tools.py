@@ -85,6 +85,18 @@ def test_a_definition_may_bring_tools_of_its_own(raw: dict[str, Any]) -> None:
         ("http_tools.0.name", "grep", "http_tools.0.name", "a built-in tool"),
         ("http_tools.0.name", "calc", "mcp_servers.0.name", "another tool"),
         ("http_tools.0.name", "ask_reviewer", "http_tools.0.name", "sub-agents"),
+        ("http_tools.0.name", "ask_human", "http_tools.0.name", "a built-in tool"),
+        (
+            "mcp_servers",
+            [{**CALC, "prefix": "", "tools": ["grep"]}],
+            "mcp_servers.0.tools.0",
+            "'grep', the name of a bu",
+        ),
+        ("mcp_servers", [{**CALC, "prefix": "", "tools": ["ask_human"]}], "mcp_servers.0.tools.0", "a built-in tool"),
+        ("mcp_servers", [{**CALC, "prefix": "", "tools": ["Weather"]}], "mcp_servers.0.tools.0", "of another tool"),
+        ("mcp_servers", [{**CALC, "prefix": "ask"}], "mcp_servers.0.tools.0", "'ask_add', as sub-agents are called"),
+        ("mcp_servers", [{**CALC, "prefix": "ask", "tools": None}], "mcp_servers.0.prefix", "names of sub-agents"),
+        ("mcp_servers", [{"name": "ask", "url": CALC["url"]}], "mcp_servers.0.name", "names of sub-agents"),
         ("http_tools.0.method", "BREW", "http_tools.0.method", "one of GET"),
         ("http_tools.0.url", "ftp://x.org/{city}", "http_tools.0.url", "must begin with"),
         ("http_tools.0.url", "https://{city}.example.com/", "http_tools.0.url", "must name its host"),
@@ -238,6 +250,21 @@ def test_a_node_gets_only_the_definitions_that_it_needs() -> None:
         ([], ["calc"]),
     ]
     assert type(plan).model_validate_json(plan.model_dump_json(exclude_defaults=True, exclude_none=True)) == plan
+
+
+@pytest.mark.parametrize(
+    ("tools", "node"),
+    [([], {"requires_approval": True}), ([{"name": "calc", "requires_approval": True}], {})],
+)
+def test_a_node_waits_for_a_yes_before_a_servers_tool(tools: list[Any], node: dict[str, Any]) -> None:
+    nodes = {"sum": {**GRAPH["graph"]["nodes"]["sum"], **node}, "look": GRAPH["graph"]["nodes"]["look"]}
+    plan = compile_plan(AgentDefinition.model_validate({**GRAPH, "tools": tools, "graph": {"nodes": nodes}}))
+    works = {node.id: node.work for node in plan.nodes}
+    total, look = works[NodeId("sum")], works[NodeId("look")]
+    assert isinstance(total, ToolWork)
+    assert isinstance(look, ToolWork)
+    assert [(use.name, use.requires_approval) for use in plan.kit_of(total).tools] == [("calc", True)]
+    assert [(use.name, use.requires_approval) for use in plan.kit_of(look).tools] == [("weather", False)]
 
 
 VALUES = st.recursive(

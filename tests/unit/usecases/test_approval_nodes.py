@@ -109,6 +109,46 @@ async def test_a_tool_and_a_question_of_a_graph_wait_too_in_each_item_of_a_map()
     assert await rig.output(run_id) == ["A", "B", "wiped"]
 
 
+@pytest.mark.parametrize("place", ["node", "map", "loop"])
+async def test_a_node_calls_a_tool_that_the_definition_marks_only_after_a_yes(place: str) -> None:
+    rig = EngineRig()
+    around: dict[str, dict[str, Any]] = {
+        "node": echo("wiped"),
+        "map": {"kind": "map", "over": "{{ input.items }}", "body": echo("wiped")},
+        "loop": {"kind": "loop", "until": "true", "body": echo("wiped")},
+    }
+    marked = [{"name": "echo", "requires_approval": True}]
+    agent = await rig.make_agent(type="graph", tools=marked, graph={"nodes": {"wipe": around[place]}})
+    started = await rig.start(agent, input={"items": ["one"]})
+    await rig.drain()
+    (asked,) = await inbox(rig)
+    assert (asked.kind, asked.tool, sum(rig.toolbox.calls.values())) == (ApprovalKind.TOOL_CALL, "echo", 0)
+    await decide(rig, APPROVE)
+    assert sum(rig.toolbox.calls.values()) == 1
+    assert await rig.output(started.run.id) == (["wiped"] if place == "map" else "wiped")
+
+
+async def test_a_no_to_a_nodes_tool_fails_the_node_and_the_tool_is_not_called() -> None:
+    rig = EngineRig()
+    run_id = await waiting(rig, {"wipe": echo("wiped", requires_approval=True)})
+    await decide(rig, DENY)
+    assert await states(rig, run_id, "wipe") == [NodeState.FAILED]
+    run = await rig.run(run_id)
+    assert run.error is not None
+    assert "not yet" in run.error.message
+    assert sum(rig.toolbox.calls.values()) == 0
+
+
+async def test_no_tool_of_a_server_passes_for_a_question_to_a_person() -> None:
+    rig = EngineRig()
+    rig.toolbox.tools["ask_boss"] = lambda _: "yes"
+    started = await rig.start(await rig.make_agent(tools=["ask_boss"]))
+    await rig.drain()
+    run = await rig.run(started.run.id)
+    assert run.error is not None
+    assert run.error.message == "a tool would be called ask_boss, as only those are that ask an agent or a person"
+
+
 async def test_cancelling_ends_every_node_that_waits_at_once() -> None:
     rig = EngineRig()
     run_id = await waiting(rig, {**NODES, "other": {"kind": "approval", "message": "And this?"}})

@@ -17,8 +17,9 @@ from scripts.local.environment import StackSettings
 from shared.adapters.pydantic_ai.local_scripted import ScriptedModel
 from shared.composition.engine import connect_engine
 from shared.domain.agents import Proposal
-from shared.domain.definitions import AgentDefinition, ScriptedRule
+from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Uid
+from shared.domain.model_specs import ScriptedRule
 from shared.domain.writes import Write
 from shared.ports.agent_runner import AgentResult, AgentRunner, AgentTurn, StepSink, ToolCaller
 from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot

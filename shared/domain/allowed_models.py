@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from typing import Any
 
-from shared.domain.definitions import AgentDefinition, ModelSpec, SubAgent
+from shared.domain.definitions import AgentDefinition, SubAgent
 from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
 from shared.domain.model_catalog import CATALOG
+from shared.domain.model_specs import ModelSpec
 from shared.domain.suggestions import closest
 
 LOCAL_DEFAULT = "local:extractive"

@@ -12,8 +12,9 @@ from typing import Any, TypeVar, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.definitions import (
-    MAX_DELEGATION_DEPTH,
+from shared.domain.definitions import MAX_DELEGATION_DEPTH
+from shared.domain.errors import Fault
+from shared.domain.graph_definitions import (
     AgentNode,
     ApprovalNode,
     BranchNode,
@@ -21,10 +22,9 @@ from shared.domain.definitions import (
     JoinNode,
     LoopNode,
     MapNode,
-    ModelSpec,
     ToolNode,
 )
-from shared.domain.errors import Fault
+from shared.domain.model_specs import ModelSpec
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.plans import APPROVED, DENIED, OTHERWISE, conditions_of, names_in, predecessors
 from shared.domain.suggestions import closest

@@ -14,8 +14,9 @@ from shared.domain.definition_checks import check_references
 from shared.domain.definition_interface import interface_faults
 from shared.domain.definition_keys import keys_at
 from shared.domain.definition_texts import text_faults
-from shared.domain.definitions import PROVIDER_ALIASES, PROVIDERS, AgentDefinition
+from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.model_specs import PROVIDER_ALIASES, PROVIDERS
 from shared.domain.suggestions import closest, plain
 
 MAX_FAULTS = 100

@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from types import UnionType
 from typing import Annotated, Any, Union, cast, get_args, get_origin
 
-from shared.domain.definitions import AgentDefinition, Strict
+from shared.domain.definition_parts import Strict
+from shared.domain.definitions import AgentDefinition
 
 
 def keys_at(path: Sequence[str], raw: Any) -> tuple[str, ...]:

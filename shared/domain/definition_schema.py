@@ -5,7 +5,8 @@ from __future__ import annotations
 from functools import cache
 from typing import Any, cast
 
-from shared.domain.definitions import PROVIDER_ALIASES, PROVIDERS, AgentDefinition
+from shared.domain.definitions import AgentDefinition
+from shared.domain.model_specs import PROVIDER_ALIASES, PROVIDERS
 
 SCHEMA_ID = "urn:fireloom:agent-definition:1"
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"

@@ -11,10 +11,10 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
-from shared.domain.definitions import (
-    AgentDefinition,
+from shared.domain.definition_parts import Strict
+from shared.domain.definitions import AgentDefinition, AgentSpec
+from shared.domain.graph_definitions import (
     AgentNode,
-    AgentSpec,
     ApprovalNode,
     BranchNode,
     GraphNode,
@@ -22,7 +22,6 @@ from shared.domain.definitions import (
     LoopNode,
     MapNode,
     Retry,
-    Strict,
     ToolNode,
 )
 from shared.domain.ids import NodeId

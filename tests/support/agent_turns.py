@@ -6,7 +6,8 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from shared.domain.definitions import AgentSpec, Limits, ModelSpec
+from shared.domain.definitions import AgentSpec, Limits
+from shared.domain.model_specs import ModelSpec
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.agent_runner import AgentTurn, StepResponse
 

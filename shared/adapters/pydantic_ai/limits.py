@@ -6,8 +6,9 @@ from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 
 from shared.domain.costs import check_cost
-from shared.domain.definitions import Limits, ModelSpec
+from shared.domain.definitions import Limits
 from shared.domain.errors import FailedPrecondition, LimitReached
+from shared.domain.model_specs import ModelSpec
 from shared.domain.usage import Usage
 
 # Pydantic AI's own UsageLimits judge a response before it is journalled, so what it cost would be lost with it.

@@ -30,7 +30,7 @@ from shared.adapters.pydantic_ai.local_model import (
     next_call_id,
     prompt_text,
 )
-from shared.domain.definitions import ScriptedError, ScriptedRule
+from shared.domain.model_specs import ScriptedError, ScriptedRule
 
 NO_RULE = "local:scripted has no rule for this message."
 

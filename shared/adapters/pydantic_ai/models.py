@@ -15,8 +15,9 @@ from shared.adapters.pydantic_ai.failures import domain_error
 from shared.adapters.pydantic_ai.limits import check_price
 from shared.adapters.pydantic_ai.providers import ProviderSettings, open_provider
 from shared.domain.allowed_models import AllowedModels
-from shared.domain.definitions import AgentSpec, ModelSpec
+from shared.domain.definitions import AgentSpec
 from shared.domain.errors import FailedPrecondition
+from shared.domain.model_specs import ModelSpec
 
 
 class Models:

@@ -11,8 +11,8 @@ from shared.adapters.pydantic_ai.files import with_files
 from shared.adapters.pydantic_ai.messages import parse_recorded, render_exchange
 from shared.adapters.pydantic_ai.models import Models
 from shared.adapters.pydantic_ai.turn_run import TurnRun
-from shared.domain.definitions import ModelSpec
 from shared.domain.errors import ModelUnavailable
+from shared.domain.model_specs import ModelSpec
 from shared.ports.agent_runner import AgentResult, AgentTurn, StepSink, ToolCaller
 
 

@@ -34,8 +34,8 @@ from shared.adapters.pydantic_ai.models import request_settings
 from shared.adapters.pydantic_ai.native_search import searches_itself
 from shared.adapters.pydantic_ai.outputs import MOST_ANSWERS, Misfit, OutputShape, ask_again
 from shared.adapters.pydantic_ai.toolset import FAULTY_CALLS, CalledToolset
-from shared.domain.definitions import ModelSpec
 from shared.domain.errors import OutputInvalid
+from shared.domain.model_specs import ModelSpec
 from shared.domain.tools import ToolCall
 from shared.domain.usage import Usage
 from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse

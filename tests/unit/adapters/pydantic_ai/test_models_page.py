@@ -11,8 +11,9 @@ import yaml
 from shared.adapters.pydantic_ai.outputs import MOST_ANSWERS
 from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.domain.definition_faults import inspect_definition
-from shared.domain.definitions import PROVIDER_ALIASES, PROVIDERS, Limits, ModelSpec
+from shared.domain.definitions import Limits
 from shared.domain.model_catalog import CATALOG, PRICES_AS_OF, ModelFacts
+from shared.domain.model_specs import PROVIDER_ALIASES, PROVIDERS, ModelSpec
 from shared.settings import load_settings
 
 PAGE = (Path(__file__).parents[4] / "docs" / "models.md").read_text(encoding="utf-8")

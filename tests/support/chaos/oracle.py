@@ -87,6 +87,10 @@ class Actual:
             added += max(self.expected_items(name) or 1, 1) - 1
         return JoinCount(resolved, ok, added)
 
+    def withdrawn(self, vertex: PlanNode) -> int:
+        """How many of those that resolve a vertex's edges ended without an outcome of their own."""
+        return sum(node.state is NodeState.CANCELLED for name in vertex.after for node in self.resolving(name))
+
     def readiness(self, vertex: PlanNode) -> Readiness:
         """Whether a vertex must have fired."""
         return decide(len(vertex.after), self.count(vertex), vertex.enough) if vertex.after else Readiness.FIRE

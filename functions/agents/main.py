@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
+from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
@@ -55,6 +56,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(routes(shelf))
     app.include_router(grant_routes(sharing))
+    app.include_router(history_routes(documents))
     library = connect_library(settings, documents)
     app.include_router(knowledge_routes(library))
     app.include_router(document_routes(library))

@@ -67,6 +67,13 @@ async def test_a_draft_is_tried_published_named_and_rolled_back(ada: httpx.Async
     assert said.json()["text"] == "one"
     await answer(ada, "PUT", f"{path}/aliases/prod", json={"version": 1})
     assert (await run(ada, agent_id=agent, version="prod", input="hello"))["output"] == "one"
+    moves = (await answer(ada, "GET", f"{path}/history?topic=alias")).json()["items"]
+    assert [(move["subject"], move["old"], move["new"]) for move in moves] == [
+        ("prod", 2, 1),
+        ("prod", 1, 2),
+        ("prod", None, 1),
+    ]
+    assert {move["by_uid"] for move in moves} == {created.json()["owner_uid"]}
     diff = (await answer(ada, "GET", f"{path}/versions/prod/diff/latest")).json()
     assert {change["path"] for change in diff["changes"]} == {"model.script.0.chunks.0", "version"}
 

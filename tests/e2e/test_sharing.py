@@ -59,6 +59,12 @@ async def listens(stack: Stack, person: httpx.AsyncClient, path: str) -> int:
         return (await client.get(url, headers={"Authorization": person.headers["Authorization"]})).status_code
 
 
+async def permissions_told(person: httpx.AsyncClient, path: str) -> list[tuple[str | None, ...]]:
+    """The permission before and after each change of the agent's grants, the latest first."""
+    deeds = (await person.get(f"{path}/history?topic=grant")).json()["items"]
+    return [tuple(terms and terms["permission"] for terms in (deed["old"], deed["new"])) for deed in deeds]
+
+
 async def test_an_agent_is_shared_used_as_much_as_was_granted_and_taken_back(stack: Stack, people: People) -> None:
     agent = await make_agent(people.ada, HELPER)
     path = f"/agents/{agent}"
@@ -84,6 +90,7 @@ async def test_an_agent_is_shared_used_as_much_as_was_granted_and_taken_back(sta
     assert (await people.ada.delete(f"{path}/grants/{grant['grantee_uid']}")).status_code == 204
     assert (await people.bob.get(path)).status_code == 404
     assert await listens(stack, people.bob, f"agents/{agent}") == 403
+    assert await permissions_told(people.ada, path) == [("run", None), ("view", "run"), (None, "view")]
     message = f"/sessions/{run['session_id']}/messages"
     assert (await people.bob.post(message, json={"input": "still?", "stream": False})).status_code == 404
     assert (await people.bob.get(f"/sessions/{run['session_id']}/history")).status_code == 200

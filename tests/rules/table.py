@@ -94,6 +94,7 @@ ROWS = [
     Row("agents/private/grants/{former_grantee}", reads(owner="GET LIST_OWN", former_grantee="GET"), EXPIRED),
     Row("agents/private/grants/{deactivated}", OWNERS, LIVE),
     Row("agents/private/drafts/current", NEVER, OWNED),
+    Row("agents/private/history/alias-000000000002", NEVER, OWNED),
     Row("agents/shared", TO_ALL, PRIVATE_AGENT),
     Row("agents/shared/versions/1", TO_ALL_BELOW, OWNED),
     Row("agents/shared/grants/everyone", OWNERS, LIVE),

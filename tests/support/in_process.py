@@ -11,6 +11,7 @@ import httpx
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
+from functions.agents.history import history_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
@@ -97,6 +98,7 @@ async def deployed() -> AsyncGenerator[Deployment, None]:
     app.include_router(catalog_routes())
     for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(of_agents(shelf))
+    app.include_router(history_routes(rig.documents))
     app.include_router(secret_routes(vault))
     for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
         app.include_router(of_runs)

@@ -14,6 +14,7 @@ import pytest
 from scripts.local.listener import Owned
 from scripts.local.paths import ROOT
 from shared.adapters.memory.documents import MemoryDocuments
+from shared.domain.agent_history import Deed
 from shared.domain.agents import AgentVersion
 from shared.domain.approvals import Approval
 from shared.domain.artifacts import ArtifactVersion
@@ -178,6 +179,7 @@ def test_no_index_is_named_twice() -> None:
         ("events", Event),
         ("segments", Segment),
         ("versions", AgentVersion),
+        ("history", Deed),
         ("versions", ArtifactVersion),
     ],
 )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from datetime import datetime
 
+from shared.domain.agent_history import tell_move
 from shared.domain.agents import DRAFT, LATEST, Agent, Seen, VersionRef, revised
 from shared.domain.errors import Fault, InvalidArgument, NotFound
 from shared.domain.ids import AgentId
@@ -37,7 +38,7 @@ async def move_alias(  # noqa: PLR0913 - who, what, and on which condition
         aliases = {**agent.aliases, alias: number}
         if len(aliases) > MAX_ALIASES:
             raise InvalidArgument(f"An agent has {MAX_ALIASES} aliases at most; remove one first.")
-        return Change(revised(agent, now, aliases=aliases))
+        return _move(agent, revised(agent, now, aliases=aliases), alias, caller)
 
     return (await change_agent(shelf, caller, agent_id, decide, seen)).agent
 
@@ -59,9 +60,15 @@ async def remove_alias(
         if alias not in agent.aliases:
             raise NotFound(f"The agent has no alias '{alias}'.")
         aliases = {name: number for name, number in agent.aliases.items() if name != alias}
-        return Change(revised(agent, now, aliases=aliases))
+        return _move(agent, revised(agent, now, aliases=aliases), alias, caller)
 
     return (await change_agent(shelf, caller, agent_id, decide, seen)).agent
+
+
+def _move(old: Agent, new: Agent, alias: str, caller: Identity) -> Change:
+    """The change, which the history tells unless the alias means what it meant."""
+    moved = old.aliases.get(alias) != new.aliases.get(alias)
+    return Change(new, (tell_move(old, new, alias, caller.uid),) if moved else ())
 
 
 def _check_name(alias: str) -> None:

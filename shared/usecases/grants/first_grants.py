@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.domain.agent_history import tell_grant
 from shared.domain.agents import Agent
 from shared.domain.definitions import Permissions
 from shared.domain.errors import Fault, InvalidArgument
@@ -37,7 +38,8 @@ async def first_grants(
         Grant(agent.id, agent.owner_uid, grantee, Permission.RUN, agent.created_at, agent.owner_uid)
         for grantee in grantees
     )
-    return tuple(write for grant in grants for write in give(grant))
+    told = ((*give(grant), tell_grant(None, grant, agent.owner_uid, agent.created_at)) for grant in grants)
+    return tuple(write for writes in told for write in writes)
 
 
 async def _named(documents: Documents, directory: Directory, named: tuple[str, ...]) -> list[Uid]:

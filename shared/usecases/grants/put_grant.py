@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, field, replace
 
 from shared.domain.access import check_granting
+from shared.domain.agent_history import tell_grant
 from shared.domain.errors import Aborted, FailedPrecondition, Fault, InvalidArgument, Unavailable
 from shared.domain.grants import EVERYONE, Constraints, Grant, Permission, grant_path, shared_agent_path
 from shared.domain.ids import AgentId, Uid
@@ -57,7 +58,9 @@ async def put_grant(sharing: Sharing, caller: Identity, agent_id: AgentId, new: 
         if old is not None:
             grant = replace(grant, runs_used=old.runs_used)
         try:
-            await sharing.documents.commit(give(grant, snapshot))
+            await sharing.documents.commit(
+                [*give(grant, snapshot), tell_grant(old, grant, caller.uid, grant.granted_at)]
+            )
         except CommitRefused:
             await sharing.clock.sleep(_PAUSE_SECONDS * attempt)
         except OutcomeUnknown:

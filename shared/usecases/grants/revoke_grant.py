@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.access import check_revoking
+from shared.domain.agent_history import tell_grant
 from shared.domain.errors import Aborted, NotFound, Unavailable
 from shared.domain.grants import EVERYONE, Grant, Permission, grant_path, shared_agent_path
 from shared.domain.ids import AgentId, Uid
@@ -34,7 +35,8 @@ async def revoke_grant(documents: Documents, caller: Identity, agent_id: AgentId
             check_revoking(opened.access, caller.uid, grant)
         if grant is None:
             raise NotFound("There is no such grant.")
-        writes: list[Write] = [Delete(snapshot.path, seen=snapshot.update_time)]
+        told = tell_grant(grant, None, caller.uid, snapshot.read_time)
+        writes: list[Write] = [Delete(snapshot.path, seen=snapshot.update_time), told]
         if grantee != EVERYONE:
             writes.append(Delete(shared_agent_path(grantee, agent_id)))
         try:

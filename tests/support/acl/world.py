@@ -13,6 +13,7 @@ from fastapi import APIRouter, FastAPI
 
 from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
+from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
@@ -299,6 +300,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
             *(routes(shelf) for routes in of_agents),
             *(routes(library) for routes in of_knowledge),
             grant_routes(sharing.sharing),
+            history_routes(sharing.documents),
         ],
         "runs": [
             *(routes(core) for routes in (run_routes, session_routes, approval_routes)),

@@ -92,5 +92,6 @@ def test_the_page_names_every_route_of_agents() -> None:
         "/restore",
         "/aliases",
         "/diff",
+        "/history",
     ):
         assert path in text

@@ -1,4 +1,4 @@
-"""The `runs` function: runs, sessions, their history and files, and approvals. Light: it executes nothing."""
+"""The `runs` function: runs, sessions, their history and files, approvals, schedules. Light: it executes nothing."""
 
 import os
 from collections.abc import Mapping
@@ -13,10 +13,12 @@ from functions.runs.approvals import approval_routes
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
+from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.composition.core import connect_core, connect_people
+from shared.composition.schedules import connect_planner
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -35,6 +37,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         max_body_bytes=settings.max_body_bytes,
         body_limits=(ARTIFACT_BODIES,),
     )
+    planner = connect_planner(core)
     sharing = Sharing(core.documents, core.clock, IdentityPlatformDirectory(AdminSdk(settings.project)))
     for routes in (
         run_routes(core),
@@ -43,6 +46,8 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         reader_routes(sharing),
         artifact_routes(core.documents, core.clock),
         approval_routes(core),
+        schedule_routes(planner),
+        schedule_control_routes(planner),
     ):
         app.include_router(routes)
     return app

@@ -1,4 +1,4 @@
-"""The `sweeper` function: hands on what a dead process left behind, whenever the scheduler calls."""
+"""The `sweeper` function: hands on what a dead process left behind and fires schedules, when the scheduler calls."""
 
 import os
 from collections.abc import Mapping
@@ -11,6 +11,7 @@ from starlette.responses import Response
 
 from functions.sweeper.routes import sweep_routes
 from shared.composition.core import connect_callers, connect_core, connect_queue
+from shared.composition.schedules import connect_planner
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -21,7 +22,8 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     settings = load_settings(environ)
     write_logs(settings.project)
     app = create_app("sweeper", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
-    app.include_router(sweep_routes(connect_core(settings), connect_queue(settings), settings.lease_seconds))
+    planner = connect_planner(connect_core(settings))
+    app.include_router(sweep_routes(planner, connect_queue(settings), settings.lease_seconds))
     return app
 
 

@@ -13,12 +13,15 @@ from shared.edge.tasks import Deliverer
 from shared.ports.task_queue import IngestQueue
 from shared.usecases.approvals.expire_approvals import expire_approvals
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
-from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.sweep_runs import sweep_runs
+from shared.usecases.schedules.fire_schedules import fire_schedules
+from shared.usecases.schedules.planner import Planner
 from shared.usecases.sessions.delete_session import remove_deleted
 
 SESSIONS = 20
 """Deleted sessions that one sweep removes at most."""
+SCHEDULES = 200
+"""Schedules that one sweep fires at most."""
 DOCUMENTS = 100
 """Documents of knowledge that one sweep looks after at most."""
 
@@ -31,17 +34,20 @@ class SweptView(BaseModel):
     tasks: int = Field(description="Nodes handed to the queue again.")
     approvals: int = Field(description="Approvals that nobody answered in time.")
     sessions: int = Field(description="Deleted sessions that were removed.")
+    schedules: int = Field(description="Ticks of schedules that were taken up.")
     documents: int = Field(description="Documents of knowledge handed to the queue again.")
 
 
-def sweep_routes(core: Core, ingestions: IngestQueue, lease_seconds: float) -> APIRouter:
+def sweep_routes(planner: Planner, ingestions: IngestQueue, lease_seconds: float) -> APIRouter:
     """The routes that the scheduler calls."""
     router = APIRouter(tags=["tasks"])
+    core = planner.core
 
     @router.post("/tasks/sweep", responses=problem_responses(401, 503))
     async def sweep(_deliverer: Deliverer) -> SweptView:
-        """Hand silent attempts, forgotten nodes and documents to the queue again, and remove deleted sessions."""
+        """Fire schedules, hand silent attempts, forgotten nodes and documents to the queue again, remove sessions."""
         swept = SweptView(
+            schedules=await fire_schedules(planner, SCHEDULES),
             approvals=await expire_approvals(core),
             **asdict(await sweep_runs(core, lease_seconds)),
             sessions=await remove_deleted(core.documents, SESSIONS),

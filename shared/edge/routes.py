@@ -39,6 +39,7 @@ ROUTES = (
     Route("/sessions/**", "runs"),
     Route("/runs/**", "runs"),
     Route("/approvals/**", "runs"),
+    Route("/schedules/**", "runs"),
 )
 
 UNROUTED = frozenset({"worker", "sweeper"})

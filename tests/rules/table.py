@@ -125,6 +125,8 @@ ROWS = [
     Row("ingestions/0123", NEVER, OWNED),
     Row("approvals/own", reads(owner="GET LIST_ASKED"), {**OWNED, "asked": [Who.OWNER]}),
     Row("approvals/others", reads(reader="GET LIST_ASKED"), {**OWNED, "asked": [Who.READER, Who.DEACTIVATED]}),
+    Row("schedules/s", OWNERS, OWNED),
+    Row("ticks/0123", OWNERS, OWNED),
     Row("runs/r", TOP, SHARED),
     Row("runs/r/plan/0", BELOW, OWNED),
     Row("runs/r/nodes/main~0", BELOW, OWNED),

@@ -21,6 +21,7 @@ from shared.domain.artifacts import ArtifactVersion
 from shared.domain.events import Event
 from shared.domain.nodes import NodeRun
 from shared.domain.runs import Run
+from shared.domain.schedules import Schedule, Tick
 from shared.domain.segments import Segment
 from shared.domain.sessions import Session
 from shared.ports.documents import Filter, Order, Query
@@ -178,6 +179,8 @@ def test_no_index_is_named_twice() -> None:
         ("sessions", Session),
         ("events", Event),
         ("segments", Segment),
+        ("schedules", Schedule),
+        ("ticks", Tick),
         ("versions", AgentVersion),
         ("history", Deed),
         ("versions", ArtifactVersion),
@@ -191,6 +194,6 @@ def test_what_may_be_long_is_exempt_from_indexing(group: str, stored: type) -> N
     assert {name for name in names if (group, name) not in INDEXES.exempt} == set()
 
 
-def test_segments_expire() -> None:
+def test_live_text_and_old_ticks_expire() -> None:
     expiring = [(o["collectionGroup"], o["fieldPath"]) for o in CONTENT["fieldOverrides"] if o.get("ttl")]
-    assert expiring == [("segments", "expires_at")]
+    assert expiring == [("segments", "expires_at"), ("ticks", "expires_at")]

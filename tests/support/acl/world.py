@@ -15,6 +15,7 @@ from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
+from functions.agents.knowledge_readers import knowledge_reader_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
@@ -26,16 +27,18 @@ from functions.runs.approvals import approval_routes
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
+from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.secrets import MemorySecretStore
+from shared.composition.schedules import connect_planner
 from shared.domain.agents import Proposal
 from shared.domain.allowed_models import AllowedModels
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Unauthenticated
-from shared.domain.ids import SessionId, Uid
+from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.secrets import SecretText
 from shared.domain.users import Account, deactivation_path
 from shared.domain.users import Role as Claim
@@ -57,6 +60,7 @@ from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.library import Library
 from shared.usecases.knowledge.put_document import NewDocument, put_document
 from shared.usecases.runs.start_run import RunRequest, start_run
+from shared.usecases.schedules.put_schedule import Plan, create_schedule
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.vault import Vault
 from shared.usecases.sessions.share_session import add_reader
@@ -173,6 +177,7 @@ class World:
         await _make_conversation(world, sharing)
         await _ask_people(world, sharing)
         await _make_knowledge(world, library)
+        await _make_automation(world)
         await put_secret(vault, Uid(Role.OWNER), "token", SecretText("a-secret-of-the-owner"))
         world.ids |= {
             "name": "token",
@@ -282,6 +287,12 @@ async def _make_knowledge(world: World, library: Library) -> None:
     world.ids |= {"collection_id": collection.id, "document_id": document.id}
 
 
+async def _make_automation(world: World) -> None:
+    plan = Plan("daily", AgentId(world.ids["agent_id"]), "hello", "0 9 * * *")
+    schedule = await create_schedule(connect_planner(world.rig.core), Uid(Role.OWNER), plan)
+    world.ids |= {"schedule_id": schedule.id}
+
+
 def _script(turn: AgentTurn) -> tuple[Step, ...]:
     return (Step((), CALLS), Step(("done",))) if turn.prompt == "ask" else (Step(("done",)),)
 
@@ -301,12 +312,14 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
             *(routes(library) for routes in of_knowledge),
             grant_routes(sharing.sharing),
             history_routes(sharing.documents),
+            knowledge_reader_routes(sharing.sharing),
         ],
         "runs": [
             *(routes(core) for routes in (run_routes, session_routes, approval_routes)),
             run_reading_routes(sharing.documents),
             reader_routes(sharing.sharing),
             artifact_routes(sharing.documents, world.rig.clock),
+            *(routes(connect_planner(core)) for routes in (schedule_routes, schedule_control_routes)),
         ],
         "chat": [message_routes(world.rig.engine())],
     }

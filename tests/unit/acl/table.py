@@ -178,6 +178,9 @@ APPROVALS = [
 KNOWLEDGE = [
     Row("POST /knowledge", signed_in(201), {"name": "new"}),
     Row("GET /knowledge", signed_in(200)),
+    Row("GET /knowledge", signed_in(200), query="?shared=true", note="of others"),
+    Row("POST /knowledge/{collection_id}/readers", owned(201), {"reader": "stranger"}),
+    Row("DELETE /knowledge/{collection_id}/readers/{reader}", read(204)),
     Row("GET /knowledge/{collection_id}", read(200)),
     Row("DELETE /knowledge/{collection_id}", owned(204)),
     Row("PUT /knowledge/{collection_id}/documents", owned(202), b"text", query="?name=b.txt"),
@@ -187,6 +190,22 @@ KNOWLEDGE = [
     Row("POST /knowledge/{collection_id}/documents/{document_id}/refresh", owned(202)),
 ]
 
+PLAN = {"name": "daily", "agent_id": "{agent_id}", "input": "hello", "cron": "0 9 * * *"}
+SYSTEM_PLAN = {**PLAN, "agent_id": "{system}"}
+
+SCHEDULES = [
+    Row("POST /schedules", granted(RUN, 201), PLAN),
+    Row("POST /schedules", signed_in(201), SYSTEM_PLAN, note="of the system's agent"),
+    Row("GET /schedules", signed_in(200)),
+    Row("GET /schedules/{schedule_id}", OWNERS_OWN),
+    Row("PUT /schedules/{schedule_id}", OWNERS_OWN, SYSTEM_PLAN),
+    Row("DELETE /schedules/{schedule_id}", signed_in(404, owner=204)),
+    Row("POST /schedules/{schedule_id}/pause", OWNERS_OWN),
+    Row("POST /schedules/{schedule_id}/resume", OWNERS_OWN),
+    Row("POST /schedules/{schedule_id}/run-now", signed_in(404, owner=202)),
+    Row("GET /schedules/{schedule_id}/history", OWNERS_OWN),
+]
+
 TEMPLATE = {"name": "template"}
 TEMPLATES = [
     Row("GET /templates", signed_in(200)),
@@ -194,4 +213,4 @@ TEMPLATES = [
     Row("POST /templates/{name}/agents", signed_in(201), {}, TEMPLATE),
 ]
 
-ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES]
+ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES, *SCHEDULES]

@@ -14,6 +14,7 @@ from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from functions.sweeper.routes import sweep_routes
 from shared.adapters.memory.queue import MemoryTaskQueue
+from shared.composition.schedules import connect_planner
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Update
@@ -66,7 +67,7 @@ async def here() -> AsyncIterator[Deployment]:
         run_reading_routes(core.documents),
         session_routes(core),
         artifact_routes(core.documents, core.clock),
-        sweep_routes(core, MemoryTaskQueue[IngestTask](), LEASE_SECONDS),
+        sweep_routes(connect_planner(core), MemoryTaskQueue[IngestTask](), LEASE_SECONDS),
     ):
         app.include_router(routes)
     transport = httpx.ASGITransport(app)

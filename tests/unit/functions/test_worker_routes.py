@@ -9,6 +9,7 @@ import pytest
 
 from functions.sweeper.routes import sweep_routes
 from functions.worker.routes import ingest_routes, task_routes
+from shared.composition.schedules import connect_planner
 from shared.domain.errors import Unauthenticated, Unavailable
 from shared.domain.ids import Token
 from shared.domain.states import RunState
@@ -39,7 +40,7 @@ async def client(rig: EngineRig, knowledge: KnowledgeRig) -> AsyncIterator[httpx
     app = create_app("worker", task_verifier=QueueOnly())
     app.include_router(task_routes(rig.engine()))
     app.include_router(ingest_routes(knowledge.indexer))
-    app.include_router(sweep_routes(rig.core, knowledge.queue, LEASE_SECONDS))
+    app.include_router(sweep_routes(connect_planner(rig.core), knowledge.queue, LEASE_SECONDS))
     transport = httpx.ASGITransport(app)
     headers = {"Authorization": "Bearer queue"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:
@@ -80,7 +81,8 @@ async def test_a_lost_task_is_found_by_the_sweep(rig: EngineRig, client: httpx.A
     rig.queue.lose_next()
     rig.clock.jump(3600)
     swept = await client.post("/tasks/sweep")
-    assert swept.json() == {"leases": 0, "runs": 1, "tasks": 1, "sessions": 0, "approvals": 0, "documents": 0}
+    found = {name: count for name, count in swept.json().items() if count}
+    assert found == {"runs": 1, "tasks": 1}
     await rig.drain()
     assert (await rig.run(run.id)).state is RunState.SUCCEEDED
 

@@ -1,0 +1,12 @@
+"""Connects the schedules."""
+
+from __future__ import annotations
+
+from shared.adapters.cron.timetables import CronTimetables
+from shared.usecases.nodes.engine import Core
+from shared.usecases.schedules.planner import Planner
+
+
+def connect_planner(core: Core) -> Planner:
+    """What keeps and fires schedules."""
+    return Planner(core, CronTimetables())

@@ -1,0 +1,1 @@
+"""Agents that run by the clock."""

@@ -1,0 +1,16 @@
+"""What the use cases of schedules work with."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from shared.ports.timetables import Timetables
+from shared.usecases.nodes.engine import Core
+
+
+@dataclass(frozen=True, slots=True)
+class Planner:
+    """The ports with which schedules are kept and fired."""
+
+    core: Core
+    timetables: Timetables

@@ -52,6 +52,12 @@ class CollectionBody(BaseModel):
     description: str = Field(default="", max_length=MAX_DESCRIPTION_CHARACTERS)
 
 
+class CollectionQuery(PageQuery):
+    """Which collections."""
+
+    shared: bool = Field(default=False, description="Those that others shared with you, instead of your own.")
+
+
 class CollectionView(BaseModel):
     """A collection of documents that agents search."""
 
@@ -62,6 +68,7 @@ class CollectionView(BaseModel):
     name: str
     description: str
     embedder: str = Field(description="What makes its vectors: `local:hashed-words` knows words and no meaning.")
+    readers: tuple[str, ...] = Field(description="Ids of the people whose agents may search it too.")
     created_at: datetime
     updated_at: datetime
 
@@ -127,9 +134,9 @@ def knowledge_routes(library: Library) -> APIRouter:
         return _collection(collection)
 
     @router.get("/knowledge", responses=problem_responses(400, 401))
-    async def find(caller: Caller, query: Annotated[PageQuery, Query()]) -> CollectionPage:
-        """List your collections, the newest first."""
-        page = await list_collections(library.documents, caller.uid, query.limit, query.page_token)
+    async def find(caller: Caller, query: Annotated[CollectionQuery, Query()]) -> CollectionPage:
+        """List your collections, or those that others shared with you, the newest first."""
+        page = await list_collections(library.documents, caller.uid, query.limit, query.page_token, shared=query.shared)
         return CollectionPage(items=[_collection(one) for one in page.items], next_page_token=page.next_page_token)
 
     @router.get("/knowledge/{collection_id}", responses=problem_responses(401, 404))

@@ -13,6 +13,7 @@ from functions.agents.catalog import catalog_routes
 from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
+from functions.agents.knowledge_readers import knowledge_reader_routes
 from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
@@ -59,6 +60,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     app.include_router(history_routes(documents))
     library = connect_library(settings, documents)
     app.include_router(knowledge_routes(library))
+    app.include_router(knowledge_reader_routes(sharing))
     app.include_router(document_routes(library))
     app.include_router(document_reading_routes(library))
     app.include_router(secret_routes(connect_vault(settings, documents)))

@@ -2,40 +2,21 @@
 
 from __future__ import annotations
 
-from typing import Annotated
-
-from fastapi import APIRouter, Path, Response
-from pydantic import BaseModel, ConfigDict, Field
+from fastapi import APIRouter, Response
 
 from shared.domain.ids import SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.path_ids import ResourceId
+from shared.edge.readers import PersonView, ReaderBody, ReaderId
 from shared.usecases.grants.sharing import Sharing
 from shared.usecases.sessions.share_session import add_reader, remove_reader
 
-Reader = Annotated[str, Path(pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,127}$", description="A person's id; `me` for you.")]
 
-
-class ReaderBody(BaseModel):
-    """Who is to read a conversation."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reader: str = Field(
-        min_length=1,
-        max_length=254,
-        description="A username, an email address that its owner has verified, or a person's id.",
-    )
-
-
-class ReaderView(BaseModel):
+class ReaderView(PersonView):
     """Somebody who may read a conversation."""
 
     session_id: str
-    uid: str
-    username: str | None
-    display_name: str | None
 
 
 def reader_routes(sharing: Sharing) -> APIRouter:
@@ -48,14 +29,12 @@ def reader_routes(sharing: Sharing) -> APIRouter:
         reader, is_new = await add_reader(sharing, caller.uid, SessionId(session_id), body.reader)
         response.status_code = 201 if is_new else 200
         response.headers["Location"] = f"/sessions/{session_id}/readers/{reader.uid}"
-        return ReaderView(
-            session_id=session_id, uid=reader.uid, username=reader.username, display_name=reader.display_name
-        )
+        return ReaderView(session_id=session_id, **PersonView.model_validate(reader).model_dump())
 
     @router.delete(
         "/sessions/{session_id}/readers/{reader}", status_code=204, responses=problem_responses(401, 403, 404, 409, 503)
     )
-    async def remove(caller: Caller, session_id: ResourceId, reader: Reader) -> None:
+    async def remove(caller: Caller, session_id: ResourceId, reader: ReaderId) -> None:
         """Let somebody read your conversation no longer, at once; or leave one that was shared with you."""
         uid = caller.uid if reader == "me" else Uid(reader)
         await remove_reader(sharing.documents, caller.uid, SessionId(session_id), uid)

@@ -26,6 +26,7 @@ DocumentId = NewType("DocumentId", str)
 
 MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
 MAX_DESCRIPTION_CHARACTERS = 1000
+MAX_READERS = 100
 DIMENSIONS = 768
 """Of every vector, since one index serves them all; the least that Google recommends of its embeddings.
 

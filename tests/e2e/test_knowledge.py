@@ -101,6 +101,26 @@ async def test_a_document_that_cannot_be_read_says_why_and_can_be_replaced(ada: 
     assert (await bring(ada, collection, "manual.pdf", MANUAL))["state"] == "ready"
 
 
+async def test_a_collection_is_shared_with_somebodys_agents_and_taken_back(
+    api: httpx.AsyncClient, ada: httpx.AsyncClient
+) -> None:
+    made = await ada.post("/knowledge", json={"name": "handbook"})
+    path = made.headers["location"]
+    await bring(ada, path, "manual.pdf", MANUAL)
+    headers = await sign_up(api)
+    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, trust_env=False, headers=headers) as bob:
+        uid = (await bob.get("/users/me")).json()["uid"]
+        username = (await bob.get("/users/me")).json()["username"]
+        assert (await ada.post(f"{path}/readers", json={"reader": username})).status_code == 201
+        assert [one["id"] for one in (await bob.get("/knowledge?shared=true")).json()["items"]] == [made.json()["id"]]
+        definition = CLERK.replace("handbook", made.json()["id"])
+        agent = (await bob.post("/agents", content=definition, headers=YAML)).json()["id"]
+        assert "ten years" in (await ask(bob, agent, "How long is the warranty of the anvil?"))["output"]
+        assert (await ada.delete(f"{path}/readers/{uid}")).status_code == 204
+        assert "ten years" not in str((await ask(bob, agent, "How long is the warranty of the anvil?"))["output"])
+        assert (await bob.get(path)).status_code == 404
+
+
 async def test_somebody_else_finds_nothing_of_it(api: httpx.AsyncClient, ada: httpx.AsyncClient) -> None:
     made = await ada.post("/knowledge", json={"name": "handbook"})
     await bring(ada, made.headers["location"], "manual.pdf", MANUAL)

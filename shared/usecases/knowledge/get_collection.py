@@ -34,15 +34,20 @@ async def get_own_collection(documents: Documents, uid: Uid, collection_id: Coll
     return collection
 
 
-async def list_collections(documents: Documents, uid: Uid, limit: int, page_token: str | None) -> Page[Collection]:
-    """This person's collections, the newest first.
+async def list_collections(
+    documents: Documents, uid: Uid, limit: int, page_token: str | None, *, shared: bool = False
+) -> Page[Collection]:
+    """This person's collections, or those that others shared with them, the newest first.
 
     Raises:
         InvalidArgument: the token is not one of this list.
     """
     query = Query(
         COLLECTIONS,
-        (Filter("owner_uid", "==", uid), Filter("deleted_at", "==", None)),
+        (
+            Filter("readers", "array_contains", uid) if shared else Filter("owner_uid", "==", uid),
+            Filter("deleted_at", "==", None),
+        ),
         (Order("created_at", descending=True),),
     )
     return await read_page(documents, query, limit, page_token, lambda fields: parse(Collection, fields))

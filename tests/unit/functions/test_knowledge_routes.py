@@ -9,7 +9,15 @@ import httpx
 import pytest
 
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
+from functions.agents.knowledge_readers import knowledge_reader_routes
+from shared.adapters.memory.directory import MemoryDirectory
+from shared.domain.errors import FailedPrecondition
+from shared.domain.ids import Uid
+from shared.domain.knowledge import MAX_READERS
+from shared.domain.users import user_path
+from shared.domain.writes import Put, Update
 from shared.edge.app import create_app
+from shared.usecases.grants.sharing import Sharing
 from tests.support.in_process import NamesAsTokens
 from tests.support.knowledge_rig import KnowledgeRig
 
@@ -27,6 +35,7 @@ async def ada(rig: KnowledgeRig) -> AsyncIterator[httpx.AsyncClient]:
     app.include_router(knowledge_routes(rig.library))
     app.include_router(document_routes(rig.library))
     app.include_router(document_reading_routes(rig.library))
+    app.include_router(knowledge_reader_routes(Sharing(rig.documents, rig.clock, MemoryDirectory())))
     headers = {"Authorization": "Bearer ada"}
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=headers) as client:
         yield client
@@ -134,3 +143,68 @@ async def test_what_is_somebody_elses_is_not_found(rig: KnowledgeRig, ada: httpx
     assert (await ada.get("/knowledge", headers=bob)).json()["items"] == []
     assert (await ada.get("/knowledge", headers={"Authorization": ""})).status_code == 401
     await rig.drain()
+
+
+AS_BOB = {"Authorization": "Bearer bob"}
+
+
+async def settle_bob(rig: KnowledgeRig) -> None:
+    now = rig.clock.now()
+    bob = {"uid": "bob", "username": None, "email": None, "display_name": "Bob", "role": "user", "is_active": True}
+    await rig.documents.commit([Put(user_path("bob"), {**bob, "created_at": now, "updated_at": now})])
+
+
+async def test_a_collection_is_shared_searched_and_taken_back(rig: KnowledgeRig, ada: httpx.AsyncClient) -> None:
+    await settle_bob(rig)
+    path = await make(ada)
+    collection = path.rpartition("/")[2]
+    put = await ada.put(f"{path}/documents", params={"name": "rules.txt"}, content=RULES)
+    await rig.drain()
+    added = await ada.post(f"{path}/readers", json={"reader": "bob"})
+    assert (added.status_code, added.headers["location"]) == (201, f"{path}/readers/bob")
+    person = {"uid": "bob", "username": None, "display_name": "Bob", "collection_id": collection}
+    assert added.json() == person
+    again = await ada.post(f"{path}/readers", json={"reader": "bob"})
+    assert (again.status_code, again.json()) == (200, person)
+    (shared,) = (await ada.get("/knowledge?shared=true", headers=AS_BOB)).json()["items"]
+    assert (shared["id"], shared["readers"]) == (collection, ["bob"])
+    assert (await ada.get("/knowledge", headers=AS_BOB)).json()["items"] == []
+    assert (await ada.get(put.headers["location"], headers=AS_BOB)).status_code == 200
+    assert (await rig.search("register", collection, uid=Uid("bob"))) != []
+    for method, way in (
+        ("PUT", "documents?name=a.txt"),
+        ("POST", "readers"),
+        ("DELETE", ""),
+        ("DELETE", "readers/ada"),
+    ):
+        body: dict[str, Any] = {"json": {"reader": "ada"}} if way == "readers" else {}
+        refused = await ada.request(method, f"{path}/{way}".rstrip("/"), headers=AS_BOB, **body)
+        assert (method, way, refused.status_code) == (method, way, 403)
+    assert (await ada.delete(f"{path}/readers/bob")).status_code == 204
+    assert (await ada.get(path, headers=AS_BOB)).status_code == 404
+    assert (await ada.get("/knowledge?shared=true", headers=AS_BOB)).json()["items"] == []
+    with pytest.raises(FailedPrecondition, match="that you may read"):
+        await rig.search("register", collection, uid=Uid("bob"))
+    assert (await ada.delete(f"{path}/readers/bob")).status_code == 404
+
+
+async def test_a_reader_leaves_and_finds_nothing_more(rig: KnowledgeRig, ada: httpx.AsyncClient) -> None:
+    await settle_bob(rig)
+    path = await make(ada)
+    await ada.post(f"{path}/readers", json={"reader": "bob"})
+    assert (await ada.delete(f"{path}/readers/me", headers=AS_BOB)).status_code == 204
+    assert (await ada.get(path, headers=AS_BOB)).status_code == 404
+
+
+async def test_only_people_who_exist_become_readers(ada: httpx.AsyncClient) -> None:
+    refused = await ada.post(f"{await make(ada)}/readers", json={"reader": "nobody"})
+    assert (refused.status_code, refused.json()["faults"][0]["path"]) == (400, "reader")
+
+
+async def test_a_collection_has_only_so_many_readers(rig: KnowledgeRig, ada: httpx.AsyncClient) -> None:
+    await settle_bob(rig)
+    path = await make(ada)
+    many = [f"reader{n}" for n in range(MAX_READERS)]
+    await rig.documents.commit([Update(path.lstrip("/"), {"readers": many})])
+    refused = await ada.post(f"{path}/readers", json={"reader": "bob"})
+    assert (refused.status_code, refused.json()["code"]) == (429, "resource_exhausted")

@@ -1,0 +1,58 @@
+"""Two workers that are killed at random, for as long as a test wants."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from scripts.local.processes import HOST, Program
+from scripts.local.staging import environment, stage
+
+WORKER = "worker"
+_MOST_SECONDS = 4.0
+"""How long a worker lives at most once it serves."""
+
+
+@dataclass
+class Worker:
+    """A worker's process, of its staged source, that can be killed and started again."""
+
+    port: int
+    env: Mapping[str, str]
+    folder: Path
+    kills: int = 0
+    program: Program | None = None
+
+    @property
+    def address(self) -> str:
+        """Where it serves."""
+        return f"http://{HOST}:{self.port}"
+
+    def start(self) -> None:
+        """Start it, without waiting."""
+        command = str(environment(WORKER) / "bin" / "functions-framework")
+        source = stage(WORKER, self.folder / str(self.port)) / "main.py"
+        place = [f"--host={HOST}", f"--port={self.port}"]
+        arguments = [command, f"--target={WORKER}", f"--source={source}", *place]
+        self.program = Program(f"the worker on {self.port}", arguments, env=self.env, log=self.folder / "workers.log")
+
+    def stop(self) -> None:
+        """Stop it, if it runs."""
+        if self.program is not None:
+            self.program.stop()
+
+    async def burn(self, random: Random, until: float) -> None:
+        """Kill it and start it again, over and over, up to `until` on the loop's clock; at the end it serves."""
+        loop = asyncio.get_running_loop()
+        while True:
+            assert self.program is not None
+            await asyncio.to_thread(self.program.wait_until_serving, f"{self.address}/health")
+            if loop.time() > until:
+                return
+            await asyncio.sleep(random.uniform(0, _MOST_SECONDS))
+            self.program.kill()
+            self.kills += 1
+            self.start()

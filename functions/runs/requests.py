@@ -32,6 +32,21 @@ class RunBody(ExecutionBody):
     agent_id: ResourceId | None = Field(default=None, description="May be left out where there is a session.")
 
 
+class RepeatBody(_Body):
+    """How to repeat a run."""
+
+    if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
+
+
+class ReplayBody(RepeatBody):
+    """From where to replay a run, and on what."""
+
+    from_: str = Field(alias="from", min_length=1, max_length=200, description="A node of the run's graph.")
+    input: str | dict[str, Any] | None = Field(
+        default=None, description="What the nodes that work again see as the run's input; as before if left out."
+    )
+
+
 class SessionBody(_Body):
     """What a session starts with."""
 

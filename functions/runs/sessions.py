@@ -9,22 +9,27 @@ from fastapi import APIRouter, Query, Response
 from functions.runs.requests import HistoryQuery, SessionBody, SessionQuery
 from functions.runs.views import (
     EventPage,
+    RunView,
     SessionPage,
     SessionView,
     render_history,
+    render_run,
     render_session,
     render_sessions,
 )
 from shared.domain.ids import AgentId, SessionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
+from shared.edge.request_headers import IdempotencyKey
 from shared.usecases.nodes.engine import Core
 from shared.usecases.sessions.delete_session import delete_session
 from shared.usecases.sessions.get_session import get_session
 from shared.usecases.sessions.list_sessions import SessionSearch, list_sessions
 from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.read_history import read_history
+from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regenerate_answer
 
 
 def session_routes(core: Core) -> APIRouter:
@@ -57,6 +62,21 @@ def session_routes(core: Core) -> APIRouter:
     async def read(caller: Caller, session_id: ResourceId) -> SessionView:
         """Read a session."""
         return render_session(await get_session(core.documents, caller.uid, SessionId(session_id)))
+
+    @router.post(
+        "/sessions/{session_id}/regenerate",
+        status_code=202,
+        responses=problem_responses(400, 401, 403, 404, 409, 429, 503),
+    )
+    async def regenerate(
+        caller: Caller, session_id: ResourceId, response: Response, idempotency_key: IdempotencyKey = None
+    ) -> RunView:
+        """Answer the last message again; once that has succeeded, the conversation goes on from the new answer."""
+        trace = current_request().trace_id
+        asked = RegenerateRequest(caller.uid, SessionId(session_id), idempotency_key, trace)
+        started = await regenerate_answer(core, asked)
+        response.headers["Location"] = f"/runs/{started.run.id}"
+        return render_run(started.run)
 
     @router.delete("/sessions/{session_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
     async def delete(caller: Caller, session_id: ResourceId) -> None:

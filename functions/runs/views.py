@@ -12,7 +12,7 @@ from shared.domain.events import Event
 from shared.domain.nodes import NodeRun
 from shared.domain.pages import Page
 from shared.domain.records import from_json
-from shared.domain.runs import Run, Shape
+from shared.domain.runs import RepeatKind, Run, Shape
 from shared.domain.sessions import Session
 from shared.domain.states import NodeState, RunState
 from shared.edge.event_view import EventView, render_event
@@ -40,6 +40,14 @@ class FailureView(_View):
     retryable: bool
 
 
+class RepetitionView(_View):
+    """Which run was repeated, and how."""
+
+    run_id: str
+    kind: RepeatKind
+    node: str | None = Field(description="From where it was replayed.")
+
+
 class RunSummary(_View):
     """A run, without what went in and came out."""
 
@@ -51,6 +59,7 @@ class RunSummary(_View):
     shape: Shape
     state: RunState
     cancel_requested: bool
+    repeats: RepetitionView | None = Field(description="The run that this one repeats; null for one of its own.")
     usage: UsageView
     error: FailureView | None
     trace_id: str | None

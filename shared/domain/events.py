@@ -5,6 +5,7 @@ Shape of `content`: `{"text": …}` of a person or an agent; an agent's response
 `{"result": {"call_id", "name", "content_json", "is_error"}}`; what the system asks of people has
 `{"approval": {"approval_id", "kind", "message", "tool", "call_id", "arguments_json"}}` and the `actions` `approval_id`.
 `actions` of a tool's answer tell what the call did to the session: `state_delta_json`, `artifact_delta_json`.
+A run that repeats another one begins with `{"text": …, "repeats": {"run_id", "kind", "node"}}` of the system.
 `metadata` of an agent's event names the instance, step and try whose segments it replaces.
 """
 
@@ -31,6 +32,7 @@ class Event:
         seq: its number in the session, from 1, without gaps.
         partial: the content is not whole: the run was cut short.
         turn_complete: the last event of its run.
+        superseded_by: the run whose answer took the place of this one.
     """
 
     owner_uid: Uid
@@ -45,6 +47,7 @@ class Event:
     turn_complete: bool = False
     error_code: str | None = None
     error_message: str | None = None
+    superseded_by: RunId | None = None
 
 
 def events_path(session_id: SessionId) -> str:
@@ -63,14 +66,18 @@ def event_id(seq: int) -> str:
 
 
 def start_event(run: Run, seq: int, at: datetime) -> Event:
-    """The event with which a run enters its session's log: what the person said."""
+    """The event with which a run enters its session's log: what the person said, or that it is answered again."""
+    content: dict[str, Any] = {"text": run.input_text}
+    if run.repeats is not None:
+        told = run.repeats
+        content["repeats"] = {"run_id": told.run_id, "kind": told.kind, "node": told.node}
     return Event(
         owner_uid=run.owner_uid,
         seq=seq,
         run_id=run.id,
-        author="user",
+        author="user" if run.repeats is None else "system",
         created_at=at,
-        content={"text": run.input_text},
+        content=content,
     )
 
 

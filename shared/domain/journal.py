@@ -9,8 +9,8 @@ from __future__ import annotations
 import hashlib
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from typing import Any, TypeAlias
 
 from shared.domain.decisions import Decision
 from shared.domain.ids import Instance, RunId
@@ -93,8 +93,28 @@ def record_intent(journal: str, call: ToolCall, earlier: int = 0) -> Create:
     return Create(f"{journal}/{intent_id(call, earlier)}", {"kind": "intent", "name": call.name})
 
 
-def read_journal(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
-    """The journal of its entries (id and fields), in the order of their ids."""
+Entries: TypeAlias = Mapping[str, Mapping[str, Any]]
+"""The fields of a journal's entries, by id."""
+
+
+def read_journal(entries: Entries, earlier: Entries | None = None) -> Journal:
+    """The journal of its entries, and of those of `earlier` runs that go on, whose usage does not count again."""
+    inherited = _inherited(earlier or {})
+    journal = _read(sorted({**inherited, **entries}.items()))
+    return replace(journal, usage=_read(entries.items()).usage) if inherited else journal
+
+
+def _inherited(entries: Entries) -> Entries:
+    """What holds of the journal of a run that failed: what was refused, and calls that failed, may be tried again."""
+    failed = {entry for entry, fields in entries.items() if fields["kind"] == "result" and fields["is_error"]}
+    return {
+        entry: fields
+        for entry, fields in entries.items()
+        if entry.partition("!")[0] not in failed and fields.get("verdict") != "deny"
+    }
+
+
+def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
     messages: list[str] = []
     text = ""
     steps = 0

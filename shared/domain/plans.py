@@ -24,7 +24,7 @@ from shared.domain.graph_definitions import (
     Retry,
     ToolNode,
 )
-from shared.domain.ids import NodeId
+from shared.domain.ids import NodeId, RunId
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
 from shared.domain.templates import references
@@ -124,6 +124,8 @@ class PlanNode(Strict):
     cases: dict[NodeId, str] = Field(default_factory=dict[NodeId, str])
     retry: Retry = Retry()
     timeout_seconds: float | None = None
+    carried: int = 0
+    """In how many of the plan's `earlier` runs an outcome is looked for that holds instead of working."""
     work: Work
 
     @property
@@ -146,6 +148,8 @@ class Plan(Strict):
     output_schema: dict[str, Any] | None = None
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()
+    earlier: tuple[RunId, ...] = ()
+    """The runs that a run of this plan repeats, the latest first."""
 
     def kit(self, tools: tuple[ToolUse, ...]) -> ToolKit:
         """What a node that lists `tools` may call."""
@@ -206,6 +210,10 @@ class PlanGraph:
     def handles_denial(self, node: NodeId) -> bool:
         """Whether a no at the vertex has a successor that waits for it."""
         return any(successor.cases.get(node) == DENIED for successor in self.successors[node])
+
+    def earlier(self, node: PlanNode) -> tuple[RunId, ...]:
+        """The runs in which the vertex may have an outcome that holds, the latest first."""
+        return self.plan.earlier[: node.carried]
 
     def ends_run(self, node: NodeId) -> bool:
         """Whether the run ends with this vertex."""

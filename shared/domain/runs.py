@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.ids import AgentId, RunId, SessionId, Uid
+from shared.domain.ids import AgentId, NodeId, RunId, SessionId, Uid
 from shared.domain.records import from_json
 from shared.domain.states import RunState
 from shared.domain.usage import Usage
@@ -25,6 +25,27 @@ class Failure:
     retryable: bool = False
 
 
+RepeatKind: TypeAlias = Literal["retry", "replay", "regenerate"]
+
+
+@dataclass(frozen=True, slots=True)
+class Repetition:
+    """That a run repeats another one.
+
+    Args:
+        run_id: the run that is repeated.
+        turn: the first of all the runs that answer the same message.
+        node: from where it was replayed.
+        answers: numbers of the events that its answer takes the place of.
+    """
+
+    run_id: RunId
+    kind: RepeatKind
+    turn: RunId
+    node: NodeId | None = None
+    answers: tuple[int, ...] = ()
+
+
 @dataclass(frozen=True, slots=True)
 class Run:
     """The document `runs/{id}`, written only when the state changes.
@@ -33,6 +54,8 @@ class Run:
         author_uid: who wrote the version; its tools use the secrets of this person.
         grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
         plan_chunks: how many documents below `plan` hold the plan.
+        repeats: the run that this one repeats; None for a message of its own.
+        last_seq: number of its last event; None before its end, or where it has none.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
         waiting_since: when a run of one node began to wait for people.
         waited_seconds: how long it has waited before; a limit of its time does not count that.
@@ -54,6 +77,8 @@ class Run:
     author_uid: Uid | None = None
     grantee_uid: Uid | None = None
     readers: tuple[Uid, ...] = ()
+    repeats: Repetition | None = None
+    last_seq: int | None = None
     epoch: int = 0
     cancel_requested: bool = False
     output_json: str | None = None
@@ -71,6 +96,11 @@ class Run:
     def path(self) -> str:
         """Where the run is stored."""
         return run_path(self.id)
+
+    @property
+    def turn(self) -> RunId:
+        """The turn of the conversation that it answers, by the first run that did."""
+        return self.id if self.repeats is None else self.repeats.turn
 
     @property
     def input_text(self) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -56,6 +57,30 @@ class Slot:
     queue: tuple[RunId, ...] = ()
     next_seq: int = 1
     next_message: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """The document `sessions/{id}/messages/{n:012}`: one message of the conversation with a model.
+
+    Args:
+        turn: the turn that it belongs to, by the first run that answered it; None stands for `run_id`.
+        message_json: in the runner's own format.
+    """
+
+    run_id: RunId
+    message_json: str
+    turn: RunId | None = None
+
+
+def history_of(messages: Sequence[Message], turn: RunId) -> tuple[str, ...]:
+    """What a model is told that answers a turn: of every other turn, what its latest run left."""
+    latest = {message.turn or message.run_id: message.run_id for message in messages}
+    return tuple(
+        message.message_json
+        for message in messages
+        if (of := message.turn or message.run_id) != turn and latest[of] == message.run_id
+    )
 
 
 def session_path(session_id: SessionId) -> str:

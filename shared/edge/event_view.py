@@ -21,13 +21,16 @@ class EventView(BaseModel):
     seq: int = Field(description="Its number in the session, from 1, without gaps.")
     run_id: str
     author: Author
-    content: dict[str, Any] = Field(description="`text`; an agent's `calls`; a tool's `result`; an `approval`.")
+    content: dict[str, Any] = Field(
+        description="`text`; an agent's `calls`; a tool's `result`; an `approval`; what a run `repeats`."
+    )
     metadata: dict[str, Any]
     actions: dict[str, Any]
     partial: bool = Field(description="The content is not whole: the run was cut short.")
     turn_complete: bool = Field(description="The last event of its run.")
     error_code: str | None
     error_message: str | None
+    superseded_by: str | None = Field(description="The run whose answer took the place of this one.")
     created_at: datetime
 
 

@@ -57,7 +57,7 @@ def render_frame(kind: str, data: Any, seq: int | None = None) -> bytes:
 
 def _render_event(event: Event) -> bytes:
     view = render_event(event).model_dump(mode="json")
-    if event.author == "user":
+    if event.author == "user" or "repeats" in event.content:
         return render_frame("state", {"run_id": event.run_id, "state": "running", "event": view}, event.seq)
     if "approval_id" in event.actions:
         asked = {"run_id": event.run_id, "state": "waiting", "approval_ids": [event.actions["approval_id"]]}

@@ -7,13 +7,13 @@ from typing import Any
 
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import OutputInvalid
-from shared.domain.events import Event, append, start_event
+from shared.domain.events import Event, append, event_path, start_event
 from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, Outcome, nodes_path
 from shared.domain.plans import END
 from shared.domain.records import parse, render, to_json
 from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
-from shared.domain.sessions import Slot, message_path, session_path, slot_path
+from shared.domain.sessions import Message, Slot, message_path, session_path, slot_path
 from shared.domain.states import NodeState, RunState
 from shared.domain.templates import as_text
 from shared.domain.usage import Usage
@@ -86,7 +86,8 @@ class RunEnd:
         return [
             append(run.session_id, self._event),
             *self._messages(slot),
-            Update(run.path, self._run_fields()),
+            *self._superseded(),
+            Update(run.path, self._run_fields(slot.next_seq)),
             *await self._hand_over(snapshot, slot),
         ]
 
@@ -114,11 +115,18 @@ class RunEnd:
     def _messages(self, slot: Slot) -> list[Write]:
         run = self._context.run
         return [
-            Create(message_path(run.session_id, slot.next_message + n), {"run_id": run.id, "message_json": message})
+            Create(message_path(run.session_id, slot.next_message + n), render(Message(run.id, message, run.turn)))
             for n, message in enumerate(self._outcome.messages)
         ]
 
-    def _run_fields(self) -> dict[str, Any]:
+    def _superseded(self) -> list[Write]:
+        """A new answer to an old message takes the place of the old answers, which stay in the log."""
+        run = self._context.run
+        if run.repeats is None or self._outcome.state is not NodeState.SUCCEEDED:
+            return []
+        return [Update(event_path(run.session_id, seq), {"superseded_by": run.id}) for seq in run.repeats.answers]
+
+    def _run_fields(self, last_seq: int) -> dict[str, Any]:
         outcome = self._outcome
         return {
             "state": _RUN_STATES[outcome.state],
@@ -127,6 +135,7 @@ class RunEnd:
             "usage": render(outcome.usage),
             "completed_at": self._engine.core.clock.now(),
             "next_sweep_at": None,
+            "last_seq": last_seq,
         }
 
     async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:

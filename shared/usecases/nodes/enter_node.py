@@ -12,7 +12,7 @@ from shared.domain.nodes import NodeRun, node_path, passes
 from shared.domain.plans import EndWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
-from shared.domain.sessions import Slot, messages_path, slot_path
+from shared.domain.sessions import Message, Slot, history_of, messages_path, slot_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Delete, Update, Write
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query, Snapshot
@@ -54,17 +54,17 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         waits=node.waits,
         skips=readiness is Readiness.SKIP and not isinstance(target.node.work, EndWork),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
-        history=history,
+        history=history_of(history, run.turn),
     )
 
 
-async def read_history(documents: Documents, session_id: SessionId) -> tuple[str, ...]:
-    """The model messages of a session's earlier turns."""
+async def read_history(documents: Documents, session_id: SessionId) -> tuple[Message, ...]:
+    """The model messages of a session so far."""
     found = await documents.query(Query(messages_path(session_id)))
-    return tuple(message.fields["message_json"] for message in found if message.fields is not None)
+    return tuple(parse(Message, message.fields) for message in found if message.fields is not None)
 
 
-async def _no_history() -> tuple[str, ...]:
+async def _no_history() -> tuple[Message, ...]:
     return ()
 
 

@@ -24,6 +24,7 @@ from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
 from shared.domain.tools import ToolCall
 from shared.usecases.nodes.ask_people import ask_for_go_ahead, call_tool, offered_tools
+from shared.usecases.nodes.carry_over import carry_over
 from shared.usecases.nodes.end_run import conclude_graph
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
@@ -33,11 +34,13 @@ from shared.usecases.nodes.run_agent_node import run_agent_node
 
 
 async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
-    """The outcome of the work.
+    """The outcome of the work, or of the same in a run that this one repeats.
 
     Raises:
         shared.domain.errors.DomainError: the work failed, for a reason that is safe to show.
     """
+    if (carried := await carry_over(engine, context)) is not None:
+        return carried
     scope = await gather_scope(engine.core.documents, context.target)
     return _next_round(engine, context, await _perform(engine, context, recorder, scope), scope)
 

@@ -1,7 +1,12 @@
-"""Read what earlier attempts at a node recorded."""
+"""Read what earlier attempts at a node recorded, and the runs that this one repeats."""
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Mapping
+from typing import Any
+
+from shared.domain.ids import RunId
 from shared.domain.journal import Journal, journal_path, read_journal
 from shared.ports.documents import Query
 from shared.usecases.nodes.engine import Engine
@@ -9,8 +14,16 @@ from shared.usecases.nodes.node_context import NodeContext
 
 
 async def read_node_journal(engine: Engine, context: NodeContext) -> Journal:
-    """The journal; a first attempt needs no read."""
-    if context.attempt.number == 1:
-        return Journal()
-    entries = await engine.core.documents.query(Query(journal_path(context.run_id, context.instance)))
-    return read_journal((entry.id, entry.fields) for entry in entries if entry.fields is not None)
+    """The journal; a first attempt that repeats nothing needs no read."""
+    earlier = context.target.graph.earlier(context.target.node)
+    own = () if context.attempt.number == 1 else (context.run_id,)
+    found = await asyncio.gather(*(_entries(engine, context, run_id) for run_id in (*own, *earlier)))
+    before: dict[str, Mapping[str, Any]] = {}
+    for entries in reversed(found[len(own) :]):
+        before |= entries
+    return read_journal(found[0] if own else {}, before)
+
+
+async def _entries(engine: Engine, context: NodeContext, run_id: RunId) -> dict[str, Mapping[str, Any]]:
+    entries = await engine.core.documents.query(Query(journal_path(run_id, context.instance)))
+    return {entry.id: entry.fields for entry in entries if entry.fields is not None}

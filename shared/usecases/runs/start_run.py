@@ -14,7 +14,7 @@ from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plans import PlanGraph, compile_plan, split_plan
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input
-from shared.domain.runs import SWEEP_AFTER, Run, plan_path, run_path
+from shared.domain.runs import SWEEP_AFTER, Repetition, Run, plan_path, run_path
 from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slot_path
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Update, Write
@@ -36,6 +36,27 @@ KEPT_PLANS = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Repeated:
+    """What a run repeats.
+
+    Args:
+        repetition: which run, and how.
+        graph: the plan by which.
+        author_uid: who wrote the version that the plan was made of.
+        edited: the input is another, and must fit the agent's schema again.
+    """
+
+    repetition: Repetition
+    graph: PlanGraph
+    author_uid: Uid
+    edited: bool
+
+    def version(self, current: CompiledVersion) -> CompiledVersion:
+        """What is executed, of an agent that is compiled so by now."""
+        return CompiledVersion(self.graph, self.author_uid, current.input_schema if self.edited else None)
+
+
+@dataclass(frozen=True, slots=True)
 class RunRequest:
     """What somebody wants to run.
 
@@ -49,6 +70,7 @@ class RunRequest:
         if_busy: what to do when the session has an active run: refuse, wait for it, or cancel it.
         idempotency_key: the same key and request give the same run.
         trace_id: the trace that asked, in 32 hex digits; the run keeps it.
+        repeated: the run that is to be repeated, and how.
         claim: take the only node of a single agent's run at once, under this token, to execute it in this process.
     """
 
@@ -60,12 +82,15 @@ class RunRequest:
     if_busy: IfBusy = "reject"
     idempotency_key: str | None = None
     trace_id: str | None = None
+    repeated: Repeated | None = None
     claim: Token | None = None
 
     @property
     def digest(self) -> str:
         """SHA-256 of what is asked for, whatever the key."""
-        asked = [self.agent_id, self.version, self.session_id, self.input, self.if_busy]
+        asked: list[Any] = [self.agent_id, self.version, self.session_id, self.input, self.if_busy]
+        if self.repeated is not None:
+            asked.append(render(self.repeated.repetition))
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
 
 
@@ -130,7 +155,8 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
         Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
     """
     check_input(request.input)
-    run_id = RunId(_id_of(request) or core.ids.new())
+    key = request.idempotency_key
+    run_id = RunId(core.ids.new()) if key is None else id_of_key(request.caller, key)
     for attempt in range(TRIES):
         found = await _find(core, request, run_id)
         if found.earlier is not None:
@@ -223,6 +249,8 @@ def _number(admission: Admission, ref: VersionRef | None) -> int:
 async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
     """The run and the commit that makes it."""
     compiled = await _compile(core, found)
+    if request.repeated is not None:
+        compiled = request.repeated.version(compiled)
     graph = compiled.graph
     digest, chunks = split_plan(graph.plan)
     now = core.clock.now()
@@ -244,6 +272,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         trace_id=request.trace_id,
         author_uid=compiled.author_uid,
         grantee_uid=found.admission.grantee_uid,
+        repeats=request.repeated.repetition if request.repeated else None,
         next_sweep_at=None if waits else now + SWEEP_AFTER,
     )
     writes: list[Write] = [
@@ -304,6 +333,6 @@ async def _compile(core: Core, found: _Found) -> CompiledVersion:
     return compiled
 
 
-def _id_of(request: RunRequest) -> str | None:
-    key = request.idempotency_key
-    return None if key is None else hashed_id("run", request.caller, key)
+def id_of_key(caller: Uid, key: str) -> RunId:
+    """The id of the run that a person's request with an idempotency key starts."""
+    return RunId(hashed_id("run", caller, key))

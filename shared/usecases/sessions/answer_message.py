@@ -12,6 +12,7 @@ from shared.domain.errors import DomainError
 from shared.domain.events import start_event
 from shared.domain.ids import SessionId, Token
 from shared.domain.runs import Run
+from shared.domain.sessions import Message, history_of
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.claim_node import hold
@@ -128,12 +129,12 @@ async def answer_message(engine: Engine, request: RunRequest) -> Turn:
             history = await _history(engine.core, request.session_id)
         target = Target(started.run, started.graph, started.graph.entries[0])
         attempt = hold(engine, target, 1, token, sent)
-        turn.execute(engine, attempt, history, started.seq + 1)
+        turn.execute(engine, attempt, history_of(history, started.run.turn), started.seq + 1)
         await _watch(engine, target)
     return turn
 
 
-async def _history(core: Core, session_id: SessionId | None) -> tuple[str, ...]:
+async def _history(core: Core, session_id: SessionId | None) -> tuple[Message, ...]:
     return () if session_id is None else await read_history(core.documents, session_id)
 
 

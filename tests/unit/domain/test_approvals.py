@@ -122,13 +122,13 @@ def test_the_same_decision_may_be_said_again_and_no_other(verdict: Verdict) -> N
 @pytest.mark.parametrize("decision", [*DECISIONS.values(), Decision("approve", arguments={"all": False})])
 def test_a_decision_comes_back_from_the_journal(decision: Decision) -> None:
     write = record_decision("j", decision_id(CALL), decision)
-    journal = read_journal([(write.path.removeprefix("j/"), write.fields)])
+    journal = read_journal({write.path.removeprefix("j/"): write.fields})
     assert journal.decisions == {decision_id(CALL): decision}
 
 
 def test_each_try_of_a_call_is_asked_about_apart() -> None:
     intents = [record_intent("j", CALL, earlier) for earlier in range(3)]
-    journal = read_journal((write.path.removeprefix("j/"), write.fields) for write in intents)
+    journal = read_journal({write.path.removeprefix("j/"): write.fields for write in intents})
     assert list(journal.intents.values()) == [3]
     entries = {decision_id(CALL), *(uncertain_request(CALL, earlier).entry for earlier in (1, 2, 3))}
     assert len(entries) == 4

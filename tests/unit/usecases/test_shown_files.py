@@ -17,13 +17,13 @@ REFERENCE = {"name": "a.png", "version": 2, "mime_type": "image/png"}
 def test_a_takeover_finds_the_reference_in_the_journal() -> None:
     result = ToolResult({"width": 4}, attachments=(PICTURE,))
     record = record_result("journal", CALL, result, Usage())
-    assert read_journal([("0000-c1", record.fields)]).results == {"0000-c1": result}
+    assert read_journal({"0000-c1": record.fields}).results == {"0000-c1": result}
 
 
 def test_a_result_that_was_recorded_before_there_were_references_is_read() -> None:
     fields = dict(record_result("journal", CALL, ToolResult("x"), Usage()).fields)
     del fields["attachments"]
-    assert read_journal([("0000-c1", fields)]).results == {"0000-c1": ToolResult("x")}
+    assert read_journal({"0000-c1": fields}).results == {"0000-c1": ToolResult("x")}
 
 
 def test_an_event_names_the_files_only_where_there_are_some() -> None:

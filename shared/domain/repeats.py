@@ -1,0 +1,60 @@
+"""Repeating a run: the same plan again, in which most vertices take over what they came to before.
+
+A vertex works anew when what it works on may differ: everything after a vertex that failed, or that is replayed. Every
+other one looks in the earlier runs first, the latest first, so that nothing is lost when a repetition is repeated.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.ids import NodeId, RunId
+from shared.domain.nodes import NodeRun
+from shared.domain.plans import EndWork, Plan, PlanGraph
+from shared.domain.states import NodeState
+
+MOST_EARLIER = 10
+"""In how many earlier runs at most a vertex looks."""
+
+
+def repeat_plan(graph: PlanGraph, run_id: RunId, anew: frozenset[NodeId]) -> Plan:
+    """The plan by which the run is repeated, with `anew` the vertices whose earlier outcomes do not hold."""
+    nodes = tuple(
+        node.model_copy(update={"carried": 0 if node.id in anew else min(node.carried + 1, MOST_EARLIER)})
+        for node in graph.plan.nodes
+    )
+    earlier = (run_id, *graph.plan.earlier)[:MOST_EARLIER]
+    return graph.plan.model_copy(update={"nodes": nodes, "earlier": earlier})
+
+
+def anew_after(graph: PlanGraph, failed: Iterable[NodeId], replayed: NodeId | None = None) -> frozenset[NodeId]:
+    """The vertices whose earlier outcomes do not hold: what comes after a failure, what is replayed, and the end.
+
+    A vertex that failed is not among them: those of its items that succeeded hold, and it goes on from its journal.
+
+    Raises:
+        InvalidArgument: there is no vertex `replayed` in the plan.
+    """
+    if replayed is not None and (replayed not in graph.by_id or isinstance(graph.by_id[replayed].work, EndWork)):
+        raise InvalidArgument("The request is not valid.", (Fault("body.from", f"the run has no node {replayed!r}"),))
+    own: set[NodeId] = set() if replayed is None else {replayed}
+    own |= {node.id for node in graph.plan.nodes if isinstance(node.work, EndWork)}
+    known = [name for name in failed if name in graph.by_id and not graph.handles_failure(name)]
+    return frozenset(own | _after(graph, [*known, *own]))
+
+
+def holds(graph: PlanGraph, node: NodeRun) -> bool:
+    """Whether an earlier outcome holds: of what succeeded, and of a failure that the graph handles."""
+    return node.state is NodeState.SUCCEEDED or (node.state is NodeState.FAILED and graph.handles_failure(node.node))
+
+
+def _after(graph: PlanGraph, names: Iterable[NodeId]) -> set[NodeId]:
+    """Everything downstream of the named vertices; they themselves only where one is downstream of another."""
+    found: set[NodeId] = set()
+    left = list(names)
+    while left:
+        new = {successor.id for successor in graph.successors[left.pop()]} - found
+        found |= new
+        left += new
+    return found

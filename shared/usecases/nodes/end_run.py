@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import OutputInvalid
 from shared.domain.events import Event, append, event_path, start_event
+from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, Outcome, nodes_path
 from shared.domain.plans import END
@@ -88,6 +89,7 @@ class RunEnd:
             *self._messages(slot),
             *self._superseded(),
             Update(run.path, self._run_fields(slot.next_seq)),
+            record_run_end(run, _RUN_STATES[self._outcome.state], self._outcome.error, self._engine.core.clock.now()),
             *await self._hand_over(snapshot, slot),
         ]
 

@@ -15,6 +15,7 @@ from shared.ports.agent_runner import AgentRunner
 from shared.ports.clock import Clock
 from shared.ports.conditions import Conditions
 from shared.ports.documents import Documents
+from shared.ports.fact_topic import FactTopic
 from shared.ports.id_source import Ids
 from shared.ports.task_queue import TaskQueue
 from shared.ports.tools import Toolbox
@@ -35,6 +36,7 @@ class Core:
 
     Args:
         plans: compiled plans by the path of their agent's version, kept because versions never change.
+        topic: where facts are published; without one they wait for the sweeper.
     """
 
     documents: Documents
@@ -42,6 +44,7 @@ class Core:
     clock: Clock
     ids: Ids
     plans: dict[str, CompiledVersion] = field(default_factory=dict[str, CompiledVersion])
+    topic: FactTopic | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,6 +13,7 @@ from shared.domain.runs import Run
 from shared.domain.sessions import Slot, slot_path
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.task_queue import NodeTask
+from shared.usecases.facts.tell_run_end import tell_run_end
 from shared.usecases.nodes.attempt import RESEND_SECONDS
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.finish_node import Counts
@@ -60,13 +61,14 @@ async def enqueue_ready(core: Core, run_id: RunId, instances: Sequence[Instance]
 
 
 async def wake_next_run(core: Core, run: Run) -> None:
-    """Enqueue the entry nodes of the run that owns the session's slot after `run`."""
+    """Enqueue the entry nodes of the run that owns the session's slot after `run`, and tell of the end of `run`."""
     snapshot = await core.documents.get(slot_path(run.session_id))
     slot = Slot() if snapshot.fields is None else parse(Slot, snapshot.fields)
     if slot.run_id is not None and slot.run_id != run.id:
         following = await load_run(core.documents, slot.run_id)
         if following is not None:
             await enqueue_entries(core, following.run, following.graph)
+    await tell_run_end(core, run)
 
 
 async def enqueue_entries(core: Core, run: Run, graph: PlanGraph, cause: str = READY) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 
 from shared.domain.errors import Aborted
+from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Uid
 from shared.domain.records import parse, render
 from shared.domain.runs import Failure, Run, run_path
@@ -12,6 +13,7 @@ from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Increment, Update
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.usecases.facts.tell_run_end import tell_run_end
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.release_waiting import release_waiting
 from shared.usecases.runs.get_run import get_own_run
@@ -54,16 +56,22 @@ async def _leave_queue(core: Core, run: Run) -> bool:
     if run.id not in slot.queue:
         return False
     now = core.clock.now()
+    error = Failure("cancelled", "the run was cancelled before it started")
     ended = {
         "state": RunState.CANCELLED,
         "cancel_requested": True,
-        "error": render(Failure("cancelled", "the run was cancelled before it started")),
+        "error": render(error),
         "completed_at": now,
     }
     queue = [other for other in slot.queue if other != run.id]
     await core.documents.commit(
-        [Update(snapshot.path, {"queue": queue}, seen=snapshot.update_time), Update(run.path, ended)]
+        [
+            Update(snapshot.path, {"queue": queue}, seen=snapshot.update_time),
+            Update(run.path, ended),
+            record_run_end(run, RunState.CANCELLED, error, now),
+        ]
     )
+    await tell_run_end(core, run)
     return True
 
 

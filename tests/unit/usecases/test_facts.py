@@ -1,0 +1,202 @@
+"""The end of a run is told of, whatever dies between the commit that ends it and whoever hears of it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from shared.adapters.memory.topic import MemoryFactTopic
+from shared.domain.facts import FACTS, UNHEARD_AFTER, Fact, run_end_id
+from shared.domain.ids import RunId
+from shared.domain.records import from_json, parse
+from shared.domain.states import RunState
+from shared.domain.writes import Write
+from shared.ports.documents import Committed, Documents, Query
+from shared.ports.task_queue import NodeTask
+from shared.usecases.facts.sweep_facts import sweep_facts
+from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.sweep_runs import sweep_runs
+from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
+from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.scripted_runner import ScriptedRunner, Step
+
+GRAPH: dict[str, Any] = {
+    "first": {"kind": "tool", "tool": "echo", "arguments": {"value": 1}},
+    "then": {"kind": "tool", "tool": "echo", "arguments": {"value": 2}, "after": ["first"]},
+}
+DEFINITIONS: dict[str, Any] = {"single": {}, "graph": {"type": "graph", "graph": {"nodes": GRAPH}}}
+
+
+class Newsroom:
+    """One deployment with a topic."""
+
+    def __init__(self) -> None:
+        self.rig = EngineRig(ScriptedRunner(lambda _: (Step(("done",)),)))
+        self.topic = MemoryFactTopic()
+
+    def core(self, documents: Documents | None = None) -> Core:
+        rig = self.rig
+        return Core(documents or rig.documents, rig.queue, rig.clock, rig.ids, topic=self.topic)
+
+    async def deliver(self, task: NodeTask, documents: Documents | None = None) -> bool:
+        rig = self.rig
+        engine = rig.engine()
+        object.__setattr__(engine, "core", self.core(documents))
+        working = asyncio.ensure_future(execute_node(engine, task.run_id, task.instance))
+        while not working.done():
+            await rig.clock.advance(0.01)
+        return await working is Acknowledgement.DONE
+
+    async def work(self, run_id: RunId, documents: Documents | None = None) -> None:
+        """Deliver with one worker whose store fails, then with sound ones, until the run has ended."""
+
+        async def deliver(task: NodeTask) -> bool:
+            return await self.deliver(task, documents)
+
+        for _ in range(100):
+            if (await self.rig.run(run_id)).completed_at is not None and not self.rig.queue.pending:
+                return
+            try:
+                if await self.rig.queue.deliver_next(deliver) is None:
+                    await self.rig.clock.advance(61)
+                    await sweep_runs(self.core(), LEASE_SECONDS)
+            except Died:
+                documents = None
+            await self.rig.clock.advance(2)
+        raise AssertionError("the run does not end")
+
+    async def facts(self) -> list[Fact]:
+        found = await self.rig.documents.query(Query(FACTS))
+        return [parse(Fact, snapshot.fields or {}) for snapshot in found]
+
+    async def start(self, shape: str = "single", **request: Any) -> RunId:
+        agent = await self.rig.make_agent(**DEFINITIONS[shape])
+        return (await self.rig.start(agent, **request)).run.id
+
+
+@pytest.mark.parametrize("shape", ["single", "graph"])
+async def test_the_end_of_a_run_is_stored_with_it_and_published(shape: str) -> None:
+    here = Newsroom()
+    run_id = await here.start(shape)
+    await here.work(run_id)
+    (fact,) = await here.facts()
+    run = await here.rig.run(run_id)
+    assert (fact.kind, fact.owner_uid, fact.at, here.topic.published) == (
+        "run.succeeded",
+        ANN,
+        run.completed_at,
+        [fact.id],
+    )
+    assert from_json(fact.data_json) == {
+        "run_id": run_id,
+        "agent_id": run.agent_id,
+        "version": 1,
+        "session_id": run.session_id,
+        "state": "succeeded",
+        "error": None,
+        "created_at": run.created_at.isoformat(),
+        "completed_at": fact.at.isoformat(),
+    }
+
+
+async def test_a_failure_says_why() -> None:
+    here = Newsroom()
+    here.rig.toolbox.tools.clear()
+    await here.work(await here.start("graph"))
+    (fact,) = await here.facts()
+    assert fact.kind == "run.failed"
+    assert from_json(fact.data_json)["error"]["code"] == "failed_precondition"
+
+
+@pytest.mark.parametrize("queued", [False, True])
+async def test_a_run_that_is_cancelled_is_told_of_even_if_it_never_started(*, queued: bool) -> None:
+    here = Newsroom()
+    first = await here.start()
+    if queued:
+        session = (await here.rig.run(first)).session_id
+        run_id = (await here.rig.start(None, session_id=session, if_busy="enqueue")).run.id
+    else:
+        run_id = first
+    await cancel_run(here.core(), ANN, run_id)
+    if not queued:
+        await here.work(run_id)
+    run = await here.rig.run(run_id)
+    assert (run.state, [fact.kind for fact in await here.facts()]) == (RunState.CANCELLED, ["run.cancelled"])
+    assert here.topic.published == [run_end_id(run)]
+
+
+class Counting(FailingDocuments):
+    """Remembers the paths of each commit."""
+
+    def __init__(self, inner: Documents) -> None:
+        super().__init__(inner, lambda _: Fate.APPLIED)
+        self.commits_seen: list[list[str]] = []
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        self.commits_seen.append([write.path.partition("/")[0] for write in writes])
+        return await super().commit(writes)
+
+
+@pytest.mark.parametrize("shape", ["single", "graph"])
+async def test_the_end_costs_one_write_more_and_no_commit(shape: str) -> None:
+    here = Newsroom()
+    documents = Counting(here.rig.documents)
+    await here.work(await here.start(shape), documents)
+    (ending,) = [paths for paths in documents.commits_seen if FACTS in paths]
+    assert ending.count(FACTS) == 1
+    assert {"leases", "runs", "slots"} < set(ending)
+
+
+@pytest.mark.parametrize("shape", ["single", "graph"])
+@pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_failure_at_any_commit_leaves_one_fact_that_is_published_in_the_end(shape: str, fate: Fate) -> None:
+    counted = Newsroom()
+    documents = Counting(counted.rig.documents)
+    await counted.work(await counted.start(shape), documents)
+    for at in range(documents.commits):
+        here = Newsroom()
+        run_id = await here.start(shape)
+
+        def fate_of(n: int, at: int = at) -> Fate:
+            return fate if n == at else Fate.APPLIED
+
+        await here.work(run_id, FailingDocuments(here.rig.documents, fate_of))
+        await here.rig.clock.advance(UNHEARD_AFTER.total_seconds())
+        assert await sweep_facts(here.core(), 10) == 1
+        (fact,) = await here.facts()
+        assert fact.kind == "run.succeeded"
+        assert set(here.topic.published) == {fact.id}
+
+
+async def test_a_topic_that_does_not_answer_delays_nothing_but_the_news() -> None:
+    here = Newsroom()
+    here.topic.fail_next()
+    run_id = await here.start()
+    await here.work(run_id)
+    assert ((await here.rig.run(run_id)).state, here.topic.published) == ("succeeded", [])
+    assert await sweep_facts(here.core(), 10) == 0
+    await here.rig.clock.advance(UNHEARD_AFTER.total_seconds())
+    assert await sweep_facts(here.core(), 10) == 1
+    assert here.topic.published == [fact.id for fact in await here.facts()]
+
+
+async def test_what_nobody_hears_is_published_more_and_more_seldom() -> None:
+    here = Newsroom()
+    await here.work(await here.start())
+    waits: list[timedelta] = []
+    for _ in range(8):
+        (fact,) = await here.facts()
+        assert fact.due_at is not None
+        await here.rig.clock.advance((fact.due_at - here.rig.clock.now()).total_seconds())
+        before = here.rig.clock.now()
+        assert await sweep_facts(here.core(), 10) == 1
+        (fact,) = await here.facts()
+        assert fact.due_at is not None
+        waits.append(fact.due_at - before)
+    assert [wait.total_seconds() / 60 for wait in waits] == [2, 4, 8, 16, 32, 60, 60, 60]

@@ -9,6 +9,7 @@ from typing import Any
 
 from shared.domain.definitions import AgentDefinition, SubAgent
 from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
+from shared.domain.graph_definitions import AgentNode, parts_of
 from shared.domain.model_catalog import CATALOG
 from shared.domain.model_specs import ModelSpec
 from shared.domain.suggestions import closest
@@ -73,11 +74,9 @@ def models_of(definition: AgentDefinition) -> Iterator[tuple[str, ModelSpec]]:
     """Every model that a definition names, with its path."""
     yield from _chain("model", definition.model)
     yield from _below("agents", definition.agents)
-    for name, node in (definition.graph.nodes if definition.graph else {}).items():
-        for path, part in ((f"graph.nodes.{name}", node), (f"graph.nodes.{name}.body", getattr(node, "body", None))):
-            spec = getattr(part, "model", None)
-            if isinstance(spec, ModelSpec):
-                yield from _chain(f"{path}.model", spec)
+    for path, part in parts_of("graph.nodes", definition.graph.nodes) if definition.graph else ():
+        if isinstance(part, AgentNode) and part.model is not None:
+            yield from _chain(f"{path}.model", part.model)
 
 
 def _below(path: str, agents: dict[str, SubAgent]) -> Iterator[tuple[str, ModelSpec]]:

@@ -24,7 +24,7 @@ _NAMES = "must be lower-case letters, digits, '_' or '-', start with a letter, 6
 _NODE_NAMES = "must be lower-case letters, digits or '_', start with a letter, 64 at most"
 _REASONS = {
     "missing": "is missing",
-    "union_tag_not_found": "is missing: agent, tool, map or join",
+    "union_tag_not_found": "is missing: agent, tool, subgraph, map, join, branch, loop or approval",
     "string_type": "must be text",
     "string_unicode": "must be valid Unicode text",
     "bool_parsing": "must be true or false",

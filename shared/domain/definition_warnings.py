@@ -38,8 +38,9 @@ def _models(path: str, raw: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         yield from _models(f"{path}agents.{name}.", _fields(below))
     for name, node in _fields(_fields(raw.get("graph")).get("nodes")).items():
         yield from _models(f"{path}graph.nodes.{name}.", _fields(node))
-    if isinstance(raw.get("body"), dict):
-        yield from _models(f"{path}body.", _fields(raw["body"]))
+    for key in ("body", "fallback"):
+        if isinstance(raw.get(key), dict):
+            yield from _models(f"{path}{key}.", _fields(raw[key]))
 
 
 def _optional_inputs(raw: Mapping[str, Any]) -> Iterator[Fault]:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from collections.abc import Iterator, Mapping
+from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field, StringConstraints
 
@@ -30,26 +31,58 @@ class Retry(Strict):
     )
 
 
-class _Node(Strict):
-    after: tuple[NodeReference, ...] = Field(
-        default=(),
+After = Annotated[
+    tuple[NodeReference, ...],
+    Field(
         description=(
             "Nodes that must end first, besides those referred to in templates. `node.case` waits for a branch to take "
             "that case, `node.failed` for a node to fail; otherwise this node is skipped."
-        ),
-    )
+        )
+    ),
+]
+
+
+class _Node(Strict):
+    after: After = ()
     retry: Retry = Retry()
     timeout_seconds: float | None = Field(default=None, gt=0, le=86_400, description="Of one attempt.")
 
 
+class AgentReference(Strict):
+    """An agent that is kept on its own, by its id."""
+
+    id: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]{1,128}$")]
+    version: int | Annotated[str, StringConstraints(pattern=r"^[a-z][a-z0-9_-]{0,63}$")] | None = Field(
+        default=None,
+        description="A number, or an alias, which means what it means when a run starts. The latest if left out.",
+    )
+
+
+MAX_DEPTH = 5
+"""How many graphs may stand within one another, those of kept agents included."""
+INPUT = "{{ input }}"
+_FALLBACK = "What is done instead when this node has failed after all its tries; it sees what this node sees."
+
+
 class AgentNode(_Node):
-    """A node that runs an agent; what it leaves out it takes from the definition."""
+    """A node that runs an agent: one of its own, with a `prompt`, or one that is kept on its own, by its id.
+
+    What an agent of its own leaves out it takes from the definition. A kept one comes with everything.
+    """
 
     kind: Literal["agent"]
-    prompt: str
+    prompt: str | None = None
     model: ModelSpec | None = None
     system_prompt: str | None = None
     tools: tuple[ToolUse, ...] | None = None
+    agent: AgentReference | None = Field(
+        default=None,
+        description="An agent that whoever runs this one may run, too; a graph becomes a part of this one.",
+    )
+    input: Any = Field(
+        default=None, description="What the kept agent is given: a template, the whole input if left out."
+    )
+    fallback: Fallback | None = Field(default=None, description=_FALLBACK)
 
 
 class ToolNode(_Node):
@@ -63,6 +96,23 @@ class ToolNode(_Node):
         default=False,
         description="A person must agree before the call; so too where the definition's `tools` say it of this tool.",
     )
+    fallback: Fallback | None = Field(default=None, description=_FALLBACK)
+
+
+class SubgraphNode(Strict):
+    """A node that is a graph; the nodes in it see its input as theirs, and each other, but nothing outside.
+
+    It fails when a node in it fails and none in it waits for that; its output is that of its last nodes.
+    """
+
+    kind: Literal["subgraph"]
+    after: After = ()
+    input: Any = Field(default=INPUT, description="What its nodes see as {{ input }}: a template.")
+    graph: Graph
+    fallback: Fallback | None = Field(default=None, description=_FALLBACK)
+
+
+Fallback: TypeAlias = Annotated[AgentNode | ToolNode | SubgraphNode, Field(discriminator="kind")]
 
 
 class MapNode(_Node):
@@ -102,6 +152,7 @@ class LoopNode(_Node):
     )
     until: Condition = Field(description="A CEL condition over `output`, `index` and `input`, asked after each round.")
     max_rounds: int = Field(default=10, ge=1, le=1000)
+    fallback: Fallback | None = Field(default=None, description=_FALLBACK)
 
 
 class ApprovalNode(_Node):
@@ -123,8 +174,9 @@ class ApprovalNode(_Node):
     default: Literal["approve", "deny"] = Field(default="deny", description="What holds after that.")
 
 
-GraphNode = Annotated[
-    AgentNode | ToolNode | MapNode | JoinNode | BranchNode | LoopNode | ApprovalNode, Field(discriminator="kind")
+GraphNode: TypeAlias = Annotated[
+    AgentNode | ToolNode | SubgraphNode | MapNode | JoinNode | BranchNode | LoopNode | ApprovalNode,
+    Field(discriminator="kind"),
 ]
 
 
@@ -135,3 +187,28 @@ class Graph(Strict):
     """
 
     nodes: dict[NodeName, GraphNode] = Field(min_length=1, max_length=5000)
+
+
+for _kind in (AgentNode, ToolNode, SubgraphNode, MapNode, LoopNode):
+    _kind.model_rebuild()
+
+
+def parts_of(path: str, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[str, GraphNode]]:
+    """The nodes of a graph at `path`, their bodies and fallbacks, and those of its subgraphs, each with its path."""
+    for name, node in nodes.items():
+        yield from _parts(f"{path}.{name}", node)
+
+
+def _parts(path: str, node: GraphNode) -> Iterator[tuple[str, GraphNode]]:
+    yield path, node
+    if isinstance(node, MapNode | LoopNode):
+        yield f"{path}.body", node.body
+    if isinstance(node, SubgraphNode):
+        yield from parts_of(f"{path}.graph.nodes", node.graph.nodes)
+    if (fallback := fallback_of(node)) is not None:
+        yield from _parts(f"{path}.fallback", fallback)
+
+
+def fallback_of(node: GraphNode) -> Fallback | None:
+    """What is done where a node has failed."""
+    return node.fallback if isinstance(node, AgentNode | ToolNode | SubgraphNode | LoopNode) else None

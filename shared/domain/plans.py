@@ -3,36 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import dataclass
 from functools import cached_property
-from graphlib import TopologicalSorter
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
 from shared.domain.definition_parts import Strict
-from shared.domain.definitions import AgentDefinition, AgentSpec
-from shared.domain.graph_definitions import (
-    AgentNode,
-    ApprovalNode,
-    BranchNode,
-    GraphNode,
-    JoinNode,
-    LoopNode,
-    MapNode,
-    Retry,
-    ToolNode,
-)
-from shared.domain.ids import NodeId, RunId
+from shared.domain.definitions import AgentSpec
+from shared.domain.graph_definitions import Retry
+from shared.domain.ids import AgentId, NodeId, RunId, Uid
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
-from shared.domain.templates import references
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolKit, ToolUse
 from shared.domain.tool_specs import BUILT_IN
 
-_LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
-_IDENTIFIER = re.compile(r"(?<![\w.])[a-z_][a-z0-9_]*", re.ASCII)
 MAIN = NodeId("main")
 END = NodeId("$end")
 CHUNK_CHARACTERS = 200_000
@@ -40,11 +25,18 @@ CHUNK_CHARACTERS = 200_000
 
 
 class AgentWork(Strict):
-    """Run an agent on a prompt."""
+    """Run an agent on a prompt.
+
+    Args:
+        input: the template of what a kept agent is given; its prompt sees nothing else. None for an agent of the graph.
+        input_schema: what that must fit.
+    """
 
     kind: Literal["agent"]
     agent: AgentSpec
     prompt: str
+    input: Any = None
+    input_schema: dict[str, Any] | None = None
 
 
 class ToolWork(Strict):
@@ -99,13 +91,46 @@ class ApprovalWork(Strict):
     default: Literal["approve", "deny"]
 
 
+class InputWork(Strict):
+    """Begin a subgraph: what its nodes see as their input."""
+
+    kind: Literal["input"]
+    value: Any
+    input_schema: dict[str, Any] | None = None
+
+
+class SubgraphWork(Strict):
+    """End a subgraph: its outcome follows from the nodes in it."""
+
+    kind: Literal["subgraph"]
+    output_schema: dict[str, Any] | None = None
+
+
+class FallbackWork(Strict):
+    """End a node that has a fallback: with what the first of the two that succeeded came to."""
+
+    kind: Literal["fallback"]
+
+
 class EndWork(Strict):
     """End the run: its outcome follows from the predecessors."""
 
     kind: Literal["end"]
 
 
-AnyWork: TypeAlias = AgentWork | ToolWork | MapWork | JoinWork | BranchWork | LoopWork | ApprovalWork | EndWork
+AnyWork: TypeAlias = (
+    AgentWork
+    | ToolWork
+    | MapWork
+    | JoinWork
+    | BranchWork
+    | LoopWork
+    | ApprovalWork
+    | InputWork
+    | SubgraphWork
+    | FallbackWork
+    | EndWork
+)
 Work = Annotated[AnyWork, Field(discriminator="kind")]
 OTHERWISE = "otherwise"
 """The case that a branch takes when no condition holds."""
@@ -116,7 +141,11 @@ APPROVED, DENIED = "approved", "denied"
 class PlanNode(Strict):
     """A vertex: what to do, and which vertices must have ended before.
 
-    `cases` says of some of them which way they must have ended.
+    Args:
+        cases: of some of them, which way they must have ended.
+        scope: the subgraph whose nodes its templates name; None for the nodes of the whole graph.
+        within: the vertex whose outcome follows from this one and others; None if the run's does.
+        origin: number of the kept agent that it belongs to; None for the agent that is run.
     """
 
     id: NodeId
@@ -124,14 +153,31 @@ class PlanNode(Strict):
     cases: dict[NodeId, str] = Field(default_factory=dict[NodeId, str])
     retry: Retry = Retry()
     timeout_seconds: float | None = None
+    scope: NodeId | None = None
+    within: NodeId | None = None
+    origin: int | None = None
     carried: int = 0
     """In how many of the plan's `earlier` runs an outcome is looked for that holds instead of working."""
     work: Work
+
+    def named(self, name: str) -> NodeId:
+        """The vertex that its templates mean by a name, if there is one."""
+        return below(self.scope, name)
 
     @property
     def enough(self) -> int | None:
         """How many predecessors must succeed; None for all."""
         return self.work.enough if isinstance(self.work, JoinWork) else None
+
+
+class Origin(Strict):
+    """The version of a kept agent that is a part of a plan: what it brings, and who wrote it."""
+
+    agent_id: AgentId
+    version: int
+    author_uid: Uid | None = None
+    http_tools: tuple[HttpTool, ...] = ()
+    mcp_servers: tuple[McpServer, ...] = ()
 
 
 class Plan(Strict):
@@ -148,21 +194,28 @@ class Plan(Strict):
     output_schema: dict[str, Any] | None = None
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()
+    origins: tuple[Origin, ...] = ()
     earlier: tuple[RunId, ...] = ()
     """The runs that a run of this plan repeats, the latest first."""
 
-    def kit(self, tools: tuple[ToolUse, ...]) -> ToolKit:
-        """What a node that lists `tools` may call."""
-        return ToolKit.of(tools, self.http_tools, self.mcp_servers)
+    def origin_of(self, node: PlanNode) -> Origin | None:
+        """The kept agent that a vertex belongs to; None for the agent that is run."""
+        return None if node.origin is None else self.origins[node.origin]
 
-    def kit_of(self, work: ToolWork) -> ToolKit:
-        """What a node that calls one tool needs: the tool, or the server that has it."""
+    def kit(self, node: PlanNode, tools: tuple[ToolUse, ...]) -> ToolKit:
+        """What a vertex that lists `tools` may call."""
+        whose = self.origin_of(node) or self
+        return ToolKit.of(tools, whose.http_tools, whose.mcp_servers)
+
+    def kit_of(self, node: PlanNode, work: ToolWork) -> ToolKit:
+        """What a vertex that calls one tool needs: the tool, or the server that has it."""
         use = ToolUse(name=work.tool, config=work.config, requires_approval=work.requires_approval)
-        kit = self.kit((use,))
+        kit = self.kit(node, (use,))
         if kit.http_tools or work.tool in BUILT_IN:
             return kit
-        server = next((one for one in self.mcp_servers if one.may_offer(work.tool)), None)
-        return kit if server is None else self.kit((use.model_copy(update={"name": server.name, "config": {}}),))
+        servers = (self.origin_of(node) or self).mcp_servers
+        server = next((one for one in servers if one.may_offer(work.tool)), None)
+        return kit if server is None else self.kit(node, (use.model_copy(update={"name": server.name, "config": {}}),))
 
 
 @dataclass(frozen=True)
@@ -203,6 +256,19 @@ class PlanGraph:
         """Whether the vertex expands into instances: items or rounds."""
         return isinstance(self.by_id[node].work, MapWork | LoopWork)
 
+    def concludes(self, node: NodeId) -> bool:
+        """Whether the vertex waits for others to end in any way, because its outcome follows from theirs."""
+        return isinstance(self.by_id[node].work, SubgraphWork | FallbackWork | EndWork)
+
+    @cached_property
+    def inside(self) -> dict[NodeId, tuple[PlanNode, ...]]:
+        """For each vertex whose outcome follows from others, those."""
+        found: dict[NodeId, list[PlanNode]] = {}
+        for node in self.plan.nodes:
+            if node.within is not None:
+                found.setdefault(node.within, []).append(node)
+        return {node: tuple(those) for node, those in found.items()}
+
     def handles_failure(self, node: NodeId) -> bool:
         """Whether a failure of the vertex has a successor that waits for it."""
         return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors[node])
@@ -220,104 +286,9 @@ class PlanGraph:
         return node == self.plan.nodes[-1].id
 
 
-def compile_plan(definition: AgentDefinition) -> Plan:
-    """The plan of a valid definition."""
-    whole = {
-        "http_tools": definition.http_tools,
-        "mcp_servers": definition.mcp_servers,
-        "seconds": definition.limits.seconds,
-        "output_schema": definition.output_schema if definition.graph is not None else None,
-    }
-    return _compile_graph(definition).model_copy(update=whole)
-
-
-def _compile_graph(definition: AgentDefinition) -> Plan:
-    if definition.graph is None:
-        work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt=definition.prompt)
-        return Plan(shape="delegation" if definition.agents else "single", nodes=(PlanNode(id=MAIN, work=work),))
-    nodes = {
-        NodeId(name): PlanNode(
-            id=NodeId(name),
-            after=predecessors(name, node, definition.graph.nodes),
-            cases=_implied_cases(definition, name, node) | cases_of(node),
-            retry=node.retry,
-            timeout_seconds=node.timeout_seconds,
-            work=_work(definition, name, node),
-        )
-        for name, node in definition.graph.nodes.items()
-    }
-    waited_for = {before for node in nodes.values() for before in node.after}
-    sinks = tuple(name for name in nodes if name not in waited_for)
-    end = PlanNode(id=END, after=sinks, work=EndWork(kind="end"))
-    return Plan(shape="graph", nodes=(*(nodes[name] for name in in_order(nodes)), end))
-
-
-def predecessors(name: str, node: GraphNode, nodes: dict[str, GraphNode]) -> tuple[NodeId, ...]:
-    """The nodes that `node` waits for: those it names, then those that its templates refer to."""
-    named = [before.partition(".")[0] for before in node.after]
-    referred = [root for root in roots_of(node) if root in nodes and root != name]
-    return tuple(NodeId(before) for before in dict.fromkeys([*named, *referred]))
-
-
-def cases_of(node: GraphNode) -> dict[NodeId, str]:
-    """Which way a predecessor must end, where the node says so."""
-    pairs = [before.partition(".") for before in node.after]
-    return {NodeId(name): case for name, _, case in pairs if case}
-
-
-def _implied_cases(definition: AgentDefinition, name: str, node: GraphNode) -> dict[NodeId, str]:
-    """Who waits for an approval, waits for a yes."""
-    nodes = {} if definition.graph is None else definition.graph.nodes
-    return {before: APPROVED for before in predecessors(name, node, nodes) if isinstance(nodes[before], ApprovalNode)}
-
-
-def roots_of(node: GraphNode | AnyWork) -> tuple[str, ...]:
-    """The names that a node's templates and conditions begin with."""
-    return tuple(dict.fromkeys([*references(templates_of(node)), *names_in(conditions_of(node))]))
-
-
-def conditions_of(node: GraphNode | AnyWork) -> list[str]:
-    """The CEL conditions of a node or of its work."""
-    match node:
-        case BranchNode():
-            return list(node.cases.values())
-        case BranchWork():
-            return [condition for _, condition in node.cases]
-        case LoopNode() | LoopWork():
-            return [node.until]
-        case _:
-            return []
-
-
-def names_in(conditions: list[str]) -> list[str]:
-    """The identifiers in CEL expressions that stand at the beginning of a path."""
-    return [name for condition in conditions for name in _IDENTIFIER.findall(_LITERAL.sub(" ", condition))]
-
-
-def templates_of(node: GraphNode | AnyWork) -> list[Any]:
-    """Every template of a node or of its work."""
-    match node:
-        case AgentNode() | AgentWork():
-            return [node.prompt]
-        case ToolNode() | ToolWork():
-            return [node.arguments]
-        case MapNode() | MapWork():
-            return [node.over, *templates_of(node.body)]
-        case LoopNode() | LoopWork():
-            return templates_of(node.body)
-        case ApprovalNode() | ApprovalWork():
-            return [node.message]
-        case JoinNode() | JoinWork() | BranchNode() | BranchWork() | EndWork():
-            return []
-
-
-def in_order(nodes: dict[NodeId, PlanNode]) -> tuple[NodeId, ...]:
-    """The nodes, predecessors first.
-
-    Raises:
-        graphlib.CycleError: the nodes form a cycle; its second argument lists it.
-    """
-    return tuple(TopologicalSorter({name: node.after for name, node in nodes.items()}).static_order())
+def below(scope: NodeId | None, name: str) -> NodeId:
+    """The vertex of a name in a subgraph, or in the whole graph."""
+    return NodeId(name if scope is None else f"{scope}.{name}")
 
 
 def split_plan(plan: Plan) -> tuple[str, tuple[str, ...]]:
@@ -325,57 +296,3 @@ def split_plan(plan: Plan) -> tuple[str, tuple[str, ...]]:
     text = plan.model_dump_json(exclude_defaults=True, exclude_none=True)
     chunks = tuple(text[start : start + CHUNK_CHARACTERS] for start in range(0, len(text), CHUNK_CHARACTERS))
     return hashlib.sha256(text.encode()).hexdigest(), chunks
-
-
-def _work(definition: AgentDefinition, name: str, node: GraphNode) -> AnyWork:
-    match node:
-        case AgentNode() | ToolNode():
-            return _body(definition, name, node)
-        case MapNode():
-            return MapWork(kind="map", over=node.over, body=_body(definition, name, node.body))
-        case LoopNode():
-            body = _body(definition, name, node.body)
-            return LoopWork(kind="loop", body=body, until=node.until, max_rounds=node.max_rounds)
-        case JoinNode():
-            enough = {"all": None, "quorum": node.quorum}.get(node.policy, 1)
-            return JoinWork(kind="join", reducer=node.reducer, enough=enough)
-        case BranchNode():
-            return BranchWork(kind="branch", cases=tuple(node.cases.items()))
-        case ApprovalNode():
-            return ApprovalWork(
-                kind="approval",
-                message=node.message,
-                asked=node.asked,
-                expires_after_seconds=node.expires_after_seconds,
-                default=node.default,
-            )
-
-
-def _body(definition: AgentDefinition, name: str, node: AgentNode | ToolNode) -> AgentWork | ToolWork:
-    if isinstance(node, AgentNode):
-        return AgentWork(kind="agent", agent=_agent(definition, name, node), prompt=node.prompt)
-    return ToolWork(
-        kind="tool",
-        tool=node.tool,
-        arguments=node.arguments,
-        config=node.config,
-        requires_approval=node.requires_approval or _is_guarded(definition, node.tool),
-    )
-
-
-def _is_guarded(definition: AgentDefinition, tool: str) -> bool:
-    """Whether the definition's own list of tools has a person agree before each call of this one."""
-    guarded = {use.name for use in definition.tools if use.requires_approval}
-    return tool in guarded or any(one.name in guarded and one.may_offer(tool) for one in definition.mcp_servers)
-
-
-def _agent(definition: AgentDefinition, name: str, node: AgentNode) -> AgentSpec:
-    own = definition.agent_spec()
-    tools = own.tools if node.tools is None else tuple(tool for tool in node.tools if tool.enabled)
-    return AgentSpec(
-        name=f"{definition.name}.{name}",
-        model=node.model or own.model,
-        system_prompt=own.system_prompt if node.system_prompt is None else node.system_prompt,
-        tools=tools,
-        limits=own.limits,
-    )

@@ -39,3 +39,21 @@ def fit_input(schema: Mapping[str, Any] | None, value: Any) -> dict[str, Any]:
     if faults := value_faults("input", schema, filled):
         raise InvalidArgument("The input does not fit the agent's input_schema.", faults)
     return filled
+
+
+def hand_over(schema: Mapping[str, Any] | None, value: Any) -> Any:
+    """What a node gives to a kept agent or a subgraph, as the templates there see it; text is `{"text": …}`.
+
+    Raises:
+        InvalidArgument: it does not fit the agent's `input_schema`; the message names every fault.
+    """
+    given = {"text": value} if isinstance(value, str) else value
+    if schema is None:
+        return given
+    if not isinstance(given, dict):
+        raise InvalidArgument("the agent takes an object, and is given something else")
+    try:
+        return fit_input(schema, cast("dict[str, Any]", given))
+    except InvalidArgument as error:
+        told = "; ".join(f"{fault.path} {fault.reason}" for fault in error.faults)
+        raise InvalidArgument(f"{error.message} {told}", error.faults) from None

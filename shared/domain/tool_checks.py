@@ -59,7 +59,7 @@ def tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """Everything that is wrong with the tools of a definition."""
     own = own_tools(raw)
     yield from _own_tool_faults(raw)
-    for path, fields in _places("", raw):
+    for path, fields in parts_in("", raw):
         yield from _tool_list_faults(f"{path}tools", fields.get("tools"), own)
         for name in _fields(fields.get("agents")):
             if f"{ASKING}{name}" in BUILT_IN:
@@ -78,7 +78,7 @@ def tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
 def unused_tools(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """The tools that a definition brings and nothing in it uses."""
     used: set[str] = set()
-    for _, fields in _places("", raw):
+    for _, fields in parts_in("", raw):
         listed = (_parsed(_USE, item) for item in _items(fields.get("tools")))
         used |= {use.name for use in listed if use is not None} | {str(fields.get("tool"))}
     steps = (step for flow in _fields(raw.get("workflows")).values() for step in _items(_fields(flow).get("steps")))
@@ -91,15 +91,16 @@ def unused_tools(raw: Mapping[str, Any]) -> Iterator[Fault]:
                 yield Fault(f"{key}.{position}", f"'{name}' is used by nothing: list it in 'tools'")
 
 
-def _places(path: str, raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
+def parts_in(path: str, raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
     """Every part of a definition that may list or call tools, with its path: agents, those they ask, and nodes."""
     yield path, raw
     for name, below in _fields(raw.get("agents")).items():
-        yield from _places(f"{path}agents.{name}.", _fields(below))
+        yield from parts_in(f"{path}agents.{name}.", _fields(below))
     for name, node in _fields(_fields(raw.get("graph")).get("nodes")).items():
-        yield from _places(f"{path}graph.nodes.{name}.", _fields(node))
-    if isinstance(raw.get("body"), dict):
-        yield from _places(f"{path}body.", _fields(raw["body"]))
+        yield from parts_in(f"{path}graph.nodes.{name}.", _fields(node))
+    for key in ("body", "fallback"):
+        if isinstance(raw.get(key), dict):
+            yield from parts_in(f"{path}{key}.", _fields(raw[key]))
 
 
 def own_tools(raw: Mapping[str, Any]) -> OwnTools:

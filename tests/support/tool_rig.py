@@ -16,7 +16,7 @@ from shared.adapters.tools.toolbox import LocalToolbox
 from shared.domain.definitions import AgentDefinition
 from shared.domain.egress import EgressPolicy
 from shared.domain.ids import Instance, RunId, SessionId, Uid
-from shared.domain.plans import compile_plan
+from shared.domain.planning import compile_plan
 from shared.domain.secrets import SecretText
 from shared.domain.tools import ToolCall, ToolResult
 from shared.ports.mcp import McpConnector
@@ -58,7 +58,8 @@ class ToolRig:
         own = [tool["name"] for key in ("http_tools", "mcp_servers") for tool in definition.get(key, [])]
         raw = {"name": "agent", "model": "local:extractive", "tools": own, **definition}
         found = AgentDefinition.model_validate(raw)
-        return await self.toolbox.tools_for(compile_plan(found).kit(found.tools), self.context)
+        plan = compile_plan(found)
+        return await self.toolbox.tools_for(plan.kit(plan.nodes[0], found.tools), self.context)
 
     async def call(self, tool: Mapping[str, Any], /, **arguments: Any) -> ToolResult:
         """Call one HTTP tool."""

@@ -10,6 +10,7 @@ from shared.domain.writes import Write
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
 from shared.usecases.agents.create_agent import check_scope
+from shared.usecases.agents.find_kept_agents import check_graph
 from shared.usecases.agents.shelf import Shelf
 
 
@@ -23,7 +24,8 @@ async def update_agent(
     Raises:
         NotFound: there is no such agent, or it is private and not the caller's.
         PermissionDenied: the caller may see the agent but not change it.
-        InvalidArgument: the definition names a model that this deployment does not run.
+        InvalidArgument: the definition names a model that this deployment does not run, or agents that the
+            caller may not run.
         VersionMismatch: the agent is no longer as it was `seen`; tells what changed.
         AlreadyExists: the new name is that of another of the caller's agents.
         TooLarge: the definition does not fit into a document.
@@ -32,6 +34,7 @@ async def update_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
+    await check_graph(shelf.documents, caller, proposal.definition)
 
     async def decide(agent: Agent, now: datetime) -> Change:
         return with_version(agent, proposal, caller, now)

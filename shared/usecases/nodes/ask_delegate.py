@@ -102,7 +102,8 @@ def _child_context(context: NodeContext, delegate: Delegate, call: ToolCall) -> 
 def _context_below(context: NodeContext, node: NodeId, agent: AgentSpec) -> NodeContext:
     epoch = context.instance.rpartition("~")[2]
     work = AgentWork(kind="agent", agent=agent, prompt="{{ input.text }}")
-    vertex = PlanNode(id=node, carried=context.target.node.carried, work=work)
+    asker = context.target.node
+    vertex = PlanNode(id=node, work=work, origin=asker.origin, carried=asker.carried)
     return replace(
         context,
         target=replace(context.target, node=vertex, item=None),

@@ -2,64 +2,27 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Any
 
-from shared.domain.definition_schemas import value_faults
-from shared.domain.errors import OutputInvalid
 from shared.domain.events import Event, append, event_path, start_event
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId
-from shared.domain.nodes import NodeRun, Outcome, nodes_path
-from shared.domain.plans import END
+from shared.domain.nodes import Outcome
 from shared.domain.records import parse, render, to_json
 from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
 from shared.domain.sessions import Message, Slot, message_path, session_path, slot_path
 from shared.domain.states import NodeState, RunState
-from shared.domain.templates import as_text
 from shared.domain.usage import Usage
 from shared.domain.writes import Create, Update, Write
-from shared.ports.documents import Query, Snapshot
+from shared.ports.documents import Snapshot
 from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.gather_inputs import read_outputs
 from shared.usecases.nodes.node_context import NodeContext
-from shared.usecases.nodes.release_waiting import withdraw_waiting
 
 _RUN_STATES = {
     NodeState.SUCCEEDED: RunState.SUCCEEDED,
     NodeState.FAILED: RunState.FAILED,
     NodeState.CANCELLED: RunState.CANCELLED,
 }
-
-
-async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
-    """The outcome of a graph's end: its last nodes' outputs, or the first failure, and the usage of all nodes."""
-    documents, run = engine.core.documents, context.run
-    found = await documents.query(Query(nodes_path(run.id)))
-    nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
-    usage = sum((node.usage for node in nodes if node.parent is None), Usage())
-    if run.cancel_requested:
-        return cancelled(usage)
-    await withdraw_waiting(engine.core, found)
-    graph = context.target.graph
-    failures = [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
-    if failures:
-        first = min(failures, key=lambda node: (node.completed_at or node.created_at, node.instance))
-        error = first.error or Failure("internal", "the node failed without a reason")
-        return Outcome(
-            NodeState.FAILED, error=replace(error, message=f"{first.instance}: {error.message}"), usage=usage
-        )
-    sinks = graph.by_id[END].after
-    outputs = await read_outputs(documents, context.target, sinks)
-    output = outputs.get(sinks[0]) if len(sinks) == 1 else dict(outputs)
-    schema = graph.plan.output_schema
-    if schema is not None and (faults := value_faults("output", schema, output)):
-        told = "; ".join(f"{fault.path}: {fault.reason}" for fault in faults)
-        error = Failure(OutputInvalid.code, f"the graph's output does not fit the agent's schema: {told}")
-        return Outcome(NodeState.FAILED, error=error, usage=usage)
-    text = as_text(output)
-    messages = tuple(engine.runner.history(run.input_text, text))
-    return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)
 
 
 def cancelled(usage: Usage, text: str = "") -> Outcome:

@@ -9,7 +9,6 @@ from dataclasses import replace
 from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path, passes
-from shared.domain.plans import EndWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.sessions import Message, Slot, history_of, messages_path, slot_path
@@ -52,7 +51,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         attempt=attempt,
         failures=node.failures,
         waits=node.waits,
-        skips=readiness is Readiness.SKIP and not isinstance(target.node.work, EndWork),
+        skips=readiness is Readiness.SKIP and not target.graph.concludes(target.node.id),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history_of(history, run.turn),
     )

@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.ids import NodeId, instance_of
+from shared.domain.node_references import conditions_of, names_in, roots_of
 from shared.domain.nodes import NodeRun, node_path, nodes_path
-from shared.domain.plans import roots_of
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.states import NodeState
@@ -16,13 +16,17 @@ from shared.usecases.nodes.node_context import Target
 
 
 async def gather_scope(documents: Documents, target: Target) -> dict[str, Any]:
-    """What the node's templates may refer to: the run's input, the outputs that they name, and the map's item.
+    """What the node's templates may refer to: the input, the outputs that they name, and the map's item.
 
-    An output is `{"output": …}` under the node's name.
+    An output is `{"output": …}` under the node's name. Within a subgraph the input is the subgraph's.
     """
-    names = [NodeId(name) for name in roots_of(target.work) if name in target.graph.by_id]
-    outputs = await read_outputs(documents, target, names)
-    scope = {"input": run_input(target.run), **{name: {"output": outputs.get(name)} for name in names}}
+    node = target.node
+    roots = (*roots_of(target.work), *names_in(conditions_of(node.work)))  # a round's work is without its loop's end
+    named = {name: node.named(name) for name in roots}
+    known = {name: vertex for name, vertex in named.items() if vertex in target.graph.by_id}
+    outputs = await read_outputs(documents, target, list(known.values()))
+    scope: dict[str, Any] = {name: {"output": outputs.get(vertex)} for name, vertex in known.items()}
+    scope["input"] = run_input(target.run) if node.scope is None else outputs.get(node.named("input"))
     if target.item is not None:
         scope |= {"item": target.item.value, "index": target.item.index}
     return scope

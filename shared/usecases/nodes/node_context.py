@@ -109,10 +109,11 @@ class NodeContext:
 
     def tool_context(self) -> ToolContext:
         """The context in which this node calls its tools."""
+        origin = self.plan.origin_of(self.target.node)
         return ToolContext(
             owner_uid=self.run.owner_uid,
             session_id=self.run.session_id,
             run_id=self.run.id,
             instance=self.instance,
-            author_uid=self.run.author_uid,
+            author_uid=self.run.author_uid if origin is None else origin.author_uid,
         )

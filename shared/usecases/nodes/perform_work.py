@@ -14,18 +14,22 @@ from shared.domain.plans import (
     ApprovalWork,
     BranchWork,
     EndWork,
+    FallbackWork,
+    InputWork,
     JoinWork,
     LoopWork,
     MapWork,
+    SubgraphWork,
     ToolWork,
 )
+from shared.domain.run_inputs import hand_over
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
 from shared.domain.tools import ToolCall
 from shared.usecases.nodes.ask_people import ask_for_go_ahead, call_tool, offered_tools
 from shared.usecases.nodes.carry_over import carry_over
-from shared.usecases.nodes.end_run import conclude_graph
+from shared.usecases.nodes.conclude import conclude_graph, conclude_part
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
 from shared.usecases.nodes.node_context import NodeContext
@@ -49,7 +53,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
     work = context.target.work
     match work:
         case AgentWork():
-            prompt = as_text(render_template(work.prompt, scope))
+            prompt = as_text(render_template(work.prompt, _scope_of(work, scope)))
             return await run_agent_node(engine, context, recorder, work.agent, prompt)
         case ToolWork():
             return await _call_tool(engine, context, recorder, work, scope)
@@ -57,10 +61,35 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
             return _expand(work, scope)
         case BranchWork() | ApprovalWork():
             return _choose(engine, context, recorder, work, scope)
+        case _:
+            return await _gather(engine, context, work, scope)
+
+
+async def _gather(
+    engine: Engine,
+    context: NodeContext,
+    work: InputWork | JoinWork | SubgraphWork | FallbackWork | EndWork,
+    scope: Mapping[str, Any],
+) -> Outcome:
+    """The outcome of what only passes on what there is."""
+    match work:
         case JoinWork():
             return await _join(engine, context, work)
+        case InputWork():
+            return Outcome(NodeState.SUCCEEDED, output=_handed_over(work.value, work.input_schema, scope))
+        case SubgraphWork() | FallbackWork():
+            return await conclude_part(engine, context, work)
         case EndWork():
             return await conclude_graph(engine, context)
+
+
+def _scope_of(work: AgentWork, scope: Mapping[str, Any]) -> Mapping[str, Any]:
+    """What an agent's prompt may refer to; of a kept one only what it is given."""
+    return scope if work.input is None else {"input": _handed_over(work.input, work.input_schema, scope)}
+
+
+def _handed_over(template: Any, schema: Mapping[str, Any] | None, scope: Mapping[str, Any]) -> Any:
+    return hand_over(schema, render_template(template, scope))
 
 
 async def _call_tool(
@@ -68,7 +97,7 @@ async def _call_tool(
 ) -> Outcome:
     """Call the tool of a plan; its failure fails the node."""
     arguments = render_template(work.arguments, scope)
-    tools = await offered_tools(engine, context, recorder, context.plan.kit_of(work))
+    tools = await offered_tools(engine, context, recorder, context.plan.kit_of(context.target.node, work))
     if work.tool not in tools:
         raise FailedPrecondition(f"there is no tool named {work.tool}")
     result = await call_tool(recorder, ToolCall(0, "call", work.tool, arguments), tools[work.tool])

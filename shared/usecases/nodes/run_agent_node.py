@@ -30,7 +30,7 @@ async def run_agent_node(
     Raises:
         shared.domain.errors.DomainError: the agent or its model failed, or a limit was reached.
     """
-    tools = await offered_tools(engine, context, recorder, context.plan.kit(agent.tools))
+    tools = await offered_tools(engine, context, recorder, context.plan.kit(context.target.node, agent.tools))
     turn = prepare_turn(context, agent, tools, prompt, recorder.journal)
     result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent, tools))
     return Outcome(

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.agents import DRAFT, DRAFT_NUMBER, VersionRef, agent_path, version_path
+from shared.domain.agents import DRAFT, DRAFT_NUMBER, VersionRef, agent_path
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
-from shared.domain.plans import PlanGraph, compile_plan, split_plan
+from shared.domain.plans import PlanGraph, split_plan
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input
 from shared.domain.runs import SWEEP_AFTER, Repetition, Run, plan_path, run_path
@@ -19,7 +19,7 @@ from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slo
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
-from shared.usecases.agents.load_definition import load_definition, number_to_run
+from shared.usecases.agents.load_definition import number_to_run
 from shared.usecases.nodes.claim_node import claim_writes
 from shared.usecases.nodes.engine import CompiledVersion, Core
 from shared.usecases.nodes.load_run import load_run
@@ -27,12 +27,12 @@ from shared.usecases.nodes.node_context import Target
 from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.compile_run import compile_run
 from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
 TRIES = 10
 PAUSE_SECONDS = 0.02
-KEPT_PLANS = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -248,7 +248,8 @@ def _number(admission: Admission, ref: VersionRef | None) -> int:
 
 async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
     """The run and the commit that makes it."""
-    compiled = await _compile(core, found)
+    executed = await compile_run(core, request.caller, found.agent_id, found.version)
+    compiled = executed.version
     if request.repeated is not None:
         compiled = request.repeated.version(compiled)
     graph = compiled.graph
@@ -280,6 +281,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         *(Create(plan_path(run_id, n), {"owner_uid": run.owner_uid, "text": text}) for n, text in enumerate(chunks)),
         *_session_writes(request, run, found, now),
         *found.admission.writes,
+        *executed.writes,
     ]
     claimed = request.claim is not None and not waits and run.shape != "graph"
     if request.claim is not None and claimed:
@@ -315,22 +317,6 @@ def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime)
             f"the session is busy with run {slot.run_id}; wait, cancel it, or ask with if_busy 'enqueue' or 'interrupt'"
         )
     return [Update(path, {"queue": list(enqueue_run(slot, run.id, first=request.if_busy == "interrupt"))}, seen)]
-
-
-async def _compile(core: Core, found: _Found) -> CompiledVersion:
-    """The plan of an agent's version; versions never change, so a process compiles each once."""
-    path = version_path(found.agent_id, found.version)
-    compiled = core.plans.get(path)
-    if compiled is None:
-        loaded = await load_definition(core.documents, found.agent_id, found.version)
-        definition = loaded.definition
-        graph = PlanGraph(compile_plan(definition))
-        compiled = CompiledVersion(graph, loaded.author_uid, definition.input_schema)
-        if found.version != DRAFT_NUMBER:
-            while len(core.plans) >= KEPT_PLANS:
-                del core.plans[next(iter(core.plans))]
-            core.plans[path] = compiled
-    return compiled
 
 
 def id_of_key(caller: Uid, key: str) -> RunId:

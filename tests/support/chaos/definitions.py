@@ -13,7 +13,8 @@ from shared.domain.agents import Proposal, agent_path, create_version, first_age
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
-from shared.domain.plans import PlanGraph, compile_plan
+from shared.domain.planning import compile_plan
+from shared.domain.plans import PlanGraph
 from shared.domain.records import parse, render
 from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.tools import Effect, ToolCall
@@ -216,11 +217,15 @@ def _delegation(random: Random) -> dict[str, Any]:
     return {"system_prompt": _script(random, others=("ask_writer",)), "agents": {"writer": writer}}
 
 
-def _nodes(random: Random) -> dict[str, Any]:
+def _nodes(random: Random, within: str = "", most: int = 8) -> dict[str, Any]:
+    """The nodes of a graph, or of the subgraph `within`."""
     nodes: dict[str, Any] = {}
-    for name in NAMES[: random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8))]:
+    for name in NAMES[: min(most, random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8)))]:
         befores = random.sample(list(nodes), min(len(nodes), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
-        nodes[name] = {**_node(random, name, befores, nodes), "retry": _retry(random)}
+        nodes[name] = _node(random, f"{within}{name}", befores, nodes)
+        if nodes[name]["kind"] == "subgraph":
+            continue
+        nodes[name]["retry"] = _retry(random)
         if random.random() < 0.05:
             nodes[name]["timeout_seconds"] = random.choice((2, 20))
     return nodes
@@ -232,6 +237,8 @@ def _retry(random: Random) -> dict[str, Any]:
 
 def _node(random: Random, name: str, befores: list[str], nodes: dict[str, Any]) -> dict[str, Any]:
     kind = random.choice(("tool",) * 6 + ("agent", "agent", "map", "map", "map", "join", "join", "join", *RARE_KINDS))
+    if "." not in name and random.random() < 0.08:
+        kind = "subgraph"
     after = [_edge(random, before, nodes[before]) for before in befores]
     referred = [before for before in befores if before in after and random.random() < 0.6]
     if kind == "join" and befores:
@@ -248,15 +255,29 @@ def _node(random: Random, name: str, befores: list[str], nodes: dict[str, Any]) 
         expires = random.choice((20, 86_400))
         default = random.choice(("approve", "deny"))
         return {"kind": kind, "message": "go?", "expires_after_seconds": expires, "default": default, "after": after}
-    if kind in {"map", "loop"}:
+    if kind == "map":
         return {**_repeated(random, kind, name, nodes), "after": after}
     value = [f"{{{{ {before}.output }}}}" for before in referred] or name
-    return {**_work(random, name, value, agent=kind == "agent"), "after": after}
+    if random.random() > 0.1:
+        return {**_step(random, kind, name, value, nodes), "after": after}
+    fallback = _work(random, f"{name}.fallback", value) | {"retry": _retry(random)}
+    return {**_step(random, kind, f"{name}.main", value, nodes), "after": after, "fallback": fallback}
+
+
+def _step(random: Random, kind: str, name: str, value: Any, nodes: dict[str, Any]) -> dict[str, Any]:
+    """A node that may have a fallback."""
+    if kind == "loop":
+        return _repeated(random, kind, name, nodes)
+    if kind == "subgraph":
+        given = {"text": "{{ input.text }}", "items": _list(random, nodes)}
+        return {"kind": kind, "input": given, "graph": {"nodes": _nodes(random, f"{name}.", most=4)}}
+    return _work(random, name, value, agent=kind == "agent")
 
 
 def _edge(random: Random, before: str, node: dict[str, Any]) -> str:
     """How a node waits for another: mostly for it to succeed."""
-    ways = {"branch": ("many", "one", "otherwise"), "approval": ("denied",), "tool": ("failed",), "map": ("failed",)}
+    failing = dict.fromkeys(("tool", "map", "subgraph"), ("failed",))
+    ways = {"branch": ("many", "one", "otherwise"), "approval": ("denied",), **failing}
     named = ways.get(node["kind"], ())
     often = 0.7 if node["kind"] == "branch" else 0.15
     return f"{before}.{random.choice(named)}" if named and random.random() < often else before
@@ -271,9 +292,13 @@ def _repeated(random: Random, kind: str, name: str, nodes: dict[str, Any]) -> di
             "until": f"index >= {random.randrange(4)}",
             "max_rounds": random.randint(1, 3),
         }
-    lists = [other for other, node in nodes.items() if node.get("tool") == "numbers"]
-    over = f"{{{{ {random.choice(lists)}.output }}}}" if lists and random.random() < 0.7 else "{{ input.items }}"
-    return {"kind": "map", "over": over, "body": body}
+    return {"kind": "map", "over": _list(random, nodes), "body": body}
+
+
+def _list(random: Random, nodes: dict[str, Any]) -> str:
+    """A template that yields a list."""
+    lists = [other for other, node in nodes.items() if node.get("tool") == "numbers" and "fallback" not in node]
+    return f"{{{{ {random.choice(lists)}.output }}}}" if lists and random.random() < 0.7 else "{{ input.items }}"
 
 
 def _work(random: Random, speaker: str, value: Any, *, agent: bool | None = None) -> dict[str, Any]:

@@ -123,7 +123,7 @@ class RunCheck:
         readiness = self._actual.readiness(vertex)
         if readiness is Readiness.WAIT:
             yield f"is {node.state}, and should wait: {self._actual.count(vertex)}"
-        elif vertex.id != END and (node.state is NodeState.SKIPPED) != (readiness is Readiness.SKIP):
+        elif vertex.id != END and (node.state is NodeState.SKIPPED) != self._actual.is_skipped(vertex):
             if node.state is not NodeState.CANCELLED:
                 yield f"is {node.state}, and should {readiness}: {self._actual.count(vertex)}"
         elif node.state is not NodeState.SKIPPED and vertex.id != END:
@@ -210,7 +210,9 @@ class RunCheck:
         unhandled = [
             node.instance
             for node in self._nodes.values()
-            if node.state is NodeState.FAILED and not self._graph.handles_failure(node.node)
+            if node.state is NodeState.FAILED
+            and self._graph.by_id[node.node].within is None
+            and not self._graph.handles_failure(node.node)
         ]
         if run.state is RunState.SUCCEEDED and unhandled and not self._hurries:
             yield f"succeeded, and {unhandled} failed"

@@ -17,14 +17,19 @@ from shared.domain.plans import (
     AnyWork,
     BranchWork,
     EndWork,
+    FallbackWork,
+    InputWork,
     JoinWork,
     LoopWork,
     MapWork,
     PlanGraph,
     PlanNode,
+    SubgraphWork,
     ToolWork,
+    below,
 )
 from shared.domain.records import from_json
+from shared.domain.run_inputs import hand_over
 from shared.domain.runs import Run
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text, render_template
@@ -95,6 +100,19 @@ class Actual:
         """Whether a vertex must have fired."""
         return decide(len(vertex.after), self.count(vertex), vertex.enough) if vertex.after else Readiness.FIRE
 
+    def is_skipped(self, vertex: PlanNode) -> bool:
+        """Whether a vertex is skipped once it may begin: it has too few to wait for, or what it is made of was."""
+        if not self.graph.concludes(vertex.id):
+            return self.readiness(vertex) is Readiness.SKIP
+        first = self.node(below(vertex.id, "input" if isinstance(vertex.work, SubgraphWork) else "main"))
+        return first is not None and first.state is NodeState.SKIPPED
+
+    def _fails_inside(self, vertex: PlanNode) -> bool:
+        """Whether something failed of which the vertex is made, and nothing waits for that."""
+        names = {node.id for node in self.graph.inside[vertex.id]}
+        failed = {node.node for node in self.nodes.values() if node.state is NodeState.FAILED}
+        return any(not self.graph.handles_failure(name) for name in names & failed)
+
     def seen(self, name: NodeId) -> Any:
         """The output of a vertex as templates and joins see it, and whether there is one."""
         own = self.node(name)
@@ -105,13 +123,20 @@ class Actual:
 
     def fate(self, vertex: PlanNode, index: int | None = None) -> Fate:
         """What a vertex, an item or a round must come to once it has fired."""
-        scope: dict[str, Any] = {"input": from_json(self.run.input_json)}
-        scope |= {name: {"output": seen[0]} for name in self.graph.by_id if (seen := self.seen(name))}
+        scope = self._scope(vertex)
         work: AnyWork = vertex.work
         if isinstance(work, MapWork | LoopWork) and index is not None:
             scope |= {"item": self._item(vertex, index), "index": index}
             work = work.body
         return self._fate(vertex, work, scope)
+
+    def _scope(self, vertex: PlanNode) -> dict[str, Any]:
+        """What a vertex's templates see: the input of its graph, and the outputs of those beside it."""
+        prefix = below(vertex.scope, "")
+        beside = [name for name in self.graph.by_id if name.startswith(prefix) and "." not in name.removeprefix(prefix)]
+        outputs = {name.removeprefix(prefix): seen[0] for name in beside if (seen := self.seen(name))}
+        given = from_json(self.run.input_json) if vertex.scope is None else outputs.get("input")
+        return {**{name: {"output": output} for name, output in outputs.items()}, "input": given}
 
     def _item(self, vertex: PlanNode, index: int) -> Any:
         if isinstance(vertex.work, LoopWork):
@@ -121,6 +146,8 @@ class Actual:
         return from_json(own.items_json)[index] if own is not None else None
 
     def _fate(self, vertex: PlanNode, work: AnyWork, scope: Mapping[str, Any]) -> Fate:
+        if isinstance(work, SubgraphWork | FallbackWork) and self._fails_inside(vertex):
+            return Fate(fails=True)
         match work:
             case ToolWork():
                 return tool_fate(work.tool, render_template(work.arguments, scope))
@@ -146,11 +173,20 @@ class Actual:
                 return [{"count": work.max_rounds}]
             case JoinWork():
                 return self._gathered(vertex, work)
-            case EndWork():
-                outputs = {name: seen[0] for name in vertex.after if (seen := self.seen(name))}
-                return [outputs.get(vertex.after[0]) if len(vertex.after) == 1 else outputs]
+            case InputWork():
+                return [hand_over(None, render_template(work.value, scope))]
+            case SubgraphWork() | FallbackWork() | EndWork():
+                return [self._concluded(vertex, work)]
             case _:
                 return []
+
+    def _concluded(self, vertex: PlanNode, work: SubgraphWork | FallbackWork | EndWork) -> Any:
+        """What a vertex gives that is made of others."""
+        prefix = below(None if isinstance(work, EndWork) else vertex.id, "")
+        outputs = {name.removeprefix(prefix): seen[0] for name in vertex.after if (seen := self.seen(name))}
+        if isinstance(work, FallbackWork):
+            return next(iter(outputs.values()), None)
+        return next(iter(outputs.values()), None) if len(vertex.after) == 1 else outputs
 
     def _gathered(self, vertex: PlanNode, work: JoinWork) -> list[Any]:
         """What a join may have gathered: from all, or from those that had succeeded when enough had.

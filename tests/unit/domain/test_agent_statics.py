@@ -11,7 +11,7 @@ from shared.domain.agent_template_library import TEMPLATES
 from shared.domain.agent_templates import fill_template
 from shared.domain.definition_faults import inspect_definition
 from shared.domain.definition_warnings import warnings_of
-from shared.domain.plans import compile_plan
+from shared.domain.planning import compile_plan
 
 RELEASED = {
     "main/1": "6db316abb58a13b2c40b67f6aaf8d76a66e317ab3bdd2139cc416f879d217b01",

@@ -283,9 +283,9 @@ def test_faults_of_form_do_not_hide_faults_of_meaning() -> None:
     raw["graph"]["nodes"]["review"]["body"] = {"kind": "agent"}
     raw["graph"]["nodes"]["all"]["after"] = ["reviw"]
     assert [fault.path for fault in faults_of(raw)] == [
-        "graph.nodes.review.body.prompt",
         "nam",
         "tools.0",
+        "graph.nodes.review.body.prompt",
         "graph.nodes.all.after.0",
     ]
 

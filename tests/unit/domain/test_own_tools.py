@@ -13,7 +13,8 @@ from shared.domain.definition_faults import inspect_definition
 from shared.domain.definition_warnings import warnings_of
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import NodeId
-from shared.domain.plans import AgentWork, ToolWork, compile_plan
+from shared.domain.planning import compile_plan
+from shared.domain.plans import AgentWork, ToolWork
 from shared.domain.secrets import names_in
 from shared.domain.tool_definitions import McpServer, ToolUse
 from shared.domain.tools import Effect
@@ -243,7 +244,8 @@ def test_a_node_gets_only_the_definitions_that_it_needs() -> None:
     assert isinstance(look, ToolWork)
     assert isinstance(total, ToolWork)
     assert isinstance(tell, AgentWork)
-    kits = [plan.kit_of(look), plan.kit_of(total), plan.kit(tell.agent.tools)]
+    own = plan.nodes[0]
+    kits = [plan.kit_of(own, look), plan.kit_of(own, total), plan.kit(own, tell.agent.tools)]
     assert [([http.name for http in kit.http_tools], [one.name for one in kit.mcp_servers]) for kit in kits] == [
         (["weather"], []),
         ([], ["calc"]),
@@ -263,8 +265,8 @@ def test_a_node_waits_for_a_yes_before_a_servers_tool(tools: list[Any], node: di
     total, look = works[NodeId("sum")], works[NodeId("look")]
     assert isinstance(total, ToolWork)
     assert isinstance(look, ToolWork)
-    assert [(use.name, use.requires_approval) for use in plan.kit_of(total).tools] == [("calc", True)]
-    assert [(use.name, use.requires_approval) for use in plan.kit_of(look).tools] == [("weather", False)]
+    assert [(use.name, use.requires_approval) for use in plan.kit_of(plan.nodes[0], total).tools] == [("calc", True)]
+    assert [(use.name, use.requires_approval) for use in plan.kit_of(plan.nodes[0], look).tools] == [("weather", False)]
 
 
 VALUES = st.recursive(

@@ -1,0 +1,292 @@
+"""Plan a definition: one flat graph of vertices, whatever its subgraphs, kept agents and fallbacks.
+
+A subgraph `review` becomes `review.input`, which waits for what the subgraph waits for and holds what its nodes see as
+their input; `review.collect` and so on, for each node in it; and `review`, which waits for the last of those to end in
+any way, and comes to what a run of the subgraph would come to. A graph that is kept as an agent of its own is a
+subgraph with tools of its own. A node `fetch` with a fallback becomes `fetch.main`; `fetch.fallback`, which waits for
+its failure; and `fetch`, which comes to what the first of them that succeeded came to.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from graphlib import TopologicalSorter
+from typing import Any
+
+from shared.domain.definitions import AgentDefinition
+from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.graph_definitions import (
+    MAX_DEPTH,
+    AgentNode,
+    AgentReference,
+    ApprovalNode,
+    Graph,
+    GraphNode,
+    LoopNode,
+    MapNode,
+    SubgraphNode,
+    ToolNode,
+    fallback_of,
+)
+from shared.domain.ids import AgentId, NodeId
+from shared.domain.kept_agents import KeptAgent, KeptAgents
+from shared.domain.node_references import cases_of, input_of, predecessors
+from shared.domain.nodes import FAILED_CASE
+from shared.domain.plan_steps import agent_work, control, repeated, tool_work
+from shared.domain.plans import (
+    APPROVED,
+    END,
+    MAIN,
+    AgentWork,
+    AnyWork,
+    EndWork,
+    FallbackWork,
+    InputWork,
+    Origin,
+    Plan,
+    PlanNode,
+    SubgraphWork,
+    below,
+)
+
+MAX_NODES = 5000
+"""Of a plan, with all that subgraphs, kept agents and fallbacks add."""
+
+
+def compile_plan(definition: AgentDefinition, kept: KeptAgents | None = None) -> Plan:
+    """The plan of a valid definition.
+
+    Args:
+        definition: what is run.
+        kept: what it refers to, and what that refers to.
+
+    Raises:
+        InvalidArgument: with everything that keeps the graph from being planned: too many nodes, agents that run
+            themselves.
+    """
+    if definition.graph is None:
+        work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt=definition.prompt)
+        shape, nodes, origins = "delegation" if definition.agents else "single", (PlanNode(id=MAIN, work=work),), ()
+    else:
+        planner = _Planner(kept or {})
+        sinks = planner.plan(_Level(definition), definition.graph.nodes)
+        if planner.faults:
+            raise InvalidArgument("The graph cannot be planned.", tuple(planner.faults))
+        end = PlanNode(id=END, after=sinks, work=EndWork(kind="end"))
+        shape, nodes, origins = "graph", (*in_order(planner.nodes), end), tuple(planner.origins.values())
+    return Plan(
+        shape=shape,
+        nodes=nodes,
+        origins=origins,
+        http_tools=definition.http_tools,
+        mcp_servers=definition.mcp_servers,
+        seconds=definition.limits.seconds,
+        output_schema=definition.output_schema if definition.graph is not None else None,
+    )
+
+
+def in_order(nodes: Mapping[NodeId, PlanNode]) -> tuple[PlanNode, ...]:
+    """The vertices, predecessors first.
+
+    Raises:
+        graphlib.CycleError: they form a cycle; its second argument lists it.
+    """
+    order = TopologicalSorter({name: node.after for name, node in nodes.items()}).static_order()
+    return tuple(nodes[name] for name in order)
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    """The graph whose nodes are planned.
+
+    Args:
+        definition: whose defaults its nodes take.
+        path: where its nodes are in the definition that is run; of a kept agent, where it is referred to.
+        scope: the vertex that it is the graph of.
+        origin: number of the kept agent that it is of.
+        agents: the kept agents that it is within, the outermost first.
+    """
+
+    definition: AgentDefinition
+    path: str = "graph.nodes"
+    scope: NodeId | None = None
+    origin: int | None = None
+    agents: tuple[AgentId, ...] = ()
+    depth: int = 1
+
+    def place_of(self, name: str) -> str:
+        """Where a node is, for a fault."""
+        return self.path if self.agents else f"{self.path}.{name}"
+
+    def graph_at(self, place: str) -> _Level:
+        """The graph of a subgraph in it."""
+        return replace(self, path=self.path if self.agents else f"{place}.graph.nodes")
+
+
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """The work of one vertex, and the kept agent that it is of; `seconds` are the most that its agent takes."""
+
+    work: AnyWork
+    origin: int | None
+    seconds: float | None = None
+
+
+@dataclass(slots=True)
+class _Planner:
+    kept: KeptAgents
+    nodes: dict[NodeId, PlanNode] = field(default_factory=dict[NodeId, PlanNode])
+    origins: dict[tuple[AgentId, int], Origin] = field(default_factory=dict[tuple[AgentId, int], Origin])
+    faults: list[Fault] = field(default_factory=list[Fault])
+
+    def plan(self, level: _Level, nodes: Mapping[str, GraphNode]) -> tuple[NodeId, ...]:
+        """Plan all nodes of a graph: those that no other one waits for."""
+        waited_for: set[NodeId] = set()
+        for name, node in nodes.items():
+            befores = predecessors(name, node, nodes)
+            waited_for |= set(befores)
+            self._plan_node(level, level.place_of(name), _vertex(level, name, node, befores, nodes), node)
+            if len(self.nodes) > MAX_NODES:
+                self.faults.append(Fault(level.path, f"comes to more than {MAX_NODES} nodes"))
+                return ()
+        return tuple(below(level.scope, name) for name in nodes if name not in waited_for)
+
+    def _plan_node(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> None:
+        fallback = fallback_of(node)
+        if fallback is None:
+            self._plan_parts(level, path, vertex, node)
+            return
+        main, other = below(vertex.id, "main"), below(vertex.id, "fallback")
+        self._plan_parts(level, path, vertex.model_copy(update={"id": main, "within": vertex.id}), node)
+        failed: dict[str, Any] = {"id": other, "after": (main,), "cases": {main: FAILED_CASE}, "within": vertex.id}
+        self._plan_node(level, f"{path}.fallback", vertex.model_copy(update=failed), fallback)
+        self._end(vertex, (main, other), FallbackWork(kind="fallback"))
+
+    def _plan_parts(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> None:
+        """Plan a node without its fallback."""
+        if isinstance(node, SubgraphNode):
+            begin = InputWork(kind="input", value=node.input)
+            self._plan_graph(level.graph_at(path), vertex, node.graph, begin, SubgraphWork(kind="subgraph"))
+        elif isinstance(node, AgentNode) and node.agent is not None:
+            kept = self._find(level, path, node.agent)
+            if kept is not None and kept.definition.graph is not None:
+                self._plan_kept_graph(level, path, vertex, node, kept)
+            elif kept is not None:
+                self._add(level, vertex, node, self._step(kept, node))
+        else:
+            step = self._own_step(level, path, vertex, node)
+            if step is not None:
+                self._add(level, vertex, node, step)
+
+    def _plan_graph(self, level: _Level, vertex: PlanNode, graph: Graph, begin: InputWork, end: SubgraphWork) -> None:
+        """Plan a graph within another, in place of a vertex."""
+        if level.depth >= MAX_DEPTH:
+            self.faults.append(Fault(level.path, f"graphs may stand at most {MAX_DEPTH} deep within one another"))
+            return
+        entry: dict[str, Any] = {"id": below(vertex.id, "input"), "work": begin, "within": vertex.id}
+        self.nodes[entry["id"]] = vertex.model_copy(update=entry)
+        sinks = self.plan(replace(level, scope=vertex.id, depth=level.depth + 1), graph.nodes)
+        self._end(vertex, sinks, end)
+
+    def _plan_kept_graph(self, level: _Level, path: str, vertex: PlanNode, node: AgentNode, kept: KeptAgent) -> None:
+        for key in sorted({"retry", "timeout_seconds"} & node.model_fields_set):
+            self.faults.append(Fault(f"{path}.{key}", "belongs to the nodes of a graph, and this agent is one"))
+        definition = kept.definition
+        assert definition.graph is not None  # noqa: S101 - asked before
+        agents = (*level.agents, kept.agent_id)
+        inner = _Level(definition, path, origin=self._origin(kept), agents=agents, depth=level.depth)
+        begin = InputWork(kind="input", value=input_of(node), input_schema=definition.input_schema)
+        end = SubgraphWork(kind="subgraph", output_schema=definition.output_schema)
+        self._plan_graph(inner, vertex, definition.graph, begin, end)
+
+    def _add(self, level: _Level, vertex: PlanNode, node: GraphNode, step: _Step) -> None:
+        """Add a vertex that works."""
+        outer = level.definition.limits.seconds if level.agents else None
+        own = None if isinstance(node, SubgraphNode) else node.timeout_seconds
+        limits = [seconds for seconds in (own, step.seconds, outer) if seconds is not None]
+        done: dict[str, Any] = {
+            "work": step.work,
+            "origin": step.origin,
+            "retry": vertex.retry if isinstance(node, SubgraphNode) else node.retry,
+            "timeout_seconds": min(limits, default=None),
+        }
+        self.nodes[vertex.id] = vertex.model_copy(update=done)
+
+    def _end(self, vertex: PlanNode, after: tuple[NodeId, ...], work: AnyWork) -> None:
+        """Add the vertex that waits for those within it, in place of what it waited for itself."""
+        self.nodes[vertex.id] = vertex.model_copy(update={"after": after, "cases": {}, "work": work})
+
+    def _find(self, level: _Level, path: str, reference: AgentReference) -> KeptAgent | None:
+        """The agent that a node refers to; None, and a fault, where it cannot be a part of this plan."""
+        kept = self.kept.get(reference)
+        if kept is None:
+            self.faults.append(Fault(f"{path}.agent.id", f"there is no agent '{reference.id}' that you may run"))
+        elif kept.agent_id in level.agents:
+            chain = " → ".join((*level.agents, kept.agent_id))
+            self.faults.append(Fault(f"{path}.agent.id", f"the agents run each other: {chain}"))
+            return None
+        return kept
+
+    def _origin(self, kept: KeptAgent) -> int:
+        """The number of a kept agent among those that the plan comes from."""
+        key = (kept.agent_id, kept.version)
+        self.origins[key] = Origin(
+            agent_id=kept.agent_id,
+            version=kept.version,
+            author_uid=kept.author_uid,
+            http_tools=kept.definition.http_tools,
+            mcp_servers=kept.definition.mcp_servers,
+        )
+        return list(self.origins).index(key)
+
+    def _step(self, kept: KeptAgent, node: AgentNode) -> _Step:
+        """A kept agent that is no graph."""
+        definition = kept.definition
+        work = AgentWork(
+            kind="agent",
+            agent=definition.agent_spec(),
+            prompt=definition.prompt,
+            input=input_of(node),
+            input_schema=definition.input_schema,
+        )
+        return _Step(work, self._origin(kept), definition.limits.seconds)
+
+    def _own_step(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> _Step | None:
+        """What a node does that is one vertex; None, and a fault, where its body is none."""
+        match node:
+            case MapNode() | LoopNode():
+                body = self._body_step(level, f"{path}.body", vertex, node.body)
+                return None if body is None else replace(body, work=repeated(node, body.work))
+            case AgentNode() | ToolNode():
+                return self._body_step(level, path, vertex, node)
+            case _:
+                return _Step(control(node), level.origin)
+
+    def _body_step(self, level: _Level, path: str, vertex: PlanNode, node: AgentNode | ToolNode) -> _Step | None:
+        if isinstance(node, ToolNode):
+            return _Step(tool_work(level.definition, node), level.origin)
+        if node.agent is None:
+            name = vertex.id if level.scope is None else vertex.id.removeprefix(f"{level.scope}.")
+            return _Step(agent_work(level.definition, name, node), level.origin)
+        kept = self._find(level, path, node.agent)
+        if kept is not None and kept.definition.graph is not None:
+            self.faults.append(Fault(f"{path}.agent.id", "is a graph: the body of a map or a loop is a single step"))
+            return None
+        return None if kept is None else self._step(kept, node)
+
+
+def _vertex(
+    level: _Level, name: str, node: GraphNode, befores: tuple[NodeId, ...], nodes: Mapping[str, GraphNode]
+) -> PlanNode:
+    """The vertex of a node, which has no work yet; who waits for an approval, waits for a yes."""
+    implied = {before: APPROVED for before in befores if isinstance(nodes[before], ApprovalNode)}
+    begin = () if level.scope is None else (below(level.scope, "input"),)
+    return PlanNode(
+        id=below(level.scope, name),
+        after=tuple(below(level.scope, before) for before in befores) or begin,
+        cases={below(level.scope, before): case for before, case in (implied | cases_of(node)).items()},
+        scope=level.scope,
+        within=level.scope,
+        work=EndWork(kind="end"),
+    )

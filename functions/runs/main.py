@@ -15,10 +15,12 @@ from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
+from functions.runs.workflows import workflow_routes
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.composition.core import connect_core, connect_people
 from shared.composition.schedules import connect_planner
+from shared.domain.allowed_models import AllowedModels
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
@@ -41,6 +43,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     sharing = Sharing(core.documents, core.clock, IdentityPlatformDirectory(AdminSdk(settings.project)))
     for routes in (
         run_routes(core),
+        workflow_routes(core, AllowedModels(settings.models, settings.default_model)),
         run_reading_routes(core.documents),
         session_routes(core),
         reader_routes(sharing),

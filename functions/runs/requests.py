@@ -47,6 +47,14 @@ class ReplayBody(RepeatBody):
     )
 
 
+class WorkflowBody(RunBody):
+    """What to run: an agent, or a definition of its own."""
+
+    definition: dict[str, Any] | None = Field(
+        default=None, description="What an agent's definition says, in place of an agent. It is kept with the run only."
+    )
+
+
 class SessionBody(_Body):
     """What a session starts with."""
 

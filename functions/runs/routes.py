@@ -33,7 +33,7 @@ def run_routes(core: Core) -> APIRouter:
         caller: Caller, body: RunBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Start a run; it goes on in the background."""
-        return await _start(core, response, _request(caller.uid, body.agent_id, body, idempotency_key))
+        return await start_and_show(core, response, run_request(caller.uid, body.agent_id, body, idempotency_key))
 
     @router.post(
         "/agents/{agent_id}/execute", status_code=202, responses=problem_responses(400, 401, 403, 404, 409, 429, 503)
@@ -46,7 +46,7 @@ def run_routes(core: Core) -> APIRouter:
         idempotency_key: IdempotencyKey = None,
     ) -> RunView:
         """Start a run of an agent, as `POST /runs` does."""
-        return await _start(core, response, _request(caller.uid, agent_id, body, idempotency_key))
+        return await start_and_show(core, response, run_request(caller.uid, agent_id, body, idempotency_key))
 
     @router.post("/runs/{run_id}/cancel", status_code=202, responses=problem_responses(401, 404, 409))
     async def cancel(caller: Caller, run_id: ResourceId) -> RunView:
@@ -96,7 +96,8 @@ def _repeat(caller: Uid, run_id: str, kind: RepeatKind, body: RepeatBody, key: s
     )
 
 
-def _request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempotency_key: str | None) -> RunRequest:
+def run_request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempotency_key: str | None) -> RunRequest:
+    """What a body asks to run."""
     return RunRequest(
         caller=caller,
         input=body.input,
@@ -109,7 +110,8 @@ def _request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempotency
     )
 
 
-async def _start(core: Core, response: Response, request: RunRequest) -> RunView:
+async def start_and_show(core: Core, response: Response, request: RunRequest) -> RunView:
+    """Start a run, and show it as it begins."""
     return _started(response, await start_run(core, request))
 
 

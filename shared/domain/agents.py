@@ -26,6 +26,9 @@ DRAFT = "draft"
 DRAFT_NUMBER = 0
 """Stands for the draft where a version's number stands: of a run or a session that tries it."""
 
+AD_HOC = AgentId("ad_hoc")
+"""Stands for the agent where there is none: of a run whose definition came with its request, and of its session."""
+
 MAX_DEFINITION_BYTES = 900_000
 """As JSON; a Firestore document holds 1 MiB. Source: https://firebase.google.com/docs/firestore/quotas"""
 

@@ -185,12 +185,14 @@ class Plan(Strict):
 
     Args:
         seconds: how long the run may take from its start; None for no limit.
+        input_schema: what the run's input fits.
         output_schema: what a graph's output must fit; of the other shapes the agent's own output must.
     """
 
     shape: Shape
     nodes: tuple[PlanNode, ...]
     seconds: float | None = None
+    input_schema: dict[str, Any] | None = None
     output_schema: dict[str, Any] | None = None
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()

@@ -38,6 +38,7 @@ ROUTES = (
     Route("/sessions/{session_id}/events", "chat"),
     Route("/sessions/**", "runs"),
     Route("/runs/**", "runs"),
+    Route("/workflows/**", "runs"),
     Route("/approvals/**", "runs"),
     Route("/schedules/**", "runs"),
 )

@@ -19,6 +19,7 @@ from functions.agents.versions import alias_routes, version_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
+from functions.runs.workflows import workflow_routes
 from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.memory.secrets import MemorySecretStore
 from shared.adapters.pydantic_ai.models import Models
@@ -26,6 +27,7 @@ from shared.adapters.pydantic_ai.providers import ProviderSettings
 from shared.adapters.pydantic_ai.runner import PydanticAiRunner
 from shared.adapters.tools.definition_toolbox import DefinitionToolbox
 from shared.adapters.tools.toolbox import LocalToolbox
+from shared.domain.allowed_models import AllowedModels
 from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import RunId, Uid
@@ -100,7 +102,8 @@ async def deployed() -> AsyncGenerator[Deployment, None]:
         app.include_router(of_agents(shelf))
     app.include_router(history_routes(rig.documents))
     app.include_router(secret_routes(vault))
-    for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
+    workflows = workflow_routes(rig.core, AllowedModels())
+    for of_runs in (run_routes(rig.core), workflows, run_reading_routes(rig.documents), session_routes(rig.core)):
         app.include_router(of_runs)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield Deployment(rig, client)

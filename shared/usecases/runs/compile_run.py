@@ -74,7 +74,7 @@ async def compile_definition(
 
     kept = await find_kept_agents(documents, definition, opening)
     graph = PlanGraph(compile_plan(definition, kept))
-    return CompiledRun(CompiledVersion(graph, author_uid, definition.input_schema), tuple(writes))
+    return CompiledRun(CompiledVersion(graph, author_uid, graph.plan.input_schema), tuple(writes))
 
 
 def _whole(admission: Admission) -> OpenedAgent:

@@ -7,14 +7,15 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.agents import DRAFT, DRAFT_NUMBER, VersionRef, agent_path
+from shared.domain.agents import AD_HOC, DRAFT, DRAFT_NUMBER, VersionRef, agent_path
+from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plans import PlanGraph, split_plan
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input
-from shared.domain.runs import SWEEP_AFTER, Repetition, Run, plan_path, run_path
+from shared.domain.runs import SWEEP_AFTER, Repetition, Run, Shape, plan_path, run_path
 from shared.domain.sessions import Session, Slot, enqueue_run, session_path, slot_path
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Update, Write
@@ -27,7 +28,7 @@ from shared.usecases.nodes.node_context import Target
 from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
-from shared.usecases.runs.compile_run import compile_run
+from shared.usecases.runs.compile_run import CompiledRun, compile_definition, compile_run
 from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
@@ -71,6 +72,8 @@ class RunRequest:
         idempotency_key: the same key and request give the same run.
         trace_id: the trace that asked, in 32 hex digits; the run keeps it.
         repeated: the run that is to be repeated, and how.
+        definition: what to run, where it is no agent's; checked.
+        shape: what the definition, or the agent's, must be; any if left out.
         claim: take the only node of a single agent's run at once, under this token, to execute it in this process.
     """
 
@@ -83,6 +86,8 @@ class RunRequest:
     idempotency_key: str | None = None
     trace_id: str | None = None
     repeated: Repeated | None = None
+    definition: AgentDefinition | None = None
+    shape: Shape | None = None
     claim: Token | None = None
 
     @property
@@ -91,6 +96,8 @@ class RunRequest:
         asked: list[Any] = [self.agent_id, self.version, self.session_id, self.input, self.if_busy]
         if self.repeated is not None:
             asked.append(render(self.repeated.repetition))
+        if self.shape is not None:
+            asked += [self.shape, None if self.definition is None else self.definition.model_dump(mode="json")]
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
 
 
@@ -207,17 +214,18 @@ async def _interrupt(core: Core, run: Run) -> None:
 async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     """Everything the request refers to, in one round trip."""
     session_id, agent_id = request.session_id, request.agent_id
-    paths = [run_path(run_id)]
-    if session_id is not None:
-        paths += [session_path(session_id), slot_path(session_id)]
-    elif agent_id is None:
+    if request.definition is not None:
+        agent_id = AD_HOC
+    if session_id is None and agent_id is None:
         raise InvalidArgument("name the agent to run: 'agent_id', or a 'session_id' that has one")
-    else:
-        paths.append(agent_path(agent_id))
+    named = agent_path(agent_id or AD_HOC) if session_id is None else session_path(session_id)
+    paths = [run_path(run_id), named, *([] if session_id is None else [slot_path(session_id)])]
     earlier, first, *rest = await core.documents.get_many(paths)
     ran = None if earlier.fields is None else parse(Run, earlier.fields)
     if session_id is None:
         assert agent_id is not None  # noqa: S101 - checked above
+        if request.definition is not None:
+            return _Found(AD_HOC, DRAFT_NUMBER, None, Slot(), earlier=ran)
         if ran is not None:
             return _Found(agent_id, ran.version, None, Slot(), earlier=ran)
         admission = await admit_run(core.documents, request.caller, first)
@@ -248,11 +256,13 @@ def _number(admission: Admission, ref: VersionRef | None) -> int:
 
 async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) -> _Draft:
     """The run and the commit that makes it."""
-    executed = await compile_run(core, request.caller, found.agent_id, found.version)
+    executed = await _executed(core, request, found)
     compiled = executed.version
     if request.repeated is not None:
         compiled = request.repeated.version(compiled)
     graph = compiled.graph
+    if request.shape not in {None, graph.plan.shape}:
+        raise wrong_shape(graph.plan.shape)
     digest, chunks = split_plan(graph.plan)
     now = core.clock.now()
     session_id = found.session.id if found.session else SessionId(core.ids.new())
@@ -289,6 +299,23 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
     return _Draft(run, graph, writes, claimed)
 
 
+async def _executed(core: Core, request: RunRequest, found: _Found) -> CompiledRun:
+    """What is run: an agent's version, or the definition that came with the request, or with the one it repeats."""
+    if request.definition is not None:
+        return await compile_definition(core.documents, request.caller, request.definition, request.caller)
+    if found.agent_id != AD_HOC:
+        return await compile_run(core, request.caller, found.agent_id, found.version)
+    if request.repeated is None:
+        raise InvalidArgument("the session has no agent: each of its runs comes with its definition")
+    graph = request.repeated.graph
+    return CompiledRun(CompiledVersion(graph, request.caller, graph.plan.input_schema))
+
+
+def wrong_shape(shape: Shape) -> InvalidArgument:
+    """The refusal of a request that says it runs something else."""
+    return InvalidArgument(f"This is of the type '{shape}': POST /workflows/{shape}.")
+
+
 def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime) -> list[Write]:
     """Take the session's slot, or a place in its queue."""
     path = slot_path(run.session_id)
@@ -301,7 +328,7 @@ def _session_writes(request: RunRequest, run: Run, found: _Found, now: datetime)
             version=run.version,
             created_at=now,
             updated_at=now,
-            agent_owner_uid=opened.agent.owner_uid if opened else None,
+            agent_owner_uid=opened.agent.owner_uid if opened else run.owner_uid,
         )
         return [
             Create(session_path(session.id), render(session)),

@@ -29,6 +29,7 @@ from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
+from functions.runs.workflows import workflow_routes
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.secrets import MemorySecretStore
@@ -317,6 +318,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
         "runs": [
             *(routes(core) for routes in (run_routes, session_routes, approval_routes)),
             run_reading_routes(sharing.documents),
+            workflow_routes(core, shelf.models),
             reader_routes(sharing.sharing),
             artifact_routes(sharing.documents, world.rig.clock),
             *(routes(connect_planner(core)) for routes in (schedule_routes, schedule_control_routes)),

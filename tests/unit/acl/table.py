@@ -9,6 +9,12 @@ from tests.support.acl.roles import Answers, Role, Row, administered, granted, o
 
 VIEW, RUN, EDIT, ADMIN = Permission
 HELPER: dict[str, Any] = {"name": "another", "model": "local:scripted"}
+ASKED = {"critic": {"description": "Judges."}}
+AD_HOC: dict[str, dict[str, Any]] = {
+    "single": HELPER,
+    "delegation": {**HELPER, "agents": ASKED},
+    "graph": {**HELPER, "graph": {"nodes": {"say": {"kind": "agent", "prompt": "Hello."}}}},
+}
 SYSTEM = {"agent_id": "system"}
 DELETED = {"agent_id": "deleted"}
 
@@ -141,6 +147,11 @@ RUNS = [
         note="of the draft",
     ),
     Row("POST /runs", owned(202), {"session_id": "{session_id}", "input": "hello"}, note="in a session"),
+    *(
+        Row(f"POST /workflows/{shape}", signed_in(202), {"definition": definition, "input": "hello"}, note="ad hoc")
+        for shape, definition in AD_HOC.items()
+    ),
+    Row("POST /workflows/single", granted(RUN, 202), {"agent_id": "{agent_id}", "input": "hello"}),
     Row("GET /runs", signed_in(200)),
     Row("GET /runs/{run_id}", read(200)),
     Row("GET /runs/{run_id}/nodes", read(200)),

@@ -1,4 +1,9 @@
-"""How long each staged function takes from the start of its process to its first answer, against an empty one."""
+"""How long each staged function takes from the start of its process to its first answer, against an empty one.
+
+Each start is compared with one of the empty function just before it, so what else the machine does falls on both. The
+marks are for the median of those ratios of wall time. The ratio of the least processor times is told beside it: where the
+two differ much, the machine was busy, or something waits.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +19,7 @@ from pathlib import Path
 
 import psutil
 
-from scripts.local.bench_figures import Figure
+from scripts.local.bench_figures import Figure, median_figure
 from scripts.local.environment import Ports, StackSettings
 from scripts.local.paths import BUILD
 from scripts.local.processes import HOST, NotReady, free_port
@@ -51,31 +56,49 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """One cold start: seconds to the first 200, and the most memory its processes took."""
+    """One cold start: seconds to the first 200, those of the processor among them, and the most memory it took."""
 
     seconds: float
+    cpu_seconds: float
     peak_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Pair:
+    """A start, and one of the empty function just before it."""
+
+    empty: Start
+    start: Start
+
+
 def cold_starts(repeat: int) -> list[Figure]:
-    """Start all of them in turn, so that what else the machine does falls on all alike."""
-    sources = [_empty(), *_staged()]
-    for source in sources:
+    """Start all of them in turn, each after the empty one."""
+    empty, sources = _empty(), list(_staged())
+    for source in (empty, *sources):
         _start(source)  # the first start compiles what was staged
-    starts: dict[str, list[Start]] = {source.label: [] for source in sources}
+    pairs: dict[str, list[Pair]] = {source.label: [] for source in sources}
     for _ in range(repeat):
         for source in sources:
-            starts[source.label].append(_start(source))
-    base = statistics.median(start.seconds for start in starts["empty"])
-    return [figure for source in sources for figure in _figures(source, starts[source.label], base)]
+            pairs[source.label].append(Pair(_start(empty), _start(source)))
+    empties = [pair.empty for measured in pairs.values() for pair in measured]
+    return [
+        median_figure("cold start, empty", [start.seconds * 1000 for start in empties], "ms"),
+        _peak_figure(empty, empties),
+        *(figure for source in sources for figure in _figures(source, pairs[source.label])),
+    ]
 
 
-def _figures(source: Source, starts: list[Start], base: float) -> Iterator[Figure]:
-    ratios = sorted(start.seconds / base for start in starts)
-    value = statistics.median(ratios)
-    yield Figure(f"cold start, {source.label}", value, "x empty", (ratios[0], ratios[-1]), source.mark)
-    peak = statistics.median(start.peak_bytes for start in starts) / _MEBIBYTE
-    yield Figure(f"peak memory, {source.label}", peak, "MB")
+def _figures(source: Source, pairs: list[Pair]) -> Iterator[Figure]:
+    starts = [pair.start for pair in pairs]
+    ratios = [pair.start.seconds / pair.empty.seconds for pair in pairs]
+    yield median_figure(f"cold start, {source.label}", ratios, "x empty", source.mark)
+    cpu = min(start.cpu_seconds for start in starts) / min(pair.empty.cpu_seconds for pair in pairs)
+    yield Figure(f"cold start by processor time, {source.label}", cpu, "x empty")
+    yield _peak_figure(source, starts)
+
+
+def _peak_figure(source: Source, starts: list[Start]) -> Figure:
+    return Figure(f"peak memory, {source.label}", statistics.median(it.peak_bytes for it in starts) / _MEBIBYTE, "MB")
 
 
 def _empty() -> Source:
@@ -96,7 +119,8 @@ def _staged() -> Iterator[Source]:
             copy = BUILD / "bench" / f"{name}-{provider}"
             shutil.rmtree(copy, ignore_errors=True)
             shutil.copytree(folder, copy)
-            (copy / "main.py").write_text(f"import {module}\n{(folder / 'main.py').read_text()}")
+            # After our own, as in production, where the first definition that names a provider has it imported.
+            (copy / "main.py").write_text(f"{(folder / 'main.py').read_text()}import {module}\n")
             yield Source(f"{name} + {provider}", name, copy, _framework(name), environ, _MARKS[provider])
 
 
@@ -126,7 +150,9 @@ def _start(source: Source) -> Start:
                 raise NotReady(f"{source.label} did not start")
             time.sleep(0.005)
         seconds = time.perf_counter() - begun
-        return Start(seconds, _peak(process.pid))
+        processes = [(parent := psutil.Process(process.pid)), *parent.children(recursive=True)]
+        cpu_seconds = sum(times.user + times.system for times in (each.cpu_times() for each in processes))
+        return Start(seconds, cpu_seconds, sum(_high_water(each) for each in processes))
     finally:
         process.terminate()
         process.wait()
@@ -141,13 +167,8 @@ def _answers(port: int) -> bool:
         return False
 
 
-def _peak(pid: int) -> int:
-    """The most memory that a process and its children had at once; where the system does not tell, what they have."""
-    processes = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    return sum(_high_water(process) for process in processes)
-
-
 def _high_water(process: psutil.Process) -> int:
+    """The most memory that a process had at once; where the system does not tell, what it has."""
     status = Path(f"/proc/{process.pid}/status")
     if os.name != "posix" or not status.is_file():
         return process.memory_info().rss

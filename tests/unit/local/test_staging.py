@@ -1,8 +1,10 @@
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.local.staging import NoSuchFunction, function_names, stage
+from scripts.local.staging import NoSuchFunction, function_names, render_entry, stage
 
 
 def contents(folder: Path) -> dict[str, bytes]:
@@ -15,7 +17,18 @@ def test_a_stage_holds_one_function_what_it_shares_and_its_lock(name: str, tmp_p
 
     assert {path.split("/")[1] for path in staged if path.startswith("functions/")} == {name, "__init__.py"}
     assert {path.split("/")[0] for path in staged} == {"functions", "shared", "main.py", "requirements.txt"}
-    assert staged["main.py"].decode() == f"from functions.{name}.main import {name} as {name}\n"
+    assert f"\nfrom functions.{name}.main import {name} as {name}\n" in staged["main.py"].decode()
+
+
+def test_an_entry_collects_no_garbage_while_it_imports_and_does_afterwards(tmp_path: Path) -> None:
+    (tmp_path / "functions" / "own").mkdir(parents=True)
+    (tmp_path / "functions" / "own" / "main.py").write_text("import gc\nown = gc.isenabled()\n")
+    (tmp_path / "main.py").write_text(render_entry("own"))
+    program = "import gc, main; print(main.own, gc.isenabled(), gc.get_freeze_count() > 0)"
+
+    printed = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=tmp_path)
+
+    assert printed.stdout.split() == ["False", "True", "True"]
 
 
 def test_staging_twice_gives_the_same(tmp_path: Path) -> None:

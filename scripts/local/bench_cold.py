@@ -1,8 +1,8 @@
 """How long each staged function takes from the start of its process to its first answer, against an empty one.
 
 Each start is compared with one of the empty function just before it, so what else the machine does falls on both. The
-marks are for the median of those ratios of wall time. The ratio of the least processor times is told beside it: where the
-two differ much, the machine was busy, or something waits.
+marks are for the median of those ratios of wall time. The ratio of the least processor times is told beside it: where
+the two differ much, the machine was busy, or something waits.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.agents.catalog import catalog_routes
+from functions.agents.files import ARCHIVE_BODIES, file_routes
 from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
@@ -45,7 +46,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         verifier=connect_people(settings, documents),
         cors_origin_regex=settings.cors_origin_regex,
         max_body_bytes=settings.max_body_bytes,
-        body_limits=(DOCUMENT_BODIES,),
+        body_limits=(ARCHIVE_BODIES, DOCUMENT_BODIES),
     )
     models = AllowedModels(settings.models, settings.default_model)
     directory = IdentityPlatformDirectory(AdminSdk(settings.project))
@@ -59,6 +60,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     app.include_router(grant_routes(sharing))
     app.include_router(history_routes(documents))
     library = connect_library(settings, documents)
+    app.include_router(file_routes(shelf, library))
     app.include_router(knowledge_routes(library))
     app.include_router(knowledge_reader_routes(sharing))
     app.include_router(document_routes(library))

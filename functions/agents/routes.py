@@ -39,7 +39,7 @@ from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, is_known
 from shared.edge.path_ids import ResourceId
 from shared.edge.strict_body import body_schema, strict_body
-from shared.usecases.agents.clone_agent import OnConflict, clone_agent, import_agent
+from shared.usecases.agents.clone_agent import clone_agent
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent, restore_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
@@ -64,26 +64,6 @@ def making_routes(shelf: Shelf) -> APIRouter:
     async def create(caller: Caller, proposal: ProposalBody, response: Response) -> AgentDetail:
         """Store a new agent with its first version."""
         agent, version = await create_agent(shelf, caller, proposal)
-        _show_new(response, agent)
-        return render_agent(agent, version)
-
-    @router.post(
-        "/agents/import",
-        name="import",
-        status_code=201,
-        openapi_extra=DEFINITION_BODY,
-        responses=problem_responses(400, 401, 403, 409, 413, 415),
-    )
-    async def import_(
-        caller: Caller,
-        proposal: ProposalBody,
-        response: Response,
-        on_conflict: Annotated[
-            OnConflict, Query(description="What to do where you have an agent of this name.")
-        ] = "refuse",
-    ) -> AgentDetail:
-        """Make an agent of an exported file."""
-        agent, version = await import_agent(shelf, caller, proposal, on_conflict)
         _show_new(response, agent)
         return render_agent(agent, version)
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
@@ -19,11 +18,10 @@ from functions.agents.views import (
     render_version,
     render_versions,
 )
-from shared.domain.agents import LATEST, Agent, AgentVersion
+from shared.domain.agents import Agent, AgentVersion
 from shared.domain.ids import AgentId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
-from shared.edge.definition_text import write_yaml
 from shared.edge.etags import etag_of
 from shared.edge.path_ids import ResourceId
 from shared.edge.strict_body import body_schema, strict_body
@@ -36,7 +34,6 @@ from shared.usecases.agents.publish_draft import publish_draft
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
 
-YAML = "application/yaml"
 Publication = Annotated[PublishBody, Depends(strict_body(PublishBody))]
 AliasTarget = Annotated[AliasBody, Depends(strict_body(AliasBody))]
 
@@ -71,18 +68,6 @@ def version_routes(shelf: Shelf) -> APIRouter:
         """Read a version with its definition."""
         agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
         return render_version(await get_version(shelf.documents, agent, version))
-
-    @router.get(
-        "/agents/{agent_id}/export",
-        response_class=Response,
-        responses={**problem_responses(400, 401, 404), 200: {"content": {YAML: {"schema": {"type": "string"}}}}},
-    )
-    async def export(caller: Caller, agent_id: ResourceId, version: VersionRefParameter = LATEST) -> Response:
-        """A version as a file of YAML, which `POST /agents/import` takes, here or elsewhere."""
-        agent = await get_agent(shelf.documents, caller, AgentId(agent_id))
-        found = await get_version(shelf.documents, agent, version)
-        headers = {"Content-Disposition": f'attachment; filename="{agent.name}-{found.number}.yaml"'}
-        return Response(write_yaml(json.loads(found.definition_json)), headers=headers, media_type=YAML)
 
     @router.get("/agents/{agent_id}/versions/{version}/diff/{other}", responses=problem_responses(400, 401, 403, 404))
     async def diff(

@@ -10,6 +10,7 @@ and a passage counts only while its revision is the document's `live` one.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -24,6 +25,8 @@ from shared.domain.writes import Put, Vector
 CollectionId = NewType("CollectionId", str)
 DocumentId = NewType("DocumentId", str)
 
+_ID = re.compile(r"[0-9a-f]{40}")
+_NAME = re.compile(r"[a-z][a-z0-9_-]{0,63}")
 MAX_DOCUMENT_BYTES = 10 * 1024 * 1024
 MAX_DESCRIPTION_CHARACTERS = 1000
 MAX_READERS = 100
@@ -201,6 +204,11 @@ def document_id_of(collection_id: CollectionId, name: str) -> DocumentId:
     return DocumentId(hashed_id("document", collection_id, name))
 
 
+def meant_collection_id(uid: Uid, named: str) -> CollectionId:
+    """The id of the collection that a definition names where this person runs it: by its id, or as one of their own."""
+    return CollectionId(named) if _ID.fullmatch(named) else collection_id_of(uid, named)
+
+
 def collection_path(collection_id: CollectionId) -> str:
     """Where a collection is stored."""
     return f"{COLLECTIONS}/{collection_id}"
@@ -256,6 +264,17 @@ def count_chunks(content: bytes) -> int:
 def without_repetition(names: Iterable[str]) -> tuple[str, ...]:
     """The names, each once, in their order."""
     return tuple(dict.fromkeys(names))
+
+
+def collection_faults(name: str, description: str) -> tuple[Fault, ...]:
+    """Why a collection cannot be called or described so."""
+    faults: list[Fault] = []
+    if not _NAME.fullmatch(name):
+        reason = "must be lower-case letters, digits, '_' or '-', start with a letter, 64 at most"
+        faults.append(Fault("name", reason))
+    if len(description) > MAX_DESCRIPTION_CHARACTERS:
+        faults.append(Fault("description", f"must have {MAX_DESCRIPTION_CHARACTERS} characters at most"))
+    return tuple(faults)
 
 
 def check_content(content: bytes, mime_type: str | None) -> None:

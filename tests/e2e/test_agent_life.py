@@ -11,10 +11,19 @@ from typing import Any
 import httpx
 import pytest
 
+from tests.support.archives import files_of, zip_of
+from tests.support.office_files import docx_of
 from tests.support.people import sign_up
 
 DATA = Path(__file__).parents[1] / "data"
 YAML = {"Content-Type": "application/yaml"}
+ZIP = {"Content-Type": "application/zip"}
+STEEL = docx_of("# Steel", "Steel is quenched at eight hundred degrees.", title="Steel")
+CLERK = {
+    "name": "clerk",
+    "model": "local:extractive",
+    "tools": [{"name": "knowledge", "config": {"collections": ["smithy"]}}],
+}
 ENDED = {"succeeded", "failed", "cancelled"}
 
 
@@ -107,6 +116,42 @@ async def test_an_agent_is_taken_elsewhere_as_a_file(ada: httpx.AsyncClient, bob
     clone = (await answer(ada, "POST", f"{made.headers['location']}/clone", 201)).json()
     assert (clone["name"], clone["provenance"]["version"]) == ("custom_research_agent_copy", 1)
     await answer(bob, "POST", f"{made.headers['location']}/clone", 404)
+
+
+async def test_an_agent_takes_its_documents_and_the_agents_that_it_asks_along(
+    ada: httpx.AsyncClient, bob: httpx.AsyncClient
+) -> None:
+    made = await answer(ada, "POST", "/knowledge", 201, json={"name": "smithy", "description": "How we work"})
+    documents = f"{made.headers['location']}/documents"
+    for name, content in (("rules.md", "# Rules\n\nThe forge is lit at seven."), ("steel.docx", STEEL)):
+        await answer(ada, "PUT", documents, 202, params={"name": name}, content=content)
+    clerk = (await answer(ada, "POST", "/agents", 201, json=CLERK)).json()["id"]
+    kept = {"ask": {"kind": "agent", "agent": {"id": clerk, "version": 1}}}
+    chain = {"name": "chain", "model": "local:extractive", "type": "graph", "graph": {"nodes": kept}}
+    path = (await answer(ada, "POST", "/agents", 201, json=chain)).headers["location"]
+    archive = await answer(ada, "GET", f"{path}/export?format=zip")
+    assert list(files_of(archive.content)) == [
+        "agent.yaml",
+        "agents/clerk.yaml",
+        "knowledge/smithy.yaml",
+        "knowledge/smithy/rules.md",
+        "knowledge/smithy/steel.docx",
+    ]
+    there = await answer(bob, "POST", "/agents/import", 201, content=archive.content, headers=ZIP)
+    collection = there.json()["imported_knowledge"]["smithy"]
+    async with asyncio.timeout(60):
+        while True:
+            items = (await answer(bob, "GET", f"/knowledge/{collection}/documents")).json()["items"]
+            if {one["state"] for one in items} == {"ready"}:
+                break
+            await asyncio.sleep(0.1)
+    ended = await run(bob, agent_id=there.json()["id"], input="How hot is the steel when it is quenched?")
+    assert "eight hundred degrees" in str(ended["output"]), ended
+    again = await answer(bob, "GET", f"{there.headers['location']}/export?format=zip")
+    assert again.content == archive.content
+    bad = zip_of({"agent.yaml": b"name: x\nmodel: local:extractive", "../../etc/passwd": b"x"})
+    refused = await answer(bob, "POST", "/agents/import", 400, content=bad, headers=ZIP)
+    assert [fault["path"] for fault in refused.json()["faults"]] == ["../../etc/passwd"]
 
 
 async def test_a_deleted_agent_comes_back(ada: httpx.AsyncClient) -> None:

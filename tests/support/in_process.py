@@ -10,16 +10,20 @@ from typing import Any
 import httpx
 
 from functions.agents.catalog import catalog_routes
+from functions.agents.files import ARCHIVE_BODIES, file_routes
 from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.history import history_routes
+from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
+from functions.agents.knowledge_readers import knowledge_reader_routes
+from functions.agents.models import model_routes
 from functions.agents.routes import making_routes, reading_routes, writing_routes
 from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
+from functions.runs.approvals import approval_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
-from functions.runs.workflows import workflow_routes
 from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.memory.secrets import MemorySecretStore
 from shared.adapters.pydantic_ai.models import Models
@@ -36,6 +40,7 @@ from shared.ports.identity import Identity
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.secrets.vault import Vault
 from tests.support.engine_rig import EngineRig
+from tests.support.knowledge_rig import KnowledgeRig
 from tests.support.sharing_rig import SharingRig
 
 PEOPLE = {"ada": "user", "bob": "user", "root": "admin"}
@@ -60,6 +65,7 @@ class Deployment:
 
     rig: EngineRig
     client: httpx.AsyncClient
+    knowledge: KnowledgeRig
 
     async def ask(self, method: str, path: str, status: int = 200, by: str = "ada", **request: Any) -> httpx.Response:
         """Send a request as somebody, and expect a status."""
@@ -83,27 +89,34 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployed() -> AsyncGenerator[Deployment, None]:
-    """A deployment with nothing in it yet."""
-    runner: Any = PydanticAiRunner(Models(ProviderSettings.from_environ({})))
+async def deployed(models: AllowedModels | None = None) -> AsyncGenerator[Deployment, None]:
+    """A deployment with nothing in it yet, which runs all models if none are given."""
+    models = models or AllowedModels()
+    runner: Any = PydanticAiRunner(Models(ProviderSettings.from_environ({}), models))
     rig = EngineRig(runner=runner)
     web = GuardedWebClient(EgressPolicy())
     vault = Vault(rig.documents, MemorySecretStore(), rig.clock, rig.ids)
-    tools: Any = DefinitionToolbox(LocalToolbox(rig.documents, rig.clock, web=web), vault, web)
+    knowledge = KnowledgeRig(rig.clock, rig.ids, documents=rig.documents)
+    built_in = LocalToolbox(rig.documents, rig.clock, web=web, searcher=knowledge.searcher)
+    tools: Any = DefinitionToolbox(built_in, vault, web)
     rig.toolbox = tools
-    shelf = Shelf(rig.documents, rig.clock, rig.ids)
-    app = create_app("everything", verifier=NamesAsTokens())
+    shelf = Shelf(rig.documents, rig.clock, rig.ids, models)
+    app = create_app("everything", verifier=NamesAsTokens(), body_limits=(ARCHIVE_BODIES, DOCUMENT_BODIES))
     sharing = SharingRig(rig)
     await sharing.settle(*PEOPLE)
-    for of_sharing in (sharing_routes, grant_routes, reader_routes):
+    for of_sharing in (sharing_routes, grant_routes, reader_routes, knowledge_reader_routes):
         app.include_router(of_sharing(sharing.sharing))
-    app.include_router(catalog_routes())
+    app.include_router(catalog_routes(models))
+    app.include_router(model_routes(models, frozenset({"local"})))
     for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(of_agents(shelf))
+    app.include_router(file_routes(shelf, knowledge.library))
+    for of_knowledge in (knowledge_routes, document_routes, document_reading_routes):
+        app.include_router(of_knowledge(knowledge.library))
     app.include_router(history_routes(rig.documents))
     app.include_router(secret_routes(vault))
-    workflows = workflow_routes(rig.core, AllowedModels())
-    for of_runs in (run_routes(rig.core), workflows, run_reading_routes(rig.documents), session_routes(rig.core)):
+    app.include_router(approval_routes(rig.core))
+    for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
         app.include_router(of_runs)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
-        yield Deployment(rig, client)
+        yield Deployment(rig, client, knowledge)

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
-from typing import Any, Literal, TypeAlias
+from collections.abc import Mapping
+from typing import Any
 
+from shared.domain.agent_bundles import without_owner
 from shared.domain.agents import (
     Agent,
     AgentVersion,
@@ -19,17 +20,12 @@ from shared.domain.agents import (
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import AlreadyExists, NotFound
 from shared.domain.ids import AgentId
+from shared.domain.name_conflicts import OnConflict, names_like
 from shared.ports.identity import Identity
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
-
-OnConflict: TypeAlias = Literal["refuse", "rename", "version"]
-"""What to do where the caller has an agent of the name: refuse, choose another name, or add a version to it."""
-
-_NAME_CHARACTERS = 64
-_NAMES_TRIED = 20
 
 
 async def clone_agent(
@@ -76,7 +72,7 @@ async def import_agent(
     if on_conflict == "rename":
         return await create_renamed(shelf, caller, proposal.raw, provenance, ending="imported")
     if on_conflict == "version":
-        existing = await _named_so(shelf, caller, proposal.definition.name)
+        existing = await find_named(shelf, caller, proposal.definition.name)
         if existing is not None:
             latest = await get_version(shelf.documents, existing, existing.head)
             same = latest.digest == digest
@@ -92,7 +88,7 @@ async def create_renamed(
     Raises:
         AlreadyExists: all of twenty names are taken.
     """
-    for name in _names(str(raw["name"]), ending):
+    for name in names_like(str(raw["name"]), ending):
         try:
             return await create_agent(shelf, caller, named(raw, name), provenance)
         except AlreadyExists:
@@ -100,7 +96,12 @@ async def create_renamed(
     raise AlreadyExists(f"You have agents of many names like '{raw['name']}'; choose a name for this one.")
 
 
-async def _named_so(shelf: Shelf, caller: Identity, name: str) -> Agent | None:
+async def find_named(shelf: Shelf, caller: Identity, name: str) -> Agent | None:
+    """The caller's own agent of that name, if there is one.
+
+    Raises:
+        Unavailable: the store does not answer.
+    """
     mark = await shelf.documents.get(name_path(caller.uid, name))
     if mark.fields is None:
         return None
@@ -108,13 +109,6 @@ async def _named_so(shelf: Shelf, caller: Identity, name: str) -> Agent | None:
         return await get_agent(shelf.documents, caller, AgentId(mark.fields["agent_id"]))
     except NotFound:
         return None  # deleted between the two reads
-
-
-def _names(name: str, ending: str) -> Iterator[str]:
-    yield name
-    for number in range(1, _NAMES_TRIED):
-        end = f"_{ending}" if number == 1 else f"_{ending}_{number}"
-        yield name[: _NAME_CHARACTERS - len(end)] + end
 
 
 def named(raw: Mapping[str, Any], name: str) -> Proposal:
@@ -125,8 +119,3 @@ def named(raw: Mapping[str, Any], name: str) -> Proposal:
     """
     renamed = {**raw, "name": name}
     return Proposal(parse_definition(renamed), renamed)
-
-
-def without_owner(raw: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The definition without what concerns its owner: who else may see it."""
-    return {key: value for key, value in raw.items() if key not in {"scope", "permissions"}}

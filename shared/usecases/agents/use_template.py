@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from shared.domain.agent_bundles import without_owner
 from shared.domain.agent_template_library import TEMPLATES
 from shared.domain.agent_templates import fill_template
 from shared.domain.agents import Agent, AgentVersion, Provenance, definition_text, digest_of
@@ -16,7 +17,7 @@ from shared.domain.pages import Page
 from shared.domain.suggestions import closest
 from shared.ports.documents import Documents
 from shared.ports.identity import Identity
-from shared.usecases.agents.clone_agent import create_renamed, named, without_owner
+from shared.usecases.agents.clone_agent import create_renamed, named
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
 from shared.usecases.agents.list_agents import AgentSearch, list_agents

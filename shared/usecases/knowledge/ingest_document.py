@@ -20,7 +20,6 @@ from shared.domain.knowledge import (
     KnowledgeDocument,
     StoredPassage,
     collection_path,
-    content_paths,
     passage_path,
     without_repetition,
 )
@@ -32,6 +31,7 @@ from shared.ports.document_reader import ReadDocument
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.ports.embedder import Embedder
 from shared.usecases.knowledge.library import Indexer
+from shared.usecases.knowledge.read_content import read_content
 
 CLAIM = timedelta(seconds=120)
 """How long a worker may be silent before another takes over: longer than reading a document or embedding a batch."""
@@ -130,10 +130,7 @@ class _Claim:
 async def _read(claim: _Claim) -> _Reading:
     """The document's text and passages, the same whoever reads it."""
     document = claim.document
-    parts = await claim.indexer.library.documents.get_many(content_paths(document))
-    content = b"".join((part.fields or {}).get("content", b"") for part in parts)
-    if len(content) != document.size_bytes:
-        raise Internal(f"the content of {document.path} is damaged")
+    content = await read_content(claim.indexer.library.documents, document)
     read = await claim.indexer.reader.read(document.name, document.mime_type, content, max_headings=MAX_HEADINGS)
     passages = split_passages(read.text, read.headings, read.page_starts)
     if not passages:

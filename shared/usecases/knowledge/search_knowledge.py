@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
@@ -15,9 +14,9 @@ from shared.domain.knowledge import (
     CollectionId,
     KnowledgeDocument,
     StoredPassage,
-    collection_id_of,
     collection_path,
     document_path,
+    meant_collection_id,
 )
 from shared.domain.records import parse
 from shared.domain.writes import Vector
@@ -25,7 +24,6 @@ from shared.ports.documents import Documents, Filter
 from shared.ports.vector_index import MAX_NEIGHBOURS, Near, NearestQuery
 from shared.usecases.knowledge.library import Searcher
 
-_ID = re.compile(r"[0-9a-f]{40}")
 _SPARE = 10
 """How many more passages are asked for than wanted: some may be of a revision that is not searched."""
 _GROWTH = 10
@@ -85,7 +83,7 @@ def nearest_query(collection_id: CollectionId, vector: Vector, size: int) -> Nea
 
 async def _resolve(documents: Documents, uid: Uid, names: Sequence[str]) -> list[Collection]:
     """The collections, each once."""
-    ids = [CollectionId(name) if _ID.fullmatch(name) else collection_id_of(uid, name) for name in names]
+    ids = [meant_collection_id(uid, name) for name in names]
     snapshots = await documents.get_many([collection_path(one) for one in ids])
     found: dict[CollectionId, Collection] = {}
     for name, snapshot in zip(names, snapshots, strict=True):

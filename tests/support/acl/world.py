@@ -12,6 +12,7 @@ import httpx
 from fastapi import APIRouter, FastAPI
 
 from functions.agents.catalog import catalog_routes
+from functions.agents.files import ARCHIVE_BODIES, file_routes
 from functions.agents.grants import grant_routes, sharing_routes
 from functions.agents.history import history_routes
 from functions.agents.knowledge import DOCUMENT_BODIES, document_reading_routes, document_routes, knowledge_routes
@@ -311,6 +312,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
             catalog_routes(shelf.models),
             *(routes(shelf) for routes in of_agents),
             *(routes(library) for routes in of_knowledge),
+            file_routes(shelf, library),
             grant_routes(sharing.sharing),
             history_routes(sharing.documents),
             knowledge_reader_routes(sharing.sharing),
@@ -325,7 +327,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
         ],
         "chat": [message_routes(world.rig.engine())],
     }
-    limits = (ARTIFACT_BODIES, DOCUMENT_BODIES)
+    limits = (ARCHIVE_BODIES, ARTIFACT_BODIES, DOCUMENT_BODIES)
     verifier = NamesAsTokens(sharing.documents)
     apps = {name: create_app(name, verifier=verifier, body_limits=limits) for name in routers}
     for name, app in apps.items():

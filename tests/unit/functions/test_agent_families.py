@@ -1,0 +1,169 @@
+"""Agents over HTTP as archives, with the agents that their graphs refer to."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+
+from tests.support.archives import AGENT, files_of, zip_of
+from tests.support.in_process import Deployment, deployed
+
+ZIP = {"Content-Type": "application/zip"}
+
+
+@pytest.fixture
+async def here() -> AsyncIterator[Deployment]:
+    async with deployed() as deployment:
+        yield deployment
+
+
+def says(text: str, **fields: Any) -> dict[str, Any]:
+    return {"model": {"provider": "local", "model": "scripted", "script": [{"chunks": [text]}]}, **fields}
+
+
+def asks(*agents: dict[str, Any], **fields: Any) -> dict[str, Any]:
+    """A graph that asks one agent after the other, and answers with what all of them said."""
+    nodes: dict[str, Any] = {f"n{n}": {"kind": "agent", "agent": agent} for n, agent in enumerate(agents)}
+    nodes["all"] = {"kind": "join", "after": list(nodes)}
+    return {"name": "chain", "model": "local:extractive", "type": "graph", "graph": {"nodes": nodes}, **fields}
+
+
+async def export(here: Deployment, agent: str, by: str = "ada", status: int = 200) -> bytes:
+    return (await here.ask("GET", f"/agents/{agent}/export?format=zip", status, by)).content
+
+
+async def bring(here: Deployment, archive: bytes, status: int = 201, by: str = "bob", **query: str) -> dict[str, Any]:
+    return (await here.ask("POST", "/agents/import", status, by, content=archive, headers=ZIP, params=query)).json()
+
+
+async def family(here: Deployment) -> tuple[str, str, bytes]:
+    """A graph that asks the first version of one agent, the latest of another, and a graph that asks the first, too."""
+    one = (await here.make(name="one", **says("old one")))["id"]
+    await here.ask("PUT", f"/agents/{one}", json={"name": "one", **says("new one")})
+    two = (await here.make(name="two", **says("two"), permissions={"public": True}))["id"]
+    inner = (await here.make(**asks({"id": one}, name="inner")))["id"]
+    pinned = {"id": one, "version": 1}
+    chain = (await here.make(**asks(pinned, {"id": two}, {"id": inner, "version": "latest"}, {"id": "main"})))["id"]
+    return one, chain, await export(here, chain)
+
+
+async def test_a_graph_goes_elsewhere_with_the_agents_that_it_asks(here: Deployment) -> None:
+    _, _, archive = await family(here)
+    files = files_of(archive)
+    assert list(files) == ["agent.yaml", "agents/inner.yaml", "agents/one.yaml", "agents/one_2.yaml", "agents/two.yaml"]
+    assert b"old one" in files["agents/one.yaml"]
+    assert b"new one" in files["agents/one_2.yaml"]
+    assert b"permissions" not in files["agents/two.yaml"]
+    assert b"id: one_2\n" in files["agents/inner.yaml"]
+    for reference in (
+        b"id: one\n        version: 1\n",
+        b"id: two\n",
+        b"id: inner\n        version: 1\n",
+        b"id: main\n",
+    ):
+        assert reference in files["agent.yaml"]
+    made = await bring(here, archive)
+    assert set(made["imported_agents"]) == {"inner", "one", "one_2", "two"}
+    mine = {one["name"]: one["id"] for one in (await here.ask("GET", "/users/me/agents", by="bob")).json()["items"]}
+    assert mine == {**made["imported_agents"], "chain": made["id"]}
+    run = await here.run("bob", agent_id=made["id"], input="The forge is hot. What is hot?")
+    assert run["state"] == "succeeded", run
+    assert run["output"][:3] == ["old one", "two", ["new one"]]
+    assert await export(here, made["id"], "bob") == archive
+
+
+async def test_agents_in_bodies_fallbacks_and_subgraphs_come_along(here: Deployment) -> None:
+    names = ("body", "fallback", "below")
+    ids = {name: (await here.make(name=name, **says(name)))["id"] for name in names}
+
+    def kept(name: str) -> dict[str, Any]:
+        return {"kind": "agent", "agent": {"id": ids[name]}}
+
+    nodes: dict[str, Any] = {
+        "list": {"kind": "tool", "tool": "find", "fallback": kept("fallback")},
+        "each": {"kind": "map", "over": "{{ input.items }}", "body": kept("body")},
+        "inside": {"kind": "subgraph", "graph": {"nodes": {"a": kept("below")}}},
+    }
+    graph = await here.make(name="chain", type="graph", graph={"nodes": nodes})
+    archive = await export(here, graph["id"])
+    assert list(files_of(archive)) == ["agent.yaml", *(f"agents/{name}.yaml" for name in sorted(names))]
+    made = await bring(here, archive)
+    assert set(made["imported_agents"]) == set(names)
+    assert not any(one.encode() in archive for one in ids.values())
+
+
+async def test_an_agent_that_one_may_not_see_is_left_out_and_refused_elsewhere(here: Deployment) -> None:
+    one, chain, _ = await family(here)
+    await here.ask("POST", f"/agents/{chain}/grants", 201, json={"grantee": "bob", "permission": "view"})
+    archive = await export(here, chain, "bob")
+    assert list(files_of(archive)) == ["agent.yaml", "agents/two.yaml"]
+    assert one.encode() in archive
+    refused = await bring(here, archive, 400)
+    assert {fault["path"] for fault in refused["faults"]} == {"graph.nodes.n0.agent.id", "graph.nodes.n2.agent.id"}
+
+
+async def test_agents_that_are_there_already_are_used_and_others_are_not_touched(here: Deployment) -> None:
+    _, _, archive = await family(here)
+    first = await bring(here, archive)
+    await here.ask("DELETE", f"/agents/{first['id']}", 204, "bob")
+    again = await bring(here, archive)
+    assert again["imported_agents"] == first["imported_agents"]
+    await here.ask("DELETE", f"/agents/{again['id']}", 204, "bob")
+    other = {"name": "two", **says("another two")}
+    await here.ask("PUT", f"/agents/{first['imported_agents']['two']}", by="bob", json=other)
+    stored = list(here.rig.documents.paths)
+    refused = await bring(here, archive, 409)
+    assert refused["detail"] == "You have an agent named 'two' already, which says something else."
+    assert here.rig.documents.paths == stored
+    renamed = await bring(here, archive, on_conflict="rename")
+    assert renamed["imported_agents"] != first["imported_agents"]
+    assert {**renamed["imported_agents"], "two": ""} == {**first["imported_agents"], "two": ""}
+    await here.ask("DELETE", f"/agents/{renamed['id']}", 204, "bob")
+    added = await bring(here, archive, on_conflict="version")
+    assert added["imported_agents"] == first["imported_agents"]
+    two = (await here.ask("GET", f"/agents/{first['imported_agents']['two']}", by="bob")).json()
+    assert (two["head"], two["definition"]["model"]["script"]) == (3, [{"chunks": ["two"]}])
+
+
+GRAPH = "model: local:extractive\ntype: graph\ngraph: {{nodes: {{ask: {{kind: agent, agent: {{id: {}}}}}}}}}\n"
+
+
+def chain(name: str, to: str) -> bytes:
+    return f"name: {name}\n{GRAPH.format(to)}".encode()
+
+
+@pytest.mark.parametrize(
+    ("files", "path", "reason"),
+    [
+        (
+            {"agent.yaml": chain("a", "b"), "agents/b.yaml": chain("b", "c"), "agents/c.yaml": chain("c", "b")},
+            "agents",
+            "refer to each other in a circle: b → c → b",
+        ),
+        (
+            {"agent.yaml": chain("a", "b"), "agents/b.yaml": chain("b", "b")},
+            "agents",
+            "refer to each other in a circle: b → b",
+        ),
+        ({"agent.yaml": chain("a", "b"), "agents/b.yaml": chain("b", "c")}, "graph.nodes.ask.agent.id", "'c'"),
+        ({"agent.yaml": AGENT, "agents/b.yaml": chain("b", "b")}, "agents", "in a circle"),
+    ],
+)
+async def test_agents_that_lead_nowhere_are_refused(
+    here: Deployment, files: dict[str, bytes], path: str, reason: str
+) -> None:
+    refused = await bring(here, zip_of(files), 400)
+    assert [one["path"] for one in refused["faults"] if reason in one["reason"]] == [path], refused
+    assert (await here.ask("GET", "/users/me/agents", by="bob")).json()["items"] == []
+
+
+async def test_agents_that_came_to_refer_to_each_other_are_neither_exported_nor_run(here: Deployment) -> None:
+    one = (await here.make(name="one"))["id"]
+    two = (await here.make(**asks({"id": one}, name="two")))["id"]
+    await here.ask("PUT", f"/agents/{one}", json=asks({"id": two}, name="one"))
+    refused = await here.ask("GET", f"/agents/{one}/export?format=zip", 400)
+    assert "in a circle" in refused.json()["detail"]
+    run = await here.ask("POST", "/runs", 400, json={"agent_id": two, "input": "hello"})
+    assert run.json()["faults"]

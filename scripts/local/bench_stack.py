@@ -1,13 +1,12 @@
-"""What a person waits for, through the whole stack: the first visible word, and the nodes of a graph."""
+"""What a person waits for, through the whole stack: the first visible word."""
 
 from __future__ import annotations
 
 import asyncio
 import secrets
 import time
-from collections.abc import AsyncGenerator, Iterator
+from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
-from datetime import datetime
 from typing import Any
 
 import grpc.aio
@@ -15,6 +14,7 @@ import httpx
 
 from scripts.local.api import Api, Person, api_client
 from scripts.local.bench_figures import Figure, median_figure
+from scripts.local.bench_graphs import ended_run
 from scripts.local.environment import PROJECT
 from scripts.local.listener import Listener
 from scripts.local.processes import HOST
@@ -22,10 +22,6 @@ from scripts.local.stack import Stack
 from scripts.local.watch import SessionWatch
 
 _FIRST_DELAY_SECONDS = 0.2
-_NODE_SECONDS = 0.05
-_MAP_ITEMS = 100
-_PAUSE_SECONDS = 0.1
-_END_SECONDS = 300
 
 
 @asynccontextmanager
@@ -68,7 +64,7 @@ async def first_words(stack: Stack, repeat: int) -> list[Figure]:
                 heard = asyncio.create_task(_first_live(watch, begun))
                 run = await api.start_run(other, "Talk.")
                 enqueued = await heard
-                await _end(api, run)
+                await ended_run(api, run)
             if round_:  # the first round warms everything up
                 sse.append(told)
                 listened.append(seen)
@@ -78,39 +74,6 @@ async def first_words(stack: Stack, repeat: int) -> list[Figure]:
         median_figure("first word over the model's own, listener, chat", listened, "ms"),
         median_figure("first word over the model's own, listener, worker", queued, "ms"),
     ]
-
-
-async def graph_overheads(stack: Stack, repeat: int) -> list[Figure]:
-    """(wall - critical path) / nodes, task hop included, for nodes of 50 ms."""
-    figures: list[Figure] = []
-    async with signed_in(stack) as (api, _, _, _):
-        for label, nodes, depth, count in _shapes():
-            model = scripted(_NODE_SECONDS)
-            agent = await api.create_agent(
-                {"name": f"shape-{depth}-{count}", "type": "graph", "model": model, "graph": {"nodes": nodes}}
-            )
-            overheads: list[float] = []
-            for round_ in range(repeat + 1):
-                body = {"agent_id": agent, "input": {"text": "go", "items": list(range(_MAP_ITEMS))}}
-                run = await _end(api, (await api.send("POST", "/runs", json=body))["id"])
-                wall = (_instant(run["completed_at"]) - _instant(run["created_at"])).total_seconds()
-                if round_:
-                    overheads.append((wall - depth * _NODE_SECONDS) / count * 1000)
-            figures.append(median_figure(f"graph overhead per node, {label}", overheads, "ms"))
-    return figures
-
-
-def _shapes() -> Iterator[tuple[str, dict[str, Any], int, int]]:
-    """Label, nodes, depth of the critical path, number of nodes."""
-    agent = {"kind": "agent", "prompt": "go"}
-    yield "chain of 20", {f"n{i}": {**agent, "after": [f"n{i - 1}"] if i else []} for i in range(20)}, 20, 20
-    yield "fan-out of 100", {"all": {"kind": "map", "over": "{{ input.items }}", "body": agent}}, 1, _MAP_ITEMS
-    layers = {
-        f"n{layer}_{place}": {**agent, "after": [f"n{layer - 1}_{other}" for other in range(10)] if layer else []}
-        for layer in range(10)
-        for place in range(10)
-    }
-    yield "10 x 10", layers, 10, 100
 
 
 async def _first_live(watch: SessionWatch, begun: float) -> float:
@@ -136,18 +99,3 @@ async def _first_delta(client: httpx.AsyncClient, person: Person, session: str, 
 
 def _over_model(begun: float) -> float:
     return (time.perf_counter() - begun - _FIRST_DELAY_SECONDS) * 1000
-
-
-async def _end(api: Api, run_id: str) -> dict[str, Any]:
-    async with asyncio.timeout(_END_SECONDS):
-        while True:
-            run = await api.send("GET", f"/runs/{run_id}")
-            if run["state"] == "succeeded":
-                return run
-            if run["state"] in {"failed", "cancelled"}:
-                raise RuntimeError(f"run {run_id} {run['state']}: {run['error']}")
-            await asyncio.sleep(_PAUSE_SECONDS)
-
-
-def _instant(text: str) -> datetime:
-    return datetime.fromisoformat(text)

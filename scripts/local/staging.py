@@ -72,21 +72,26 @@ def stage(name: str, into: Path = BUILD) -> Path:
 
 
 def environment(name: str) -> Path:
-    """The virtual environment that holds just a function's own requirements.
+    """The virtual environment that holds just a function's own requirements."""
+    return make_environment(name, _lock(name))
+
+
+def make_environment(name: str, lock: Path) -> Path:
+    """The virtual environment of a lock.
 
     It is made once per content of the lock, by one process at a time; those that nobody began to use for a day are
     removed.
     """
-    digest = hashlib.sha256(_lock(name).read_bytes()).hexdigest()[:12]
+    digest = hashlib.sha256(lock.read_bytes()).hexdigest()[:12]
     folder = BUILD / "environments" / f"{name}-{digest}"
     folder.parent.mkdir(parents=True, exist_ok=True)
     with (folder.parent / f"{name}.lock").open("w") as turn:
         fcntl.flock(turn, fcntl.LOCK_EX)
-        _make_environment(name, folder)
+        _install(name, lock, folder)
     return folder
 
 
-def _make_environment(name: str, folder: Path) -> None:
+def _install(name: str, lock: Path, folder: Path) -> None:
     complete = folder / ".complete"
     if not complete.is_file():
         for old in folder.parent.glob(f"{name}-*"):
@@ -97,7 +102,7 @@ def _make_environment(name: str, folder: Path) -> None:
         make = [uv, "venv", "--quiet", "--no-project", "--python", sys.executable, str(folder)]
         install = [uv, "pip", "sync", "--quiet", "--system-certs", "--require-hashes", "--compile-bytecode"]
         subprocess.run(make, check=True)
-        subprocess.run([*install, "--python", python, str(_lock(name))], check=True)
+        subprocess.run([*install, "--python", python, str(lock)], check=True)
         complete.touch()
     folder.touch()
 

@@ -21,7 +21,6 @@ from shared.usecases.nodes.end_run import cancelled
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import read_items, read_outputs
 from shared.usecases.nodes.node_context import NodeContext, Target
-from shared.usecases.nodes.release_waiting import withdraw_waiting
 
 
 async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
@@ -32,7 +31,6 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     usage = sum((node.usage for node in nodes if node.parent is None), Usage())
     if run.cancel_requested:
         return cancelled(usage)
-    await withdraw_waiting(engine.core, found)
     own = [node for node in nodes if node.node in graph.by_id and graph.by_id[node.node].within is None]
     error = _failure(graph, own)
     if error is not None:

@@ -29,6 +29,7 @@ from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.perform_work import perform_work
 from shared.usecases.nodes.read_journal import read_node_journal
+from shared.usecases.nodes.stop_nodes import stop_rest
 from shared.usecases.nodes.time_limits import in_time
 from shared.usecases.nodes.wait_for_people import wait_for_people
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
@@ -190,6 +191,7 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
     indices = spawned(None if outcome.items is None else len(outcome.items), outcome.next_index)
     await wake_successors(engine.core, context.target, indices, counts)
     if context.log is not None:
+        await stop_rest(engine.core, context.target)
         await wake_next_run(engine.core, context.run)
 
 
@@ -199,6 +201,7 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
         return
     await wake_successors(engine.core, target, indices_of(node), counts=None)
     if target.graph.ends_run(target.node.id):
+        await stop_rest(engine.core, target)
         await wake_next_run(engine.core, target.run)
 
 

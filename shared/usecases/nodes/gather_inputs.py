@@ -52,11 +52,10 @@ async def read_outputs(documents: Documents, target: Target, names: Sequence[Nod
     for name in names:
         if graph.expands(name):
             items = [item for item in await read_items(documents, run, name) if item.state is NodeState.SUCCEEDED]
-            gathered = [from_json(item.output_json) for item in items]
             if graph.is_map(name):
-                outputs[name] = gathered
-            elif gathered:
-                outputs[name] = gathered[-1]
+                outputs[name] = [from_json(item.output_json) for item in items]
+            elif items and items[-1].next_index is None:
+                outputs[name] = from_json(items[-1].output_json)
     return outputs
 
 

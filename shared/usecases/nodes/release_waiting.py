@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.approvals import ApprovalState, approval_path
@@ -27,15 +26,15 @@ async def release_waiting(core: Core, run_id: RunId) -> int:
     Raises:
         Unavailable: the store or the queue does not answer.
     """
-    waiting = await core.documents.query(Query(nodes_path(run_id), (Filter("state", "==", str(NodeState.WAITING)),)))
+    waiting = await _waiting(core, run_id)
     for snapshot in waiting:
         await _release(core, run_id, snapshot)
     return len(waiting)
 
 
-async def withdraw_waiting(core: Core, nodes: Sequence[Snapshot]) -> None:
-    """End the waiting nodes of a run that ends without them."""
-    for snapshot in nodes:
+async def withdraw_waiting(core: Core, run_id: RunId) -> None:
+    """End the waiting nodes of a run that ended without them."""
+    for snapshot in await _waiting(core, run_id):
         for _ in range(TRIES):
             if snapshot.fields is None or snapshot.fields["state"] != NodeState.WAITING:
                 break
@@ -45,6 +44,10 @@ async def withdraw_waiting(core: Core, nodes: Sequence[Snapshot]) -> None:
                 snapshot = await core.documents.get(snapshot.path)  # noqa: PLW2901 - it is the same node
                 continue
             break
+
+
+async def _waiting(core: Core, run_id: RunId) -> list[Snapshot]:
+    return await core.documents.query(Query(nodes_path(run_id), (Filter("state", "==", str(NodeState.WAITING)),)))
 
 
 def _withdrawal(core: Core, snapshot: Snapshot) -> list[Write]:

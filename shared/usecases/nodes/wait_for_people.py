@@ -11,13 +11,13 @@ from shared.domain.ids import ApprovalId, hashed_id
 from shared.domain.nodes import Outcome
 from shared.domain.records import parse, render, to_json
 from shared.domain.runs import SWEEP_AFTER, Run
-from shared.domain.states import NodeState, RunState
+from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Snapshot
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
-from shared.usecases.nodes.release_waiting import release_waiting
+from shared.usecases.nodes.release_waiting import release_waiting, withdraw_waiting
 
 
 async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
@@ -62,9 +62,11 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
 
 
 async def _look_again(core: Core, context: NodeContext) -> None:
-    """Who cancels flags the run first and looks for waiting nodes then: one of the two sees the other."""
+    """Who cancels or ends the run writes that first and looks for waiting nodes then: one of the two sees the other."""
     run = parse(Run, (await core.documents.get(context.run.path)).fields or {})
-    if run.cancel_requested:
+    if is_terminal(run.state):
+        await withdraw_waiting(core, run.id)
+    elif run.cancel_requested:
         await release_waiting(core, run.id)
 
 

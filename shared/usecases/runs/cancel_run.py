@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 from shared.domain.errors import Aborted
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Uid
@@ -11,11 +9,12 @@ from shared.domain.records import parse, render
 from shared.domain.runs import Failure, Run, run_path
 from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import RunState, is_terminal
-from shared.domain.writes import Increment, Update
-from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.domain.writes import Update
+from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.facts.tell_run_end import tell_run_end
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.release_waiting import release_waiting
+from shared.usecases.nodes.stop_nodes import mark_leases
 from shared.usecases.runs.get_run import get_own_run
 
 TRIES = 10
@@ -38,7 +37,7 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
             await core.documents.commit([Update(run.path, {"cancel_requested": True})])
         except (CommitRefused, OutcomeUnknown):
             continue
-        await _mark_leases(core, run_id)
+        await mark_leases(core, run_id)
         await release_waiting(core, run_id)
         return await _read(core, run_id) or run
     raise Aborted("the run changes too fast; try again", retry_after_seconds=1)
@@ -73,26 +72,3 @@ async def _leave_queue(core: Core, run: Run) -> bool:
     )
     await tell_run_end(core, run)
     return True
-
-
-async def _mark_leases(core: Core, run_id: RunId) -> None:
-    """Tell the present holders; one that claims later reads the run after its claim."""
-    leases = await core.documents.query(Query("leases", (Filter("run_id", "==", run_id),)))
-    await asyncio.gather(*(_mark(core, lease.path) for lease in leases))
-
-
-async def _mark(core: Core, lease: str) -> None:
-    """Tell one holder, whose beats may get in the way; twice does no harm.
-
-    Raises:
-        Aborted: it could not be told.
-    """
-    for _ in range(TRIES):
-        try:
-            await core.documents.commit([Update(lease, {"cancel": Increment(1)})])
-        except CommitRefused:
-            return  # it has finished
-        except OutcomeUnknown:
-            continue
-        return
-    raise Aborted("the run changes too fast; try again", retry_after_seconds=1)

@@ -185,7 +185,8 @@ class RunCheck:
             return
         # A response or a call that was stopped on its way into the journal was paid, and counts.
         calls, requests = node.usage.tool_calls - recorded.tool_calls, node.usage.requests - recorded.requests
-        if not 0 <= calls <= 3 or not 0 <= requests <= (1 if not self._children else 20):
+        most_calls, most_requests = (20, 20) if self._children else (3, 1)
+        if not 0 <= calls <= most_calls or not 0 <= requests <= most_requests:
             yield f"{node.state} used {node.usage}, recorded is {recorded}"
 
     def _recorded(self, node: NodeRun) -> tuple[Usage, int]:

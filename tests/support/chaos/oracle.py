@@ -118,8 +118,10 @@ class Actual:
         own = self.node(name)
         if not self.graph.expands(name):
             return [from_json(own.output_json)] if own is not None and own.state is NodeState.SUCCEEDED else []
-        outputs = [from_json(item.output_json) for item in self.items(name) if item.state is NodeState.SUCCEEDED]
-        return [outputs] if self.graph.is_map(name) else outputs[-1:]
+        items = [item for item in self.items(name) if item.state is NodeState.SUCCEEDED]
+        if self.graph.is_map(name):
+            return [[from_json(item.output_json) for item in items]]
+        return [from_json(item.output_json) for item in items[-1:] if item.next_index is None]
 
     def fate(self, vertex: PlanNode, index: int | None = None) -> Fate:
         """What a vertex, an item or a round must come to once it has fired."""

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 
 _REGION = "us-central1"
 _QUEUE = "nodes"
+_DELIVERY_QUEUE = "deliveries"
+_FACT_TOPIC = "facts"
 _LEASE_SECONDS = 30.0
 _BODY_BYTES = 1 << 20
 _DEFAULT_MODEL = "google-cloud:gemini-3.8-flash"
@@ -31,6 +33,9 @@ class Settings:
         region: where functions and queue run.
         queue: the Cloud Tasks queue of the nodes.
         worker_url: the worker's address, without a path.
+        delivery_queue: the Cloud Tasks queue of what goes to webhooks.
+        events_url: the address of the `events` function, without a path.
+        fact_topic: the Pub/Sub topic on which facts are published.
         lease_seconds: how long an attempt at a node may be silent before another takes over.
         cors_origin_regex: browsers' origins that may call, matched as a whole; None admits no other origin.
         api_key: Firebase's web API key, which is no secret; any text on the emulator.
@@ -63,6 +68,9 @@ class Settings:
     region: str = _REGION
     queue: str = _QUEUE
     worker_url: str = ""
+    delivery_queue: str = _DELIVERY_QUEUE
+    events_url: str = ""
+    fact_topic: str = _FACT_TOPIC
     lease_seconds: float = _LEASE_SECONDS
     cors_origin_regex: str | None = None
     api_key: str = ""
@@ -102,12 +110,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
     if not project:
         raise ValueError("set FIRELOOM_PROJECT or GOOGLE_CLOUD_PROJECT")
     region = text("REGION", _REGION)
-    emulators = {
-        "firestore_emulator_host": environ.get("FIRESTORE_EMULATOR_HOST") or None,
-        "auth_emulator_host": environ.get("FIREBASE_AUTH_EMULATOR_HOST") or None,
-        "tasks_emulator_host": environ.get("CLOUD_TASKS_EMULATOR_HOST") or None,
-        "pubsub_emulator_host": environ.get("PUBSUB_EMULATOR_HOST") or None,
-    }
+    emulators = _emulators(environ)
     is_local = any(emulators.values())
 
     def local(name: str) -> str | None:
@@ -118,6 +121,9 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         region=region,
         queue=text("QUEUE", _QUEUE),
         worker_url=text("WORKER_URL").rstrip("/"),
+        delivery_queue=text("DELIVERY_QUEUE", _DELIVERY_QUEUE),
+        events_url=text("EVENTS_URL").rstrip("/"),
+        fact_topic=text("FACT_TOPIC", _FACT_TOPIC),
         lease_seconds=_number("LEASE_SECONDS", text("LEASE_SECONDS", str(_LEASE_SECONDS))),
         cors_origin_regex=text("CORS_ORIGIN_REGEX") or None,
         api_key=text("API_KEY"),
@@ -141,6 +147,16 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         else _configured(environ, is_local=is_local),
         **emulators,
     )
+
+
+def _emulators(environ: Mapping[str, str]) -> dict[str, str | None]:
+    """Where they are, by the fields of `Settings`."""
+    return {
+        "firestore_emulator_host": environ.get("FIRESTORE_EMULATOR_HOST") or None,
+        "auth_emulator_host": environ.get("FIREBASE_AUTH_EMULATOR_HOST") or None,
+        "tasks_emulator_host": environ.get("CLOUD_TASKS_EMULATOR_HOST") or None,
+        "pubsub_emulator_host": environ.get("PUBSUB_EMULATOR_HOST") or None,
+    }
 
 
 def _configured(environ: Mapping[str, str], *, is_local: bool) -> frozenset[str]:

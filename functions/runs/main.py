@@ -15,10 +15,12 @@ from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
+from functions.runs.webhooks import delivery_log_routes, webhook_routes
 from functions.runs.workflows import workflow_routes
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.composition.core import connect_core, connect_people
+from shared.composition.hooks import connect_desk
 from shared.composition.schedules import connect_planner
 from shared.domain.allowed_models import AllowedModels
 from shared.edge.app import create_app
@@ -40,6 +42,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         body_limits=(ARTIFACT_BODIES,),
     )
     planner = connect_planner(core)
+    desk = connect_desk(settings, core.documents)
     sharing = Sharing(core.documents, core.clock, IdentityPlatformDirectory(AdminSdk(settings.project)))
     for routes in (
         run_routes(core),
@@ -51,6 +54,8 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         approval_routes(core),
         schedule_routes(planner),
         schedule_control_routes(planner),
+        webhook_routes(desk),
+        delivery_log_routes(desk),
     ):
         app.include_router(routes)
     return app

@@ -10,7 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.sweeper.routes import sweep_routes
-from shared.composition.core import connect_callers, connect_core, connect_queue
+from shared.composition.core import connect_callers, connect_core, connect_deliveries, connect_queue
 from shared.composition.schedules import connect_planner
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
@@ -23,7 +23,8 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     write_logs(settings.project)
     app = create_app("sweeper", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
     planner = connect_planner(connect_core(settings))
-    app.include_router(sweep_routes(planner, connect_queue(settings), settings.lease_seconds))
+    queues = connect_queue(settings), connect_deliveries(settings)
+    app.include_router(sweep_routes(planner, *queues, settings.lease_seconds))
     return app
 
 

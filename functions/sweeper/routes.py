@@ -10,18 +10,24 @@ from pydantic import BaseModel, Field
 from shared.edge.app import problem_responses
 from shared.edge.logs import logger
 from shared.edge.tasks import Deliverer
-from shared.ports.task_queue import IngestQueue
+from shared.ports.task_queue import DeliveryQueue, IngestQueue
 from shared.usecases.approvals.expire_approvals import expire_approvals
+from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
 from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.schedules.fire_schedules import fire_schedules
 from shared.usecases.schedules.planner import Planner
 from shared.usecases.sessions.delete_session import remove_deleted
+from shared.usecases.webhooks.sweep_deliveries import sweep_deliveries
 
 SESSIONS = 20
 """Deleted sessions that one sweep removes at most."""
 SCHEDULES = 200
 """Schedules that one sweep fires at most."""
+FACTS = 200
+"""Facts that one sweep publishes again at most."""
+DELIVERIES = 200
+"""Messages to webhooks that one sweep hands to their queue at most."""
 DOCUMENTS = 100
 """Documents of knowledge that one sweep looks after at most."""
 
@@ -35,10 +41,14 @@ class SweptView(BaseModel):
     approvals: int = Field(description="Approvals that nobody answered in time.")
     sessions: int = Field(description="Deleted sessions that were removed.")
     schedules: int = Field(description="Ticks of schedules that were taken up.")
+    facts: int = Field(description="Facts that nobody had heard, and that were published again.")
+    deliveries: int = Field(description="Messages to webhooks handed to their queue again.")
     documents: int = Field(description="Documents of knowledge handed to the queue again.")
 
 
-def sweep_routes(planner: Planner, ingestions: IngestQueue, lease_seconds: float) -> APIRouter:
+def sweep_routes(
+    planner: Planner, ingestions: IngestQueue, deliveries: DeliveryQueue, lease_seconds: float
+) -> APIRouter:
     """The routes that the scheduler calls."""
     router = APIRouter(tags=["tasks"])
     core = planner.core
@@ -50,6 +60,8 @@ def sweep_routes(planner: Planner, ingestions: IngestQueue, lease_seconds: float
             schedules=await fire_schedules(planner, SCHEDULES),
             approvals=await expire_approvals(core),
             **asdict(await sweep_runs(core, lease_seconds)),
+            facts=await sweep_facts(core, FACTS),
+            deliveries=await sweep_deliveries(core.documents, deliveries, core.clock, DELIVERIES),
             sessions=await remove_deleted(core.documents, SESSIONS),
             documents=await sweep_ingestions(core.documents, ingestions, core.clock, DOCUMENTS),
         )

@@ -16,6 +16,8 @@ from shared.adapters.secret_files.store import make_key
 PROJECT = "demo-fireloom"
 REGION = "us-central1"
 QUEUE = "nodes"
+DELIVERY_QUEUE = "deliveries"
+FACT_TOPIC = "facts"
 ADMINISTRATOR = "grace@example.com"
 """Whoever proves this address becomes an administrator."""
 _FIRST_FUNCTION_PORT = 8788
@@ -95,7 +97,8 @@ class StackSettings:
 
     def function_environment(self, name: str) -> dict[str, str]:
         """The whole environment of a function's process."""
-        callers = (task_caller(self.project), schedule_caller(self.project))
+        other = push_caller if name == "events" else schedule_caller
+        callers = (task_caller(self.project), other(self.project))
         return {
             **_inherited(providers=self.providers),
             **self.ports.emulators.environment,
@@ -106,6 +109,9 @@ class StackSettings:
             "FIRELOOM_REGION": REGION,
             "FIRELOOM_QUEUE": QUEUE,
             "FIRELOOM_WORKER_URL": self.ports.addresses["worker"],
+            "FIRELOOM_DELIVERY_QUEUE": DELIVERY_QUEUE,
+            "FIRELOOM_EVENTS_URL": self.ports.addresses["events"],
+            "FIRELOOM_FACT_TOPIC": FACT_TOPIC,
             "FIRELOOM_API_KEY": "local",
             "FIRELOOM_ADMIN_EMAILS": ADMINISTRATOR,
             "FIRELOOM_HOOK_BASE_URL": self.ports.addresses["auth"],
@@ -132,6 +138,11 @@ def task_caller(project: str) -> str:
 def schedule_caller(project: str) -> str:
     """The service account whose tokens the scheduler shows."""
     return f"scheduler@{project}.iam.gserviceaccount.com"
+
+
+def push_caller(project: str) -> str:
+    """The service account whose tokens the subscription to facts shows."""
+    return f"facts@{project}.iam.gserviceaccount.com"
 
 
 def _inherited(*, providers: bool) -> dict[str, str]:

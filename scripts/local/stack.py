@@ -11,10 +11,11 @@ from typing import Self
 import httpx
 
 from scripts.local.emulators import Emulators
-from scripts.local.environment import QUEUE, REGION, StackSettings, function_setting
+from scripts.local.environment import DELIVERY_QUEUE, QUEUE, REGION, StackSettings, function_setting
 from scripts.local.paths import LOCAL
 from scripts.local.processes import HOST, NotReady, Program, check_port, stop_all
 from scripts.local.staging import environment, function_names, render_entry, stage
+from scripts.local.subscription import subscribe_to_facts
 
 # Retries never run out before the engine's own do, and back-off never makes a test wait.
 _QUEUE_CONFIGURATION = {
@@ -79,7 +80,9 @@ class Stack:
                 self.start_function(name)
             self._start_gateway()
             self.emulators.wait_until_serving()
-            self._create_queue()
+            for queue in (QUEUE, DELIVERY_QUEUE):
+                self._create_queue(queue)
+            subscribe_to_facts(self.settings)
             for name in function_names():
                 self.wait_for_function(name)
             self._register_hooks()
@@ -156,12 +159,12 @@ class Stack:
         )
         self.gateway.wait_until_serving(f"{self.api}/docs")
 
-    def _create_queue(self) -> None:
+    def _create_queue(self, queue: str) -> None:
         host = self.settings.ports.emulators.environment["CLOUD_TASKS_EMULATOR_HOST"]
-        path = f"projects/{self.settings.project}/locations/{REGION}/queues/{QUEUE}"
+        path = f"projects/{self.settings.project}/locations/{REGION}/queues/{queue}"
         answer = httpx.post(f"http://{host}/{path}", json=_QUEUE_CONFIGURATION, trust_env=False)
         if not answer.is_success:
-            raise NotReady(f"the queue was not created: {answer.text}")
+            raise NotReady(f"the queue {queue} was not created: {answer.text}")
 
     def _register_hooks(self) -> None:
         host = self.settings.ports.emulators.environment["FIREBASE_AUTH_EMULATOR_HOST"]

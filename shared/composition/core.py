@@ -12,6 +12,7 @@ from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.google_oidc.task_tokens import GoogleTaskTokens, LocalTaskTokens
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.id_tokens import IdTokenVerifier
+from shared.adapters.pubsub.topic import PubSubFactTopic
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.ports.documents import Documents
@@ -23,7 +24,13 @@ from shared.usecases.nodes.engine import Core
 
 def connect_core(settings: Settings, documents: Documents | None = None) -> Core:
     """The ports that every use case of runs needs; `documents` where others use the same."""
-    return Core(documents or connect_documents(settings), connect_queue(settings), SystemClock(), SystemIds())
+    return Core(
+        documents or connect_documents(settings),
+        connect_queue(settings),
+        SystemClock(),
+        SystemIds(),
+        topic=connect_topic(settings),
+    )
 
 
 def connect_documents(settings: Settings) -> FirestoreDocuments:
@@ -31,8 +38,26 @@ def connect_documents(settings: Settings) -> FirestoreDocuments:
     return FirestoreDocuments(settings.project, commit_timeout_seconds=settings.lease_seconds / 3)
 
 
+def connect_topic(settings: Settings) -> PubSubFactTopic | None:
+    """Where facts are published; nowhere beside emulators that have no Pub/Sub among them."""
+    is_local = settings.firestore_emulator_host is not None
+    if is_local and settings.pubsub_emulator_host is None:
+        return None
+    return PubSubFactTopic(settings.project, settings.fact_topic, settings.pubsub_emulator_host)
+
+
 def connect_queue(settings: Settings) -> CloudTasksQueue | EmulatorTaskQueue:
-    """The queue of the worker.
+    """The queue of the worker."""
+    return connect_queue_of(settings, settings.queue, settings.worker_url)
+
+
+def connect_deliveries(settings: Settings) -> CloudTasksQueue | EmulatorTaskQueue:
+    """The queue of what goes to webhooks, which the `events` function delivers."""
+    return connect_queue_of(settings, settings.delivery_queue, settings.events_url)
+
+
+def connect_queue_of(settings: Settings, queue: str, url: str) -> CloudTasksQueue | EmulatorTaskQueue:
+    """A queue, and the address of the function that takes its tasks.
 
     Raises:
         ValueError: the emulator is named without a key to sign its tasks with.
@@ -40,8 +65,8 @@ def connect_queue(settings: Settings) -> CloudTasksQueue | EmulatorTaskQueue:
     target = QueueTarget(
         project=settings.project,
         region=settings.region,
-        queue=settings.queue,
-        worker_url=settings.worker_url,
+        queue=queue,
+        worker_url=url,
         service_account=queue_account(settings),
     )
     if settings.tasks_emulator_host is None:

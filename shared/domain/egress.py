@@ -121,7 +121,7 @@ class EgressPolicy:
         if destination.scheme not in _SCHEMES:
             raise EgressRefused(f"Only http and https addresses can be reached, not {destination.scheme[:20]!a}.")
         _check_host(destination.host)
-        if not self._is_named(destination):
+        if not self.admits_loopback(destination):
             _check_port(destination)
 
     def check_addresses(self, destination: Destination, addresses: tuple[str, ...]) -> tuple[str, ...]:
@@ -132,14 +132,15 @@ class EgressPolicy:
         """
         if not addresses:
             raise EgressRefused(f"{_shown(destination.host)} has no address.")
-        named = self._is_named(destination)
+        named = self.admits_loopback(destination)
         for address in addresses:
             what = _loopback_refusal(address) if named else address_refusal(address)
             if what is not None:
                 raise EgressRefused(f"{_shown(destination.host)} may not be reached: it is or leads to {what}.")
         return addresses
 
-    def _is_named(self, destination: Destination) -> bool:
+    def admits_loopback(self, destination: Destination) -> bool:
+        """Whether this destination is one of the exceptions."""
         return (destination.name, destination.port) in self.loopback
 
 

@@ -14,6 +14,8 @@ NodeId = NewType("NodeId", str)
 Instance = NewType("Instance", str)
 """One execution of a node in a run: `review[3]~0` is item 3 of the map `review` in epoch 0."""
 ApprovalId = NewType("ApprovalId", str)
+DeliveryId = NewType("DeliveryId", str)
+"""One fact on its way to one webhook."""
 Token = NewType("Token", str)
 """The random mark of one attempt at a node; only its holder writes for that node."""
 

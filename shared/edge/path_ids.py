@@ -12,8 +12,13 @@ from shared.domain.errors import NotFound
 _ID = re.compile(r"[A-Za-z0-9]{1,64}")
 
 
+def is_id(text: str) -> bool:
+    """Whether this can be an id of ours."""
+    return _ID.fullmatch(text) is not None
+
+
 def _named(text: str) -> str:
-    if not _ID.fullmatch(text):
+    if not is_id(text):
         raise NotFound(f"There is nothing with the id {text[:80]!r}.")
     return text
 

@@ -1,8 +1,8 @@
 """Which deployable answers which path.
 
 The local gateway, the merged API document and the hosting rewrites are made from this one table.
-Rows are tried in order. ``worker`` and ``sweeper`` have none: the queue and the scheduler call
-them directly, and so does Identity Platform the hooks of ``auth``.
+Rows are tried in order. ``worker``, ``sweeper`` and ``events`` have none: the queues, the scheduler and the
+subscription call them directly, and so does Identity Platform the hooks of ``auth``.
 """
 
 import re
@@ -41,9 +41,11 @@ ROUTES = (
     Route("/workflows/**", "runs"),
     Route("/approvals/**", "runs"),
     Route("/schedules/**", "runs"),
+    Route("/webhooks/**", "runs"),
+    Route("/dead-letters/**", "runs"),
 )
 
-UNROUTED = frozenset({"worker", "sweeper"})
+UNROUTED = frozenset({"worker", "sweeper", "events"})
 """Deployables that nobody outside may call."""
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypeAlias
 
-from shared.domain.ids import Instance, RunId, hashed_id
+from shared.domain.ids import DeliveryId, Instance, RunId, hashed_id
 from shared.domain.knowledge import CollectionId, DocumentId
 
 
@@ -59,7 +59,27 @@ class IngestTask:
         return hashed_id("ingest", self.collection_id, self.document_id or "", self.cause)
 
 
-Task: TypeAlias = NodeTask | IngestTask
+@dataclass(frozen=True, slots=True)
+class DeliveryTask:
+    """A request to try to deliver something to a webhook.
+
+    Args:
+        delivery_id: the delivery.
+        cause: why this task exists: `first`, `try 2`, or `sweep` and an instant; the same cause twice is one task.
+        not_before: as in `NodeTask`.
+    """
+
+    delivery_id: DeliveryId
+    cause: str
+    not_before: datetime | None = None
+
+    @property
+    def name(self) -> str:
+        """The task's name."""
+        return hashed_id("delivery", self.delivery_id, self.cause)
+
+
+Task: TypeAlias = NodeTask | IngestTask | DeliveryTask
 """What the queue can deliver."""
 
 
@@ -72,6 +92,14 @@ class TaskQueue(Protocol):
         Raises:
             shared.domain.errors.Unavailable: the queue did not accept every task.
         """
+        ...
+
+
+class DeliveryQueue(Protocol):
+    """A queue of its own, so that slow receivers hold nothing else up."""
+
+    async def enqueue(self, tasks: Sequence[DeliveryTask]) -> None:
+        """As `TaskQueue.enqueue`."""
         ...
 
 

@@ -20,9 +20,9 @@ from shared.adapters.cloud_tasks.emulator import EmulatorTaskQueue, local_token
 from shared.adapters.cloud_tasks.target import QueueTarget
 from shared.adapters.google_oidc.task_tokens import LocalTaskTokens
 from shared.domain.errors import Unavailable
-from shared.domain.ids import Instance, RunId
+from shared.domain.ids import DeliveryId, Instance, RunId
 from shared.domain.knowledge import CollectionId, DocumentId
-from shared.ports.task_queue import IngestTask, NodeTask, TaskQueue
+from shared.ports.task_queue import DeliveryTask, IngestTask, NodeTask, TaskQueue
 from tests.support.port_contracts.task_queue import Accepted, TaskQueueContract
 
 KEY = secrets.token_hex(32)
@@ -144,6 +144,16 @@ async def test_tasks_about_knowledge_go_to_an_address_of_their_own(
     for _ in range(2):
         delivery = await receiver.next()
         assert (delivery.path, delivery.body) == ("/tasks/ingest", body)
+
+
+async def test_deliveries_to_webhooks_go_to_an_address_of_their_own(
+    queue: EmulatorTaskQueue, receiver: Receiver
+) -> None:
+    first, second = (DeliveryTask(DeliveryId("d1"), cause) for cause in ("first", "try 2"))
+    await queue.enqueue([first, first, second])
+    for _ in range(2):
+        delivery = await receiver.next()
+        assert (delivery.path, delivery.body) == ("/tasks/delivery", {"delivery_id": "d1"})
 
 
 async def test_a_worker_that_is_busy_is_called_again(queue: TaskQueue, receiver: Receiver) -> None:

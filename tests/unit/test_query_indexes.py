@@ -19,11 +19,13 @@ from shared.domain.agents import AgentVersion
 from shared.domain.approvals import Approval
 from shared.domain.artifacts import ArtifactVersion
 from shared.domain.events import Event
+from shared.domain.facts import Fact
 from shared.domain.nodes import NodeRun
 from shared.domain.runs import Run
 from shared.domain.schedules import Schedule, Tick
 from shared.domain.segments import Segment
 from shared.domain.sessions import Session
+from shared.domain.webhooks import Delivery
 from shared.ports.documents import Filter, Order, Query
 from tests.support.query_guard import guarded_queries
 from tests.support.query_indexes import Indexes, Shape
@@ -34,7 +36,7 @@ NONE = Indexes((), frozenset())
 CONTENT: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
 CLIENT_QUERIES: list[dict[str, Any]] = json.loads((ROOT / "tests/data/client_queries.json").read_text("utf-8"))
 
-LONG = {"actions", "content", "error_message", "message", "metadata", "parts", "reason", "text"}
+LONG = {"actions", "attempts", "body", "content", "error_message", "message", "metadata", "parts", "reason", "text"}
 
 A, B = Filter("a", "==", 1), Filter("b", "==", 1)
 RISING, FALLING = Order("x"), Order("x", descending=True)
@@ -181,6 +183,8 @@ def test_no_index_is_named_twice() -> None:
         ("segments", Segment),
         ("schedules", Schedule),
         ("ticks", Tick),
+        ("facts", Fact),
+        ("deliveries", Delivery),
         ("versions", AgentVersion),
         ("history", Deed),
         ("versions", ArtifactVersion),
@@ -194,6 +198,6 @@ def test_what_may_be_long_is_exempt_from_indexing(group: str, stored: type) -> N
     assert {name for name in names if (group, name) not in INDEXES.exempt} == set()
 
 
-def test_live_text_and_old_ticks_expire() -> None:
+def test_live_text_and_old_logs_expire() -> None:
     expiring = [(o["collectionGroup"], o["fieldPath"]) for o in CONTENT["fieldOverrides"] if o.get("ttl")]
-    assert expiring == [("segments", "expires_at"), ("ticks", "expires_at")]
+    assert expiring == [(group, "expires_at") for group in ("deliveries", "segments", "ticks")]

@@ -1,11 +1,11 @@
-"""Which queue tasks go to, and what the worker gets of them."""
+"""Which queue tasks go to, and what whoever takes them gets of them."""
 
 from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 
-from shared.ports.task_queue import IngestTask, NodeTask, Task
+from shared.ports.task_queue import DeliveryTask, IngestTask, NodeTask, Task
 
 DISPATCH_DEADLINE_SECONDS = 30 * 60
 """How long the worker may take over one delivery; the most that Cloud Tasks allows.
@@ -16,13 +16,13 @@ Source: https://cloud.google.com/tasks/docs/reference/rpc/google.cloud.tasks.v2#
 
 @dataclass(frozen=True, slots=True)
 class QueueTarget:
-    """A queue, and the worker that it calls.
+    """A queue, and the function that it calls.
 
     Args:
         project: the Google Cloud project.
         region: the queue's location.
         queue: its id.
-        worker_url: the worker's address, without a path.
+        worker_url: the address of the function that takes the tasks, without a path.
         service_account: the email address of the account whose token the queue shows.
         audience: for whom that token is; by default the worker's address.
     """
@@ -41,7 +41,14 @@ class QueueTarget:
 
     def url_of(self, task: Task) -> str:
         """Where the worker takes tasks of this kind."""
-        return f"{self.worker_url.rstrip('/')}/tasks/{'node' if isinstance(task, NodeTask) else 'ingest'}"
+        match task:
+            case NodeTask():
+                kind = "node"
+            case IngestTask():
+                kind = "ingest"
+            case DeliveryTask():
+                kind = "delivery"
+        return f"{self.worker_url.rstrip('/')}/tasks/{kind}"
 
     @property
     def token_audience(self) -> str:
@@ -60,4 +67,6 @@ def task_body(task: Task) -> bytes:
             ids = {"run_id": task.run_id, "instance": task.instance}
         case IngestTask():
             ids = {"collection_id": task.collection_id, "document_id": task.document_id}
+        case DeliveryTask():
+            ids = {"delivery_id": task.delivery_id}
     return json.dumps(ids).encode()

@@ -30,20 +30,25 @@ from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
+from functions.runs.webhooks import delivery_log_routes, webhook_routes
 from functions.runs.workflows import workflow_routes
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
+from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.adapters.memory.secrets import MemorySecretStore
 from shared.composition.schedules import connect_planner
 from shared.domain.agents import Proposal
 from shared.domain.allowed_models import AllowedModels
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
+from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
+from shared.domain.facts import Fact, FactId
 from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.secrets import SecretText
 from shared.domain.users import Account, deactivation_path
 from shared.domain.users import Role as Claim
+from shared.domain.webhooks import delivery_of
 from shared.domain.writes import Create, Update, Write
 from shared.edge.app import create_app
 from shared.edge.routes import find_deployable
@@ -51,6 +56,7 @@ from shared.ports.accounts import Tokens
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import Committed, Documents, Query, Snapshot
 from shared.ports.identity import Identity
+from shared.ports.task_queue import DeliveryTask
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent
 from shared.usecases.agents.move_alias import move_alias
@@ -66,6 +72,9 @@ from shared.usecases.schedules.put_schedule import Plan, create_schedule
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.vault import Vault
 from shared.usecases.sessions.share_session import add_reader
+from shared.usecases.webhooks.announce_fact import announce_fact
+from shared.usecases.webhooks.desk import Desk
+from shared.usecases.webhooks.put_webhook import Subscription, create_webhook
 from tests.support.acl.roles import GRANTED, Role, Row
 from tests.support.engine_rig import EngineRig
 from tests.support.knowledge_rig import KnowledgeRig
@@ -179,7 +188,8 @@ class World:
         await _make_conversation(world, sharing)
         await _ask_people(world, sharing)
         await _make_knowledge(world, library)
-        await _make_automation(world)
+        desk = Desk(documents, world.rig.clock, world.rig.ids, vault, MemoryTaskQueue[DeliveryTask](), EgressPolicy())
+        await _make_automation(world, desk)
         await put_secret(vault, Uid(Role.OWNER), "token", SecretText("a-secret-of-the-owner"))
         world.ids |= {
             "name": "token",
@@ -191,7 +201,7 @@ class World:
         }
         world.ids |= {"grantee": Role.VIEWER, "reader": Role.READER}
         world.apps = _apps(world, sharing, library)
-        for name, routers in _own_routes(world, vault, accounts).items():
+        for name, routers in _own_routes(world, vault, accounts, desk).items():
             for router in routers:
                 world.apps[name].include_router(router)
         documents.remember()
@@ -289,10 +299,19 @@ async def _make_knowledge(world: World, library: Library) -> None:
     world.ids |= {"collection_id": collection.id, "document_id": document.id}
 
 
-async def _make_automation(world: World) -> None:
+async def _make_automation(world: World, desk: Desk) -> None:
+    """A schedule, and a webhook to which something is on its way."""
     plan = Plan("daily", AgentId(world.ids["agent_id"]), "hello", "0 9 * * *")
     schedule = await create_schedule(connect_planner(world.rig.core), Uid(Role.OWNER), plan)
-    world.ids |= {"schedule_id": schedule.id}
+    webhook, _ = await create_webhook(desk, Uid(Role.OWNER), Subscription("https://receiver.example"))
+    now = world.rig.clock.now()
+    fact = Fact(FactId("0123"), "run.failed", Uid(Role.OWNER), now, "{}", now)
+    await announce_fact(desk, fact)
+    world.ids |= {
+        "schedule_id": schedule.id,
+        "webhook_id": webhook.id,
+        "delivery_id": delivery_of(webhook, fact, now).id,
+    }
 
 
 def _script(turn: AgentTurn) -> tuple[Step, ...]:
@@ -336,10 +355,11 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
     return apps
 
 
-def _own_routes(world: World, vault: Vault, accounts: ObligingAccounts) -> dict[str, list[APIRouter]]:
+def _own_routes(world: World, vault: Vault, accounts: ObligingAccounts, desk: Desk) -> dict[str, list[APIRouter]]:
     """The routes of what is everybody's own."""
     people = People(vault.documents, accounts, world.rig.ids)
     return {
         "auth": [routes(people) for routes in (credential_routes, profile_routes, administration_routes)],
+        "runs": [routes(desk) for routes in (webhook_routes, delivery_log_routes)],
         "agents": [secret_routes(vault), model_routes(AllowedModels(), frozenset({"local"}))],
     }

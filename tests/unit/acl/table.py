@@ -220,6 +220,20 @@ SCHEDULES = [
     Row("GET /schedules/{schedule_id}/history", OWNERS_OWN),
 ]
 
+WEBHOOK = {"url": "https://receiver.example/hooks"}
+
+WEBHOOKS = [
+    Row("POST /webhooks", signed_in(201), WEBHOOK),
+    Row("POST /webhooks", signed_in(400), {"url": "https://10.0.0.1/"}, note="to where nothing may be sent"),
+    Row("GET /webhooks", signed_in(200)),
+    Row("GET /webhooks/{webhook_id}", OWNERS_OWN),
+    Row("PUT /webhooks/{webhook_id}", OWNERS_OWN, WEBHOOK),
+    Row("POST /webhooks/{webhook_id}/rotate-secret", OWNERS_OWN),
+    Row("GET /webhooks/{webhook_id}/deliveries", OWNERS_OWN),
+    Row("POST /webhooks/{webhook_id}/deliveries/{delivery_id}/redeliver", signed_in(404, owner=202)),
+    Row("DELETE /webhooks/{webhook_id}", signed_in(404, owner=204)),  # the last: no world brings its secrets back
+]
+
 TEMPLATE = {"name": "template"}
 TEMPLATES = [
     Row("GET /templates", signed_in(200)),
@@ -227,4 +241,4 @@ TEMPLATES = [
     Row("POST /templates/{name}/agents", signed_in(201), {}, TEMPLATE),
 ]
 
-ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES, *SCHEDULES]
+ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES, *SCHEDULES, *WEBHOOKS]

@@ -20,7 +20,7 @@ from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Update
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
-from shared.ports.task_queue import IngestTask
+from shared.ports.task_queue import DeliveryTask, IngestTask
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
 
 
@@ -67,7 +67,9 @@ async def here() -> AsyncIterator[Deployment]:
         run_reading_routes(core.documents),
         session_routes(core),
         artifact_routes(core.documents, core.clock),
-        sweep_routes(connect_planner(core), MemoryTaskQueue[IngestTask](), LEASE_SECONDS),
+        sweep_routes(
+            connect_planner(core), MemoryTaskQueue[IngestTask](), MemoryTaskQueue[DeliveryTask](), LEASE_SECONDS
+        ),
     ):
         app.include_router(routes)
     transport = httpx.ASGITransport(app)

@@ -9,11 +9,13 @@ import pytest
 
 from functions.sweeper.routes import sweep_routes
 from functions.worker.routes import ingest_routes, task_routes
+from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.composition.schedules import connect_planner
 from shared.domain.errors import Unauthenticated, Unavailable
 from shared.domain.ids import Token
 from shared.domain.states import RunState
 from shared.edge.app import create_app
+from shared.ports.task_queue import DeliveryTask
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
 from tests.support.knowledge_rig import KnowledgeRig
 
@@ -40,7 +42,8 @@ async def client(rig: EngineRig, knowledge: KnowledgeRig) -> AsyncIterator[httpx
     app = create_app("worker", task_verifier=QueueOnly())
     app.include_router(task_routes(rig.engine()))
     app.include_router(ingest_routes(knowledge.indexer))
-    app.include_router(sweep_routes(connect_planner(rig.core), knowledge.queue, LEASE_SECONDS))
+    deliveries = MemoryTaskQueue[DeliveryTask]()
+    app.include_router(sweep_routes(connect_planner(rig.core), knowledge.queue, deliveries, LEASE_SECONDS))
     transport = httpx.ASGITransport(app)
     headers = {"Authorization": "Bearer queue"}
     async with httpx.AsyncClient(transport=transport, base_url="http://test", headers=headers) as client:

@@ -1,0 +1,27 @@
+"""Hear a fact: let everybody know whom it concerns, and forget it."""
+
+from __future__ import annotations
+
+from shared.domain.facts import Fact, FactId, fact_path
+from shared.domain.records import parse
+from shared.domain.writes import Delete
+from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.usecases.webhooks.announce_fact import announce_fact
+from shared.usecases.webhooks.desk import Desk
+
+
+async def hear_fact(desk: Desk, fact_id: FactId) -> bool:
+    """Do what follows from a fact; safe to call any number of times. False where it was heard before.
+
+    Raises:
+        Unavailable: the store or the queue does not answer; let it be heard again.
+    """
+    snapshot = await desk.documents.get(fact_path(fact_id))
+    if snapshot.fields is None:
+        return False
+    await announce_fact(desk, parse(Fact, snapshot.fields))
+    try:
+        await desk.documents.commit([Delete(snapshot.path)])
+    except (CommitRefused, OutcomeUnknown):
+        return True  # should it still be there, the sweeper publishes it again
+    return True

@@ -1,0 +1,181 @@
+"""Make webhooks, change and delete them, and give them new secrets."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from shared.domain.errors import Aborted, EgressRefused, Fault, InvalidArgument, NotFound, ResourceExhausted
+from shared.domain.ids import Uid
+from shared.domain.records import render
+from shared.domain.secrets import SecretText
+from shared.domain.webhooks import (
+    EVENTS,
+    MAX_WEBHOOKS,
+    OLD_SECRET_LIVES,
+    WEBHOOKS,
+    Webhook,
+    WebhookId,
+    check_webhook_url,
+    make_secret,
+)
+from shared.domain.writes import Create, Delete, Update, Write
+from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.usecases.secrets.destroy_secrets import destroy_secrets
+from shared.usecases.secrets.put_secret import put_secret
+from shared.usecases.secrets.read_secrets import read_secrets
+from shared.usecases.webhooks.desk import Desk
+from shared.usecases.webhooks.get_webhook import open_webhook
+
+CURRENT, OLD = "current", "old"
+"""The names of a webhook's secrets."""
+UNFINISHED = "it is being made"
+TRIES = 10
+PAUSE_SECONDS = 0.02
+
+
+@dataclass(frozen=True, slots=True)
+class Subscription:
+    """What a person wants to be told, and where."""
+
+    url: str
+    events: tuple[str, ...] = EVENTS
+    description: str = ""
+
+
+async def create_webhook(desk: Desk, caller: Uid, wanted: Subscription) -> tuple[Webhook, SecretText]:
+    """Make a webhook, and its secret, which is told this once.
+
+    It is enabled last: a death in between leaves one that says so, tells nothing, and can be deleted with its secret.
+
+    Raises:
+        InvalidArgument: the address may not be reached, or the events are not right.
+        ResourceExhausted: the caller has the most webhooks that one may have.
+        Aborted, Unavailable: a store does not answer; there may be a webhook that was not finished.
+    """
+    _check(desk, wanted)
+    owned = Query(WEBHOOKS, (Filter("owner_uid", "==", caller),), limit=MAX_WEBHOOKS)
+    if len(await desk.documents.query(owned)) >= MAX_WEBHOOKS:
+        raise ResourceExhausted(f"You have {MAX_WEBHOOKS} webhooks, which is the most; delete one first.")
+    now = desk.clock.now()
+    webhook = Webhook(
+        id=WebhookId(desk.ids.new()),
+        owner_uid=caller,
+        url=wanted.url,
+        events=wanted.events,
+        description=wanted.description,
+        is_enabled=False,
+        created_at=now,
+        updated_at=now,
+        disabled_reason=UNFINISHED,
+    )
+    await _commit(desk, [Create(webhook.path, render(webhook))])
+    secret = _new_secret(desk)
+    await put_secret(desk.vault, webhook.secrets_owner, CURRENT, secret)
+    webhook = replace(webhook, is_enabled=True, disabled_reason=None)
+    await _commit(desk, [Update(webhook.path, render(webhook))])
+    return webhook, secret
+
+
+async def replace_webhook(
+    desk: Desk, caller: Uid, webhook_id: WebhookId, wanted: Subscription, *, enabled: bool
+) -> Webhook:
+    """Say anew where a webhook leads and what it tells; enabling forgives what failed before.
+
+    Raises:
+        InvalidArgument: the address may not be reached, or the events are not right.
+        NotFound: there is no such webhook, or it is somebody else's.
+        Aborted: it changes too fast.
+    """
+    _check(desk, wanted)
+
+    def change(webhook: Webhook) -> Webhook:
+        if webhook.disabled_reason == UNFINISHED:
+            raise NotFound("The webhook was never finished; delete it, and make another.")
+        new = replace(webhook, url=wanted.url, events=wanted.events, description=wanted.description)
+        reason = None if enabled else webhook.disabled_reason or "its owner has disabled it"
+        return replace(new, is_enabled=enabled, disabled_reason=reason)
+
+    return await change_webhook(desk, caller, webhook_id, change)
+
+
+async def rotate_secret(desk: Desk, caller: Uid, webhook_id: WebhookId) -> tuple[Webhook, SecretText]:
+    """Give a webhook a new secret, which is told this once; for a day the old one signs too.
+
+    Until then another rotation keeps that old one, as the answer of the first may have been lost.
+
+    Raises:
+        NotFound: there is no such webhook, or it is somebody else's.
+        Aborted, Unavailable: a store does not answer; rotating again is safe.
+    """
+    webhook = (await open_webhook(desk.documents, caller, webhook_id)).webhook
+    now = desk.clock.now()
+    if webhook.old_secret_until is None or webhook.old_secret_until <= now:
+        current = (await read_secrets(desk.vault, webhook.secrets_owner, [CURRENT]))[CURRENT]
+        await put_secret(desk.vault, webhook.secrets_owner, OLD, current)
+        until = now + OLD_SECRET_LIVES
+        webhook = await change_webhook(desk, caller, webhook_id, lambda one: replace(one, old_secret_until=until))
+    secret = _new_secret(desk)
+    await put_secret(desk.vault, webhook.secrets_owner, CURRENT, secret)
+    return webhook, secret
+
+
+async def delete_webhook(desk: Desk, caller: Uid, webhook_id: WebhookId) -> None:
+    """Forget a webhook and its secrets; what is on its way to it is not sent.
+
+    Raises:
+        NotFound: there is no such webhook, or it is somebody else's.
+        Aborted, Unavailable: a store does not answer; deleting again is safe.
+    """
+    webhook = (await open_webhook(desk.documents, caller, webhook_id)).webhook
+    await destroy_secrets(desk.vault, webhook.secrets_owner)
+    await _commit(desk, [Delete(webhook.path)])
+
+
+async def change_webhook(
+    desk: Desk, caller: Uid, webhook_id: WebhookId, change: Callable[[Webhook], Webhook]
+) -> Webhook:
+    """Store what `change` makes of the webhook as it is.
+
+    Raises:
+        NotFound: there is no such webhook, or it is somebody else's.
+        Aborted: it changes too fast.
+    """
+    for attempt in range(TRIES):
+        opened = await open_webhook(desk.documents, caller, webhook_id)
+        new = change(opened.webhook)
+        if new == opened.webhook:
+            return new
+        new = replace(new, updated_at=desk.clock.now())
+        try:
+            await desk.documents.commit([Update(new.path, render(new), seen=opened.snapshot.update_time)])
+        except (CommitRefused, OutcomeUnknown):
+            await desk.clock.sleep(PAUSE_SECONDS * attempt)
+            continue
+        return new
+    raise Aborted("The webhook changes too fast; try again.", retry_after_seconds=1)
+
+
+def _check(desk: Desk, wanted: Subscription) -> None:
+    faults: list[Fault] = []
+    try:
+        check_webhook_url(wanted.url, desk.egress)
+    except EgressRefused as error:
+        faults.append(Fault("url", error.message))
+    unknown = [event for event in wanted.events if event not in EVENTS]
+    faults += [Fault("events", f"there is no event {event[:80]!r}; there are {', '.join(EVENTS)}") for event in unknown]
+    if not wanted.events:
+        faults.append(Fault("events", f"names none; there are {', '.join(EVENTS)}"))
+    if faults:
+        raise InvalidArgument("The webhook is not valid.", tuple(faults))
+
+
+def _new_secret(desk: Desk) -> SecretText:
+    return make_secret(desk.ids.new() for _ in range(3))
+
+
+async def _commit(desk: Desk, writes: list[Write]) -> None:
+    try:
+        await desk.documents.commit(writes)
+    except (CommitRefused, OutcomeUnknown):
+        raise Aborted("It is not known whether that was stored; look, and try again.") from None

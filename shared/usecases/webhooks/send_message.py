@@ -1,0 +1,82 @@
+"""Send a message to a webhook's address, and say what came of it."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from shared.domain.errors import DomainError
+from shared.domain.redaction import Redactor
+from shared.domain.secrets import SecretText
+from shared.domain.webhooks import (
+    MAX_SNIPPET_CHARACTERS,
+    SECRET_PREFIX,
+    SEND_SECONDS,
+    Delivery,
+    DeliveryAttempt,
+    Signer,
+    Webhook,
+    check_webhook_url,
+)
+from shared.ports.web_client import WebAnswer, WebRequest
+from shared.usecases.secrets.read_secrets import read_secrets
+from shared.usecases.webhooks.desk import Courier, Desk
+from shared.usecases.webhooks.put_webhook import CURRENT, OLD
+
+_READ_BYTES = 4_096
+
+
+async def signing_secrets(desk: Desk, webhook: Webhook) -> tuple[SecretText, ...]:
+    """The secrets that sign now, the present one first.
+
+    Raises:
+        FailedPrecondition: there is none.
+        Unavailable: a store does not answer.
+    """
+    until = webhook.old_secret_until
+    names = [CURRENT, OLD] if until is not None and until > desk.clock.now() else [CURRENT]
+    values = await read_secrets(desk.vault, webhook.secrets_owner, names)
+    return tuple(dict.fromkeys(values[name] for name in names))
+
+
+async def send_message(
+    courier: Courier, webhook: Webhook, delivery: Delivery, secrets: tuple[SecretText, ...]
+) -> DeliveryAttempt:
+    """Make one request; whatever comes of it is an attempt."""
+    clock = courier.desk.clock
+    at, began = clock.now(), clock.monotonic()
+    signed = Signer(secrets).headers(delivery.message_id, delivery.body, at)
+    request = WebRequest(
+        webhook.url,
+        "POST",
+        {"Content-Type": "application/json", **signed},
+        delivery.body.encode(),
+        max_bytes=_READ_BYTES,
+        seconds=SEND_SECONDS,
+    )
+    keys = (SecretText(secret.reveal().removeprefix(SECRET_PREFIX)) for secret in secrets)
+    hidden = Redactor([*secrets, *keys])
+    try:
+        check_webhook_url(webhook.url, courier.desk.egress)
+        answer = await courier.web.send(request)
+    except DomainError as error:
+        return DeliveryAttempt(at, _since(began, clock.monotonic()), error=hidden.text(error.message))
+    return DeliveryAttempt(
+        at,
+        _since(began, clock.monotonic()),
+        status=answer.status,
+        snippet=hidden.text(_text(answer))[:MAX_SNIPPET_CHARACTERS],
+        retry_after_seconds=_retry_after(answer.headers),
+    )
+
+
+def _since(began: float, now: float) -> int:
+    return round((now - began) * 1_000)
+
+
+def _text(answer: WebAnswer) -> str:
+    return answer.body.decode("utf-8", "replace")
+
+
+def _retry_after(headers: Mapping[str, str]) -> int | None:
+    given = headers.get("retry-after", "")
+    return int(given) if given.isascii() and given.isdecimal() and len(given) <= 6 else None  # noqa: PLR2004 - 11 days

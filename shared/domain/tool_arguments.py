@@ -6,11 +6,11 @@ may send "10" for 10, or null for "not given"), configurations strictly, because
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, model_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
-from pydantic_core import core_schema
+from pydantic_core import PydanticCustomError, core_schema
 
 from shared.domain.arithmetic import FUNCTION_NAMES, MAX_EXPRESSION_CHARACTERS
 
@@ -27,6 +27,7 @@ Path = Annotated[
     str,
     Field(min_length=1, max_length=1024, description="Path in the workspace, such as src/app.py."),
 ]
+Url = Annotated[str, Field(min_length=1, max_length=4000)]
 MimeType = Annotated[str, Field(min_length=3, max_length=255)]
 Glob = Annotated[str, Field(min_length=1, max_length=512)]
 Line = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
@@ -158,10 +159,25 @@ class DiffArguments(Arguments):
     )
 
 
-class DocumentAnalyzerArguments(Arguments):
+class FileArguments(Arguments):
+    """Which file a call means."""
+
+    path: Path | None = None
+    url: Url | None = Field(
+        default=None,
+        description="Instead of a path: the address of a file on the web, which is kept in the workspace.",
+    )
+
+    @model_validator(mode="after")
+    def _one_of_both(self) -> Self:
+        if (self.path is None) == (self.url is None):
+            raise PydanticCustomError("path_or_url", "give either 'path' or 'url'")
+        return self
+
+
+class DocumentAnalyzerArguments(FileArguments):
     """Arguments of `document_analyzer`."""
 
-    path: Path
     offset: int = Field(
         default=0,
         ge=0,
@@ -176,10 +192,8 @@ class DocumentAnalyzerArguments(Arguments):
     )
 
 
-class ImageArguments(Arguments):
+class ImageArguments(FileArguments):
     """Arguments of `image`."""
-
-    path: Path
 
 
 class KnowledgeArguments(Arguments):
@@ -217,7 +231,7 @@ class WebSearchArguments(Arguments):
 class WebFetchArguments(Arguments):
     """Arguments of `web_fetch`."""
 
-    url: str = Field(min_length=1, max_length=4000, description="The page's address, with https:// or http://.")
+    url: Url = Field(description="The page's address, with https:// or http://.")
     offset: int = Field(
         default=0,
         ge=0,
@@ -255,6 +269,12 @@ class WebFetchConfiguration(Configuration):
         max_length=100,
         description="The only hosts to read from, such as example.com or *.example.com. Default: all public ones.",
     )
+
+
+class FileConfiguration(WebFetchConfiguration):
+    """The configuration of the tools that take a path or an address."""
+
+    from_web: bool = Field(default=True, description="Whether an address may be given instead of a path.")
 
 
 class AskHumanArguments(Arguments):

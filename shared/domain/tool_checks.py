@@ -168,10 +168,10 @@ def _tool_node_faults(path: str, tool: str, node: Mapping[str, Any], own: OwnToo
         return
     for fault in _argument_faults(tool, fixed, own):
         first = fault.path.partition(".")[0]
-        if first in arguments and first not in fixed:
+        if first in arguments.keys() - fixed.keys() or (not first and fixed.keys() != arguments.keys()):
             continue  # its value is known only in the run
-        known = closest(first, properties) if first not in properties else None
-        yield Fault(f"{path}.arguments.{fault.path}", plain(fault.reason), known)
+        known = closest(first, properties) if first and first not in properties else None
+        yield Fault(f"{path}.arguments.{fault.path}".removesuffix("."), plain(fault.reason), known)
     if tool in BUILT_IN:
         for key in arguments.keys() - fixed.keys() - properties.keys():
             yield Fault(f"{path}.arguments.{key}", "is not an argument", closest(key, properties))

@@ -19,6 +19,7 @@ from shared.domain.tool_arguments import (
     CurrentTimeArguments,
     DiffArguments,
     DocumentAnalyzerArguments,
+    FileConfiguration,
     FileEditArguments,
     FileReadArguments,
     FileWriteArguments,
@@ -50,8 +51,10 @@ ASKING = "ask_"
 
 
 _RISKS = {
+    "document_analyzer": Risk.REACHES_OUT,
     "file_edit": Risk.WRITES,
     "file_write": Risk.WRITES,
+    "image": Risk.REACHES_OUT,
     "save_artifact": Risk.WRITES,
     "set_state": Risk.WRITES,
     "web_fetch": Risk.REACHES_OUT,
@@ -125,14 +128,18 @@ _TOOLS = {
         _tool(
             "document_analyzer",
             "Extract the text and facts (title, pages, words, headings) of a document in the "
-            "workspace: plain text, Markdown, HTML, PDF, Word or Excel.",
+            "workspace or on the web: plain text, Markdown, HTML, PDF, Word or Excel.",
             DocumentAnalyzerArguments,
+            effect=Effect.IDEMPOTENT,  # what it brings from the web has one name, and the same content no new version
+            configuration=FileConfiguration,
         ),
         _tool(
             "image",
-            "Look at an image of the workspace (PNG, JPEG, GIF, WebP, BMP, TIFF): its size and format, and "
-            "the image itself if you can see images.",
+            "Look at an image of the workspace or of the web (PNG, JPEG, GIF, WebP, BMP, TIFF): its size and format, "
+            "and the image itself if you can see images.",
             ImageArguments,
+            effect=Effect.IDEMPOTENT,  # as above
+            configuration=FileConfiguration,
         ),
         _tool(
             "knowledge",

@@ -12,7 +12,10 @@ from mcp.server.mcpserver import MCPServer
 from starlette.requests import Request
 from starlette.responses import HTMLResponse, JSONResponse, Response
 
+from tests.support.http_sites import Asked, Told, site_of
+from tests.support.image_files import image_of
 from tests.support.mcp_sites import calculator, mcp_site
+from tests.support.pdf_files import pdf_of
 from tests.support.people import sign_up
 
 ENDED = {"succeeded", "failed", "cancelled"}
@@ -164,3 +167,60 @@ async def test_what_is_wrong_with_a_tool_is_said_before_it_is_used(ada: httpx.As
 
     paths = {fault["path"] for fault in answer.json()["faults"]}
     assert paths == {"tools.0", "http_tools.0.url", "mcp_servers.0.headers.Host"}
+
+
+def gallery(_asked: Asked) -> Told:
+    """A site with a picture, a document, and a way inside."""
+    files = {
+        "/anvil.png": Told(image_of(), headers={"Content-Type": "image/png"}),
+        "/manual": Told(pdf_of("The anvil weighs ninety kilograms."), headers={"Content-Type": "application/pdf"}),
+        "/inside": Told(status=302, headers={"Location": "http://169.254.169.254/latest/meta-data"}),
+    }
+    return files.get(_asked.path, Told(status=404))
+
+
+async def test_images_and_documents_of_the_web_are_read_and_kept(ada: httpx.AsyncClient, site_port: int) -> None:
+    site = f"http://127.0.0.1:{site_port}"
+    calls = [
+        {"name": "image", "arguments": {"url": f"{site}/anvil.png"}},
+        {"name": "document_analyzer", "arguments": {"url": f"{site}/manual"}},
+        {"name": "image", "arguments": {"url": f"{site}/inside"}},
+        {"name": "document_analyzer", "arguments": {"url": "http://[::ffff:169.254.169.254]/"}},
+    ]
+    model = {"provider": "local", "model": "scripted", "script": [{"calls": calls, "chunks": ["Done."]}]}
+    definition = {"name": "looker", "model": model, "tools": ["image", "document_analyzer"]}
+    async with site_of({"*": gallery}, site_port):
+        run = await run_to_end(ada, definition)
+    assert (run["state"], run["output"]) == ("succeeded", "Done."), run
+    session = f"/sessions/{run['session_id']}"
+    events = (await ada.get(f"{session}/history", params={"limit": 100})).json()["items"]
+    results = [str(event["content"]["result"]) for event in events if event["author"] == "tool"]
+    for words, times in (("PNG", 1), ("ninety kilograms", 1), ("may not be reached", 2)):
+        assert sum(words in result for result in results) == times, (words, results)
+    kept = [one["name"] for one in (await ada.get(f"{session}/artifacts")).json()["items"]]
+    contents = [(await ada.get(f"{session}/artifacts", params={"name": name})).content for name in sorted(kept)]
+    assert sorted(contents) == sorted([image_of(), pdf_of("The anvil weighs ninety kilograms.")])
+
+
+async def question_of(client: httpx.AsyncClient) -> dict[str, Any]:
+    """What the person is asked, once they are."""
+    async with asyncio.timeout(60):
+        while True:
+            asked = (await client.get("/approvals?state=pending")).json()["items"]
+            if asked:
+                return asked[0]
+            await asyncio.sleep(0.1)
+
+
+async def test_a_node_calls_a_servers_tool_only_after_a_yes(ada: httpx.AsyncClient, site_port: int) -> None:
+    tools = (await ada.get("/tools")).json()["items"]
+    assert {tool["name"]: (tool["risk"], tool["effect"]) for tool in tools}["image"] == ("reaches_out", "idempotent")
+    nodes = {"sum": {"kind": "tool", "tool": "calc_add", "arguments": {"a": 1, "b": 2}}}
+    marked = [{"name": "calc", "requires_approval": True}]
+    async with mcp_site(town(), port=site_port):
+        path = await start(ada, tools_at(site_port, type="graph", tools=marked, graph={"nodes": nodes}))
+        approval = await question_of(ada)
+        assert (approval["tool"], approval["arguments"]) == ("calc_add", {"a": 1, "b": 2})
+        assert (await ada.post(f"/approvals/{approval['id']}/approve")).status_code == 200
+        run = await end_of(ada, path)
+    assert (run["state"], run["output"]) == ("succeeded", {"result": 3.0}), run

@@ -4,20 +4,21 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.adapters.tools.brought_file import brought_file
 from shared.adapters.tools.workspace import Workspace
 from shared.domain.errors import InvalidArgument
 from shared.domain.tool_arguments import DocumentAnalyzerArguments
 from shared.ports.document_reader import DocumentReader
-from shared.usecases.artifacts.get_artifact import get_artifact
+from shared.ports.web_client import WebClient
 
 MAX_HEADINGS = 100
 
 
 async def document_analyzer(
-    arguments: DocumentAnalyzerArguments, workspace: Workspace, reader: DocumentReader
+    arguments: DocumentAnalyzerArguments, workspace: Workspace, reader: DocumentReader, web: WebClient | None = None
 ) -> dict[str, Any]:
     """The facts of a document, and the part of its text that was asked for."""
-    file = await get_artifact(workspace.documents, workspace.session_id, arguments.path)
+    file = await brought_file(arguments, workspace, web)
     artifact = file.artifact
     document = await reader.read(artifact.name, artifact.mime_type, file.content, max_headings=MAX_HEADINGS)
     length = len(document.text)

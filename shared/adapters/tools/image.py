@@ -6,20 +6,22 @@ import base64
 from pathlib import Path
 from typing import Any
 
+from shared.adapters.tools.brought_file import brought_file
 from shared.adapters.tools.limited_process import read_limited
 from shared.adapters.tools.workspace import Workspace, describe
 from shared.domain.errors import FailedPrecondition
 from shared.domain.tool_arguments import ImageArguments
 from shared.domain.tools import Attachment, ShownFile, ToolResult
+from shared.ports.web_client import WebClient
 from shared.usecases.artifacts.get_artifact import ArtifactContent, get_artifact
 
 _PROGRAM = Path(__file__).with_name("image_program.py")
 _TEXTUAL = ("text/", "application/json")
 
 
-async def image(arguments: ImageArguments, workspace: Workspace) -> ToolResult:
+async def image(arguments: ImageArguments, workspace: Workspace, web: WebClient | None = None) -> ToolResult:
     """The facts of an image, and the image itself for a model that can see it."""
-    file = await get_artifact(workspace.documents, workspace.session_id, arguments.path)
+    file = await brought_file(arguments, workspace, web)
     facts = await _ask(file, "facts")
     artifact = file.artifact
     content: dict[str, Any] = {

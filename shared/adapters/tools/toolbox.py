@@ -87,7 +87,7 @@ class LocalToolbox:
             documents: the store.
             clock: for the instants of new versions.
             web_search_engine: the search engine.
-            web: for `web_fetch`.
+            web: for `web_fetch`, and for images and documents of the web.
             seconds: how long one call may take.
             searcher: for `knowledge`.
         """
@@ -102,9 +102,9 @@ class LocalToolbox:
             "find": _Tool(FindArguments, find),
             "diff": _Tool(DiffArguments, diff),
             "document_analyzer": _Tool(
-                DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader())
+                DocumentAnalyzerArguments, partial(document_analyzer, reader=LocalDocumentReader(), web=web)
             ),
-            "image": _Tool(ImageArguments, image),
+            "image": _Tool(ImageArguments, partial(image, web=web)),
             "knowledge": _Tool(KnowledgeArguments, partial(knowledge, searcher=searcher)),
             "save_artifact": _Tool(SaveArtifactArguments, save_artifact),
             "set_state": _Tool(SetStateArguments, set_state),

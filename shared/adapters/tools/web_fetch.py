@@ -7,15 +7,14 @@ from urllib.parse import unquote, urlsplit
 
 from shared.adapters.tools.article_text import article_text
 from shared.adapters.tools.web_content import text_of_answer
+from shared.adapters.tools.web_get import check_whole, get_from_web
 from shared.adapters.tools.workspace import Workspace
-from shared.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
+from shared.domain.errors import InvalidArgument
 from shared.domain.tool_arguments import WebFetchArguments, WebFetchConfiguration
 from shared.domain.tool_specs import parse_config
 from shared.ports.document_reader import DocumentReader, ReadDocument
-from shared.ports.web_client import WebAnswer, WebClient, WebRequest
+from shared.ports.web_client import WebAnswer, WebClient
 
-MAX_BYTES = 5 * 1024 * 1024
-SECONDS = 30.0
 _PAGES = frozenset({"text/html", "application/xhtml+xml"})
 _ACCEPTED = "text/html,application/xhtml+xml,text/*;q=0.9,application/json;q=0.9,application/pdf;q=0.8,*/*;q=0.5"
 
@@ -24,10 +23,8 @@ async def web_fetch(
     arguments: WebFetchArguments, workspace: Workspace, web: WebClient | None, reader: DocumentReader
 ) -> dict[str, Any]:
     """The part of a page's text that was asked for."""
-    if web is None:
-        raise FailedPrecondition("This deployment reaches no web pages. Go on without, and say so in your answer.")
     config = parse_config(WebFetchConfiguration, workspace.config)
-    answer = await _fetch(web, arguments.url, tuple(config.hosts))
+    answer = await get_from_web(web, arguments.url, tuple(config.hosts), _ACCEPTED)
     document = await _read(answer, reader)
     length = len(document.text)
     if arguments.offset > length:
@@ -45,20 +42,6 @@ async def web_fetch(
     }
 
 
-async def _fetch(web: WebClient, url: str, hosts: tuple[str, ...]) -> WebAnswer:
-    request = WebRequest(
-        url, headers={"Accept": _ACCEPTED}, max_bytes=MAX_BYTES, seconds=SECONDS, only_hosts=hosts or None
-    )
-    try:
-        answer = await web.send(request)
-    except Unavailable as error:
-        # A site that is down is for the model to work around, not a reason to run the node again.
-        raise FailedPrecondition(f"The page could not be read: {error.message}") from error
-    if not answer.is_success:
-        raise FailedPrecondition(f"The page could not be read: {answer.url[:500]!a} answered {answer.status}.")
-    return answer
-
-
 async def _read(answer: WebAnswer, reader: DocumentReader) -> ReadDocument:
     """What the answer says, whatever its format."""
     is_page = answer.media_type in _PAGES
@@ -68,7 +51,6 @@ async def _read(answer: WebAnswer, reader: DocumentReader) -> ReadDocument:
         return ReadDocument(article.text, article.title, cut=answer.truncated)
     if text is not None:
         return ReadDocument(text, cut=answer.truncated)
-    if answer.truncated:
-        raise FailedPrecondition(f"The document is larger than {MAX_BYTES:,} bytes.")
+    check_whole(answer)
     name = unquote(urlsplit(answer.url).path).rpartition("/")[2][-200:] or "page"
     return await reader.read(name, answer.media_type, answer.body, max_headings=1)

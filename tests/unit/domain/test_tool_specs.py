@@ -21,8 +21,8 @@ EFFECTS = {
     "grep": Effect.NONE,
     "find": Effect.NONE,
     "diff": Effect.NONE,
-    "document_analyzer": Effect.NONE,
-    "image": Effect.NONE,
+    "document_analyzer": Effect.IDEMPOTENT,
+    "image": Effect.IDEMPOTENT,
     "knowledge": Effect.NONE,
     "save_artifact": Effect.IDEMPOTENT,
     "set_state": Effect.IDEMPOTENT,
@@ -50,6 +50,8 @@ def test_each_tool_says_the_most_that_it_does() -> None:
         "set_state": Risk.WRITES,
         "web_search": Risk.COSTS,
         "web_fetch": Risk.REACHES_OUT,
+        "document_analyzer": Risk.REACHES_OUT,
+        "image": Risk.REACHES_OUT,
     }
 
 

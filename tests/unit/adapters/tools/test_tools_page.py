@@ -20,7 +20,7 @@ from shared.adapters.tools import (
     office_program,
     office_text,
     pdf_text,
-    web_fetch,
+    web_get,
 )
 from shared.domain import line_diffs
 from shared.domain.arithmetic import MAX_EXPRESSION_CHARACTERS
@@ -125,7 +125,7 @@ async def test_the_table_names_what_a_tool_answers(tool: str, arguments: dict[st
         find.MAX_CHARACTERS,
         MAX_ANALYSED_CHARACTERS,
         article_text.MAX_CHARACTERS,
-        web_fetch.MAX_BYTES,
+        web_get.MAX_BYTES,
         document_reader.MAX_HTML_CHARACTERS,
         image_program.MAX_PIXELS,
         image_program.LONGEST_EDGE,

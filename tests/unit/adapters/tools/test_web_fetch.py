@@ -9,7 +9,7 @@ import pytest
 from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.tools.article_text import article_text
 from shared.adapters.tools.web_content import text_of_answer
-from shared.adapters.tools.web_fetch import MAX_BYTES
+from shared.adapters.tools.web_get import MAX_BYTES
 from shared.domain.egress import EgressPolicy
 from shared.ports.web_client import WebAnswer
 from tests.support.http_sites import Answer, Site, Told, site_of

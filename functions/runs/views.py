@@ -68,11 +68,21 @@ class RunSummary(_View):
     completed_at: datetime | None
 
 
+class ValueFileView(_View):
+    """A file of a session with a value that is too large to be shown, as JSON."""
+
+    session_id: str
+    name: str
+    version: int
+    size_bytes: int
+
+
 class RunView(RunSummary):
     """A run."""
 
     input: Any
-    output: Any
+    output: Any = Field(description="Null where it is too large, and kept in a file.")
+    output_file: ValueFileView | None
 
 
 class NodeView(_View):
@@ -93,7 +103,8 @@ class NodeView(_View):
     created_at: datetime
     started_at: datetime | None
     completed_at: datetime | None
-    output: Any = None
+    output: Any = Field(default=None, description="Null where it is too large, and kept in a file.")
+    output_file: ValueFileView | None
 
 
 class SessionView(_View):
@@ -161,7 +172,9 @@ class ArtifactPage(BaseModel):
 def render_run(run: Run) -> RunView:
     """A run with its input and output."""
     shown = RunSummary.model_validate(run).model_dump()
-    return RunView(**shown, input=from_json(run.input_json), output=from_json(run.output_json))
+    file = None if run.output_file is None else ValueFileView.model_validate(run.output_file)
+    output = from_json(run.output_json)
+    return RunView(**shown, input=from_json(run.input_json), output=output, output_file=file)
 
 
 def render_runs(page: Page[Run]) -> RunPage:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias
 
 from shared.domain.decisions import Decision
 from shared.domain.ids import Instance, RunId
+from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.tools import Attachment, ToolCall, ToolResult
 from shared.domain.usage import Usage
@@ -80,7 +81,8 @@ def record_result(journal: str, call: ToolCall, result: ToolResult, usage: Usage
     """The write that records a tool result, and what models consumed for it."""
     fields = {
         "kind": "result",
-        "content_json": to_json(result.content),
+        "content_json": None if result.file else to_json(result.content),
+        "content_file": None if result.file is None else render(result.file),
         "is_error": result.is_error,
         "attachments": [render(attachment) for attachment in result.attachments],
         "usage": render(usage),
@@ -142,4 +144,6 @@ def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
 
 def _result(fields: Mapping[str, Any]) -> ToolResult:
     shown = tuple(parse(Attachment, attachment) for attachment in fields.get("attachments", ()))
-    return ToolResult(from_json(fields["content_json"]), fields["is_error"], shown)
+    kept = fields.get("content_file")
+    file = None if kept is None else parse(ValueFile, kept)
+    return ToolResult(from_json(fields["content_json"]), fields["is_error"], shown, file=file)

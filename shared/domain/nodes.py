@@ -7,6 +7,7 @@ from datetime import datetime
 from typing import Any, cast
 
 from shared.domain.ids import ApprovalId, Instance, NodeId, RunId, Token, Uid
+from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
@@ -28,7 +29,9 @@ class NodeRun:
         item: a short label of the item, for people.
         attempt: counts deliveries that took the node, from 1.
         token: the present attempt's mark.
+        output_file: where the output is kept that is too large for this document; `output_json` is null then.
         items_json: the list that a map expanded into instances; a loop's has one entry.
+        items_file: where that list is kept if it is too large.
         chosen: the case that a branch took.
         next_index: the round of a loop that follows this one.
         failures: how many attempts ended in a retryable error.
@@ -50,7 +53,9 @@ class NodeRun:
     parent: Instance | None = None
     item: str | None = None
     output_json: str | None = None
+    output_file: ValueFile | None = None
     items_json: str | None = None
+    items_file: ValueFile | None = None
     chosen: str | None = None
     next_index: int | None = None
     error: Failure | None = None
@@ -70,7 +75,9 @@ class Outcome:
     Args:
         state: a terminal state; `ready`, to be tried again at `not_before`; or `waiting`, for people.
         output: any JSON value.
+        output_file: where it is kept, if it is too large for the node's document.
         items: the list that a map expands to; a loop begins with one.
+        items_file: where that is kept, likewise.
         chosen: the case that a branch took.
         next_index: the round of a loop that is to follow; the loop's edges stay unresolved.
         messages: the turn's model messages (JSON texts), for the session's history.
@@ -81,7 +88,9 @@ class Outcome:
 
     state: NodeState
     output: Any = None
+    output_file: ValueFile | None = None
     items: list[Any] | None = None
+    items_file: ValueFile | None = None
     chosen: str | None = None
     next_index: int | None = None
     error: Failure | None = None
@@ -105,9 +114,16 @@ def spawned(count: int | None, next_index: int | None) -> range:
     return range(count or 0) if next_index is None else range(next_index, next_index + 1)
 
 
+def count_of(node: NodeRun) -> int | None:
+    """How many items a stored node has expanded into; None if it does not expand."""
+    if node.items_file is not None:
+        return from_json(node.output_json)["count"]
+    return None if node.items_json is None else len(from_json(node.items_json))
+
+
 def indices_of(node: NodeRun) -> range:
     """The item indices that a stored node has set off."""
-    return spawned(None if node.items_json is None else len(from_json(node.items_json)), node.next_index)
+    return spawned(count_of(node), node.next_index)
 
 
 def node_path(run_id: RunId, instance: Instance) -> str:

@@ -7,6 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.ids import AgentId, NodeId, RunId, SessionId, Uid
+from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
 from shared.domain.states import RunState
 from shared.domain.usage import Usage
@@ -54,6 +55,7 @@ class Run:
         author_uid: who wrote the version; its tools use the secrets of this person.
         grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
         plan_chunks: how many documents below `plan` hold the plan.
+        output_file: where the output is kept, if it is too large for this document; `output_json` is null then.
         repeats: the run that this one repeats; None for a message of its own.
         last_seq: number of its last event; None before its end, or where it has none.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
@@ -82,6 +84,7 @@ class Run:
     epoch: int = 0
     cancel_requested: bool = False
     output_json: str | None = None
+    output_file: ValueFile | None = None
     usage: Usage = field(default_factory=Usage)
     error: Failure | None = None
     body_digest: str | None = None

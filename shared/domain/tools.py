@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any
 
+from shared.domain.large_values import ValueFile
+
 
 class Effect(StrEnum):
     """What a call does to the world outside its answer."""
@@ -96,9 +98,11 @@ class ToolResult:
         is_error: whether the call failed.
         attachments: files that it shows to a model which can see them.
         actions: what it did to the session, for the event that tells of it: `state_delta`, `artifact_delta`.
+        file: where the content is kept, if it is too large for a document.
     """
 
     content: Any
     is_error: bool = False
     attachments: tuple[Attachment, ...] = ()
     actions: Mapping[str, Any] = field(default_factory=dict[str, Any])
+    file: ValueFile | None = None

@@ -12,7 +12,7 @@ from shared.domain.ids import Instance, NodeId
 from shared.domain.journal import result_id
 from shared.domain.nodes import NodeRun, Outcome, nodes_path
 from shared.domain.plans import AgentWork, PlanNode
-from shared.domain.records import from_json, parse, render, to_json
+from shared.domain.records import parse, render
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text
@@ -20,7 +20,9 @@ from shared.domain.tool_specs import ASKING
 from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Filter, Query, Snapshot
+from shared.usecases.nodes.end_run import output_fields
 from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.keep_value import keep_output, read_outputs_of
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import Answer, NodeRecorder
 from shared.usecases.nodes.read_journal import read_node_journal
@@ -73,13 +75,14 @@ async def ask_delegate(
     path = child.attempt.path
     earlier = await _earlier(engine, child)
     if earlier is not None and earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
-        return _known_answer(delegate, earlier)
+        return await _known_answer(engine, delegate, earlier)
     await _open(engine, context, child, delegate, exists=earlier is not None)
     below = NodeRecorder(engine, child, await read_node_journal(engine, child))
     recorder.open_child(path, below)
     try:
         outcome = await play(child, below, str(call.arguments["task"]))
-        ended: dict[str, Any] = {"state": NodeState.SUCCEEDED, "output_json": to_json(outcome.output)}
+        kept = await keep_output(engine.core, child, outcome)
+        ended: dict[str, Any] = {"state": NodeState.SUCCEEDED, **output_fields(kept)}
         result = ToolResult(as_text(outcome.output))
     except DomainError as error:
         if error.retryable:
@@ -146,11 +149,12 @@ async def _earlier(engine: Engine, child: NodeContext) -> NodeRun | None:
     return None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
 
 
-def _known_answer(delegate: Delegate, child: NodeRun) -> Answer:
+async def _known_answer(engine: Engine, delegate: Delegate, child: NodeRun) -> Answer:
     """What a child came to whose asker stopped before it recorded the answer."""
     if child.error is not None:
         return Answer(_failed(delegate, child.error), child.usage)
-    return Answer(ToolResult(as_text(from_json(child.output_json))), child.usage)
+    (output,) = await read_outputs_of(engine.core.documents, [child])
+    return Answer(ToolResult(as_text(output)), child.usage)
 
 
 def _failed(delegate: Delegate, failure: Failure) -> ToolResult:

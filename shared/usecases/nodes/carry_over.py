@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from shared.domain.nodes import NodeRun, Outcome, node_path
-from shared.domain.records import from_json, parse
+from shared.domain.records import parse
 from shared.domain.repeats import holds
 from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.keep_value import read_items_of, read_outputs_of
 from shared.usecases.nodes.node_context import NodeContext
 
 
@@ -22,15 +23,16 @@ async def carry_over(engine: Engine, context: NodeContext) -> Outcome | None:
     for snapshot in await engine.core.documents.get_many(paths):
         node = None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
         if node is not None and holds(graph, node):
-            return _outcome(node)
+            return await _outcome(engine, node)
     return None
 
 
-def _outcome(node: NodeRun) -> Outcome:
+async def _outcome(engine: Engine, node: NodeRun) -> Outcome:
+    (output,) = await read_outputs_of(engine.core.documents, [node])
     return Outcome(
         state=node.state,
-        output=from_json(node.output_json),
-        items=from_json(node.items_json),
+        output=output,
+        items=await read_items_of(engine.core.documents, node),
         chosen=node.chosen,
         next_index=node.next_index,
         error=node.error,

@@ -9,6 +9,7 @@ from typing import Any
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import OutputInvalid
 from shared.domain.ids import NodeId, instance_of
+from shared.domain.large_values import beginning_of
 from shared.domain.nodes import NodeRun, Outcome, node_path, nodes_path
 from shared.domain.plans import END, FallbackWork, PlanGraph, SubgraphWork, below
 from shared.domain.records import parse
@@ -41,7 +42,7 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     if error is not None:
         return Outcome(NodeState.FAILED, error=error, usage=usage)
     text = as_text(output)
-    messages = tuple(engine.runner.history(run.input_text, text))
+    messages = tuple(engine.runner.history(run.input_text, beginning_of(text)))
     return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)
 
 

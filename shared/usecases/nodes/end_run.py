@@ -31,6 +31,19 @@ def cancelled(usage: Usage, text: str = "") -> Outcome:
     return Outcome(NodeState.CANCELLED, error=error, usage=usage, text=text)
 
 
+def output_fields(outcome: Outcome) -> dict[str, Any]:
+    """The output, or where it is kept, as nodes and runs have it."""
+    is_kept = outcome.output is None or outcome.output_file is not None
+    return {
+        "output_json": None if is_kept else to_json(outcome.output),
+        "output_file": None if outcome.output_file is None else render(outcome.output_file),
+    }
+
+
+def _file_content(outcome: Outcome) -> dict[str, Any]:
+    return {} if outcome.output_file is None else {"file": render(outcome.output_file)}
+
+
 class RunEnd:
     """The writes that end a run, made anew for each try, because the session's queue may have grown meanwhile."""
 
@@ -69,7 +82,7 @@ class RunEnd:
             run_id=run.id,
             author="agent" if outcome.error is None else "system",
             created_at=self._engine.core.clock.now(),
-            content={"text": outcome.text},
+            content={"text": outcome.text, **_file_content(outcome)},
             metadata={"instance": self._context.instance, **outcome.position},
             partial=outcome.error is not None,
             turn_complete=True,
@@ -95,7 +108,7 @@ class RunEnd:
         outcome = self._outcome
         return {
             "state": _RUN_STATES[outcome.state],
-            "output_json": None if outcome.output is None else to_json(outcome.output),
+            **output_fields(outcome),
             "error": None if outcome.error is None else render(outcome.error),
             "usage": render(outcome.usage),
             "completed_at": self._engine.core.clock.now(),

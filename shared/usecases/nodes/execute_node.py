@@ -11,7 +11,7 @@ from shared.domain.errors import DocumentTooLarge, DomainError, FailedPreconditi
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork
-from shared.domain.records import from_json
+from shared.domain.records import parse
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState, is_terminal
 from shared.ports.agent_runner import CallWaits
@@ -24,6 +24,7 @@ from shared.usecases.nodes.end_run import cancelled
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.enter_node import enter_node
 from shared.usecases.nodes.finish_node import finish_node, release_node
+from shared.usecases.nodes.keep_value import read_items_of, read_outputs_of
 from shared.usecases.nodes.load_run import load_run_once
 from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
@@ -207,7 +208,7 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
 
 async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:
     snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch)))
-    items = from_json(snapshot.fields["items_json"]) if snapshot.fields else None
+    items = await read_items_of(engine.core.documents, parse(NodeRun, snapshot.fields)) if snapshot.fields else None
     if items is None or index >= len(items):
         return None
     return Item(index, len(items), items[index])
@@ -220,4 +221,5 @@ async def _read_round(engine: Engine, run: Run, name: NodeId, index: int) -> Ite
     snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch, index - 1)))
     if snapshot.fields is None or snapshot.fields["next_index"] != index:
         return None
-    return Item(index, 1, from_json(snapshot.fields["output_json"]))
+    (before,) = await read_outputs_of(engine.core.documents, [parse(NodeRun, snapshot.fields)])
+    return Item(index, 1, before)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.domain.errors import DocumentTooLarge
+from shared.domain.errors import DocumentTooLarge, TooLarge
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter, resolve
 from shared.domain.nodes import Outcome, passes
 from shared.domain.records import render, to_json
@@ -13,8 +13,9 @@ from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.writes import Update, Write
 from shared.ports.documents import Committed, Snapshot
-from shared.usecases.nodes.end_run import RunEnd
+from shared.usecases.nodes.end_run import RunEnd, output_fields
 from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.keep_value import keep_output
 from shared.usecases.nodes.node_context import NodeContext
 
 Counts = dict[str, JoinCount]
@@ -24,7 +25,7 @@ Counts = dict[str, JoinCount]
 async def finish_node(
     engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write] = ()
 ) -> Counts | None:
-    """Commit the outcome; an output that no document can hold becomes a failure.
+    """Commit the outcome; an output that neither a document nor a file can hold is a failure.
 
     Args:
         engine: the engine.
@@ -39,9 +40,9 @@ async def finish_node(
         Superseded: another attempt has the node.
     """
     try:
-        return await _commit(engine, context, outcome, live)
-    except DocumentTooLarge as error:
-        failure = Failure("node_output_too_large", f"the node's output does not fit into a document: {error.message}")
+        return await _commit(engine, context, await keep_output(engine.core, context, outcome), live)
+    except (TooLarge, DocumentTooLarge) as error:
+        failure = Failure("node_output_too_large", f"the node's output is too large to be kept: {error.message}")
         failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage)
         return await _commit(engine, context, failed, ())
 
@@ -82,8 +83,9 @@ def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:
 def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
     return {
         "state": outcome.state,
-        "output_json": None if outcome.output is None else to_json(outcome.output),
-        "items_json": None if outcome.items is None else to_json(outcome.items),
+        **output_fields(outcome),
+        "items_json": None if outcome.items is None or outcome.items_file else to_json(outcome.items),
+        "items_file": None if outcome.items_file is None else render(outcome.items_file),
         "chosen": outcome.chosen,
         "next_index": outcome.next_index,
         "error": None if outcome.error is None else render(outcome.error),

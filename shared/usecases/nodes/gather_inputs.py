@@ -12,6 +12,7 @@ from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.states import NodeState
 from shared.ports.documents import Documents, Filter, Query
+from shared.usecases.nodes.keep_value import read_outputs_of
 from shared.usecases.nodes.node_context import Target
 
 
@@ -44,18 +45,19 @@ async def read_outputs(documents: Documents, target: Target, names: Sequence[Nod
     plain = [name for name in names if not graph.expands(name)]
     paths = [node_path(run.id, instance_of(name, run.epoch)) for name in plain]
     snapshots = await documents.get_many(paths) if plain else []
-    outputs = {
-        name: from_json(snapshot.fields["output_json"])
-        for name, snapshot in zip(plain, snapshots, strict=True)
+    ended = [
+        parse(NodeRun, snapshot.fields)
+        for snapshot in snapshots
         if snapshot.fields is not None and snapshot.fields["state"] == NodeState.SUCCEEDED
-    }
+    ]
+    outputs = {node.node: output for node, output in zip(ended, await read_outputs_of(documents, ended), strict=True)}
     for name in names:
         if graph.expands(name):
             items = [item for item in await read_items(documents, run, name) if item.state is NodeState.SUCCEEDED]
             if graph.is_map(name):
-                outputs[name] = [from_json(item.output_json) for item in items]
+                outputs[name] = await read_outputs_of(documents, items)
             elif items and items[-1].next_index is None:
-                outputs[name] = from_json(items[-1].output_json)
+                (outputs[name],) = await read_outputs_of(documents, items[-1:])
     return outputs
 
 

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.approvals import Request, uncertain_request
 from shared.domain.decisions import Decision
-from shared.domain.errors import FailedPrecondition
+from shared.domain.errors import FailedPrecondition, TooLarge
 from shared.domain.events import Author, Event, action_content, call_content, result_content
 from shared.domain.ids import Instance
 from shared.domain.journal import (
@@ -21,7 +21,9 @@ from shared.domain.journal import (
     response_id,
     result_id,
 )
-from shared.domain.records import render
+from shared.domain.large_values import file_name, is_large, told_of
+from shared.domain.plans import AgentWork
+from shared.domain.records import render, to_json
 from shared.domain.segments import first_try
 from shared.domain.states import NodeState
 from shared.domain.tools import Effect, ToolCall, ToolResult
@@ -32,6 +34,7 @@ from shared.ports.documents import Snapshot
 from shared.ports.tools import Tool
 from shared.usecases.nodes.attempt import YieldRequested
 from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.keep_value import keep_text
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.segment_writer import SegmentWriter
 
@@ -267,13 +270,28 @@ class NodeRecorder:
         """Execute a call and journal its result."""
         self._context.attempt.check()
         answer = await execute()
-        result = answer.result
+        result = await self._laid_aside(call, answer.result)
         self.charge(result_id(call), answer.usage + Usage(tool_calls=1))
         record = record_result(self._journal_path, call, result, answer.usage)
         event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
         event = replace(event, actions=action_content(result))
         await self._commit([record], record.path, event)
         return result
+
+    async def _laid_aside(self, call: ToolCall, result: ToolResult) -> ToolResult:
+        """The result, in a file if it is too large for the journal; an agent is told where, and how it begins."""
+        text = result.content if isinstance(result.content, str) else to_json(result.content)
+        if not is_large(text):
+            return result
+        context, is_agents = self._context, isinstance(self._context.target.work, AgentWork)
+        ending = "txt" if is_agents and isinstance(result.content, str) else "json"
+        name = file_name(context.run_id, context.instance, result_id(call), ending)
+        try:
+            kept = text if ending == "txt" else to_json(result.content)
+            file = await keep_text(self._engine.core, context, name, kept)
+        except TooLarge as error:
+            return ToolResult(f"The result of {call.name} is too large to be kept. {error.message}", is_error=True)
+        return replace(result, content=told_of(text, file)) if is_agents else replace(result, file=file)
 
     def step_event(self, author: Author, content: dict[str, Any], step: int) -> Event:
         """An event about a step; it gets its number when it is appended."""

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, cast
 
-from shared.domain.errors import FailedPrecondition
+from shared.domain.errors import FailedPrecondition, TooLarge
 from shared.domain.nodes import Outcome
 from shared.domain.plans import (
     OTHERWISE,
@@ -36,6 +36,9 @@ from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.run_agent_node import run_agent_node
 
+MAX_PROMPT_BYTES = 600_000
+"""A step's messages are one document of the journal, with the prompt in JSON."""
+
 
 async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:
     """The outcome of the work, or of the same in a run that this one repeats.
@@ -53,7 +56,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
     work = context.target.work
     match work:
         case AgentWork():
-            prompt = as_text(render_template(work.prompt, _scope_of(work, scope)))
+            prompt = _checked_prompt(as_text(render_template(work.prompt, _scope_of(work, scope))))
             return await run_agent_node(engine, context, recorder, work.agent, prompt)
         case ToolWork():
             return await _call_tool(engine, context, recorder, work, scope)
@@ -86,6 +89,20 @@ async def _gather(
 def _scope_of(work: AgentWork, scope: Mapping[str, Any]) -> Mapping[str, Any]:
     """What an agent's prompt may refer to; of a kept one only what it is given."""
     return scope if work.input is None else {"input": _handed_over(work.input, work.input_schema, scope)}
+
+
+def _checked_prompt(prompt: str) -> str:
+    """The prompt, if the journal can hold it; nothing is asked, and nothing paid, before that is known.
+
+    Raises:
+        TooLarge: it cannot.
+    """
+    size = len(prompt.encode())
+    if size > MAX_PROMPT_BYTES:
+        raise TooLarge(
+            f"the prompt has {size:,} bytes; {MAX_PROMPT_BYTES:,} are the most: give the agent a file to read"
+        )
+    return prompt
 
 
 def _handed_over(template: Any, schema: Mapping[str, Any] | None, scope: Mapping[str, Any]) -> Any:

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 
 from shared.domain.ids import Instance, RunId, instance_of
-from shared.domain.nodes import NodeRun, indices_of, nodes_path
-from shared.domain.records import from_json, parse
+from shared.domain.nodes import NodeRun, count_of, indices_of, nodes_path
+from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Update
@@ -87,7 +87,7 @@ async def find_lost(core: Core, run_id: RunId, now: datetime) -> Lost:
 def _ended(loaded: LoadedRun, nodes: list[NodeRun]) -> list[tuple[Target, NodeRun]]:
     """The ended nodes whose successors have not all begun; one item stands for all of an unsharded map."""
     begun = {node.instance for node in nodes}
-    counts = {node.node: len(from_json(node.items_json)) for node in nodes if node.items_json is not None}
+    counts = {node.node: count for node in nodes if (count := count_of(node)) is not None}
     ended: list[tuple[Target, NodeRun]] = []
     for node in nodes:
         vertex = loaded.graph.by_id.get(node.node)

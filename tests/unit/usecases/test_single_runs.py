@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.artifacts import MAX_ARTIFACT_BYTES
 from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, ModelUnavailable, NotFound, SessionBusy
 from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.states import NodeState, RunState
@@ -307,8 +308,8 @@ async def test_a_defect_is_reported_and_its_text_is_not_shown() -> None:
     assert isinstance(rig.defects[0], KeyError)
 
 
-async def test_an_answer_that_no_document_can_hold_fails_clearly() -> None:
-    rig = EngineRig(ScriptedRunner(lambda _: (Step(("x" * 1_100_000,)),)))
+async def test_an_answer_that_no_file_can_hold_fails_clearly() -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: (Step(("x" * (MAX_ARTIFACT_BYTES + 1),)),)))
     started = await rig.start(await rig.make_agent())
     await rig.drain()
     run = await rig.run(started.run.id)

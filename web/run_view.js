@@ -3,7 +3,7 @@ import { StreamMerge } from "./stream_merge.js";
 
 /** @typedef {import("./stream_merge.js").Segment} Segment */
 /** @typedef {import("./stream_merge.js").StepView} StepView */
-/** @typedef {"queued" | "running" | "waiting" | "succeeded" | "failed" | "cancelled"} RunState */
+/** @typedef {"queued" | "running" | "waiting" | "paused" | "succeeded" | "failed" | "cancelled"} RunState */
 /** @typedef {"pending" | "ready" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled"} NodeState */
 
 /**

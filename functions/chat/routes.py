@@ -22,12 +22,12 @@ from shared.usecases.nodes.engine import Engine
 from shared.usecases.runs.start_run import IfBusy, RunRequest
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.follow_session import check_reader, follow_session
-from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked
+from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunPaused
 
 LEAVE_GRACE_SECONDS = 5.0
 _STREAM: dict[int | str, dict[str, Any]] = {
     200: {
-        "description": "Frames `state`, `delta`, `tool`; the last is `final`, `error`, or a `state` of `waiting`.",
+        "description": "Frames `state`, `delta`, `tool`; at last `final`, `error`, or a `state`: `waiting`, `paused`.",
         "content": {"text/event-stream": {"schema": {"type": "string"}}},
     }
 }
@@ -44,7 +44,7 @@ class MessageBody(BaseModel):
 
 
 class MessageAnswer(BaseModel):
-    """A turn that has ended, or waits for people."""
+    """A turn that has ended, waits for people, or is paused."""
 
     run_id: str
     session_id: str
@@ -99,24 +99,28 @@ def message_routes(engine: Engine) -> APIRouter:
 async def _wait(turn: Turn) -> MessageAnswer:
     events: list[Event] = []
     asked: list[str] = []
+    paused = False
     async for update in turn.updates():
         if isinstance(update, EventAppended):
             events.append(update.event)
         elif isinstance(update, PeopleAsked):
             asked = list(update.approval_ids)
+        paused = paused or isinstance(update, RunPaused)
     last = events[-1] if events and events[-1].turn_complete else None
     return MessageAnswer(
         run_id=turn.run.id,
         session_id=turn.run.session_id,
-        state=RunState.WAITING if asked else RunState.CANCELLED if last is None else _state(last),
+        state=RunState.WAITING if asked else RunState.PAUSED if paused else _state(last),
         text="" if last is None else last.content.get("text", ""),
         events=[render_event(event) for event in events],
         approval_ids=asked,
     )
 
 
-def _state(last: Event) -> RunState:
-    """The state of a run whose last event this is."""
+def _state(last: Event | None) -> RunState:
+    """The state of a run whose last event this is; one that never began was withdrawn."""
+    if last is None:
+        return RunState.CANCELLED
     if last.error_code is None:
         return RunState.SUCCEEDED
     return RunState.CANCELLED if last.error_code == "cancelled" else RunState.FAILED

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.runs.requests import ExecutionBody, PageQuery, RepeatBody, ReplayBody, RunBody, RunQuery
+from functions.runs.requests import ExecutionBody, PageQuery, RunBody, RunQuery
 from functions.runs.views import NodePage, RunPage, RunView, render_nodes, render_run, render_runs
-from shared.domain.ids import AgentId, NodeId, RunId, SessionId, Uid
-from shared.domain.runs import RepeatKind
+from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.logs import current_request
@@ -20,8 +18,7 @@ from shared.ports.documents import Documents
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.get_run import RunSearch, get_run, list_nodes, list_runs
-from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
-from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
+from shared.usecases.runs.start_run import RunRequest, start_run
 
 
 def run_routes(core: Core) -> APIRouter:
@@ -53,47 +50,7 @@ def run_routes(core: Core) -> APIRouter:
         """Ask a run to stop; it makes no further model call, and keeps what it has produced."""
         return render_run(await cancel_run(core, caller.uid, RunId(run_id)))
 
-    repeated = problem_responses(400, 401, 403, 404, 409, 429, 503)
-
-    async def repeat(response: Response, request: RepeatRequest) -> RunView:
-        return _started(response, await repeat_run(core, request))
-
-    @router.post("/runs/{run_id}/retry", status_code=202, responses=repeated)
-    async def retry(
-        caller: Caller,
-        run_id: ResourceId,
-        response: Response,
-        body: RepeatBody | None = None,
-        idempotency_key: IdempotencyKey = None,
-    ) -> RunView:
-        """Start a run that does again what failed or was cancelled in this one, and takes over the rest."""
-        asked = _repeat(caller.uid, run_id, "retry", body or RepeatBody(), idempotency_key)
-        return await repeat(response, asked)
-
-    @router.post("/runs/{run_id}/replay", status_code=202, responses=repeated)
-    async def replay(
-        caller: Caller,
-        run_id: ResourceId,
-        body: ReplayBody,
-        response: Response,
-        idempotency_key: IdempotencyKey = None,
-    ) -> RunView:
-        """Start a run that does a node of this one again with all that comes after it, and takes over the rest."""
-        asked = _repeat(caller.uid, run_id, "replay", body, idempotency_key)
-        return await repeat(response, replace(asked, node=NodeId(body.from_), input=body.input))
-
     return router
-
-
-def _repeat(caller: Uid, run_id: str, kind: RepeatKind, body: RepeatBody, key: str | None) -> RepeatRequest:
-    return RepeatRequest(
-        caller=caller,
-        run_id=RunId(run_id),
-        kind=kind,
-        if_busy=body.if_busy,
-        idempotency_key=key,
-        trace_id=current_request().trace_id,
-    )
 
 
 def run_request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempotency_key: str | None) -> RunRequest:
@@ -112,10 +69,7 @@ def run_request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempote
 
 async def start_and_show(core: Core, response: Response, request: RunRequest) -> RunView:
     """Start a run, and show it as it begins."""
-    return _started(response, await start_run(core, request))
-
-
-def _started(response: Response, started: StartedRun) -> RunView:
+    started = await start_run(core, request)
     response.headers["Location"] = f"/runs/{started.run.id}"
     return render_run(started.run)
 

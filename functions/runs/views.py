@@ -59,6 +59,7 @@ class RunSummary(_View):
     shape: Shape
     state: RunState
     cancel_requested: bool
+    paused_at: datetime | None = Field(description="Since when it is paused.")
     repeats: RepetitionView | None = Field(description="The run that this one repeats; null for one of its own.")
     usage: UsageView
     error: FailureView | None

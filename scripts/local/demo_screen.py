@@ -12,7 +12,14 @@ from rich.text import Text
 
 from scripts.local.run_view import NodeView, RunView, SessionView
 
-_STYLES = {"running": "yellow", "succeeded": "green", "failed": "red", "cancelled": "magenta", "waiting": "cyan"}
+_STYLES = {
+    "running": "yellow",
+    "succeeded": "green",
+    "failed": "red",
+    "cancelled": "magenta",
+    "waiting": "cyan",
+    "paused": "cyan",
+}
 _ROWS_KEPT_FREE = 8
 _LONGEST_LABEL = 60
 

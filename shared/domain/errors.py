@@ -119,6 +119,12 @@ class FailedPrecondition(DomainError):
     code = "failed_precondition"
 
 
+class RunEnded(FailedPrecondition):
+    """The run has ended, or is being cancelled, so it can be neither paused nor resumed."""
+
+    code = "run_ended"
+
+
 class PreconditionRequired(FailedPrecondition):
     """The request would overwrite somebody's work unseen; it must say what it means to replace."""
 

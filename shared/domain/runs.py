@@ -60,7 +60,9 @@ class Run:
         last_seq: number of its last event; None before its end, or where it has none.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
         waiting_since: when a run of one node began to wait for people.
-        waited_seconds: how long it has waited before; a limit of its time does not count that.
+        waited_seconds: how long it has waited or been paused before; a limit of its time does not count that.
+        paused_at: since when no node starts and no model is asked; None while it goes on.
+        pauses: how often it was paused.
         next_sweep_at: when the sweeper should look at it; None once it has ended, or while it waits in a
             session's queue.
     """
@@ -92,6 +94,8 @@ class Run:
     next_sweep_at: datetime | None = None
     waiting_since: datetime | None = None
     waited_seconds: float = 0.0
+    paused_at: datetime | None = None
+    pauses: int = 0
     started_at: datetime | None = None
     completed_at: datetime | None = None
 
@@ -111,6 +115,43 @@ class Run:
         value: Any = from_json(self.input_json)
         text = value.get("text") if isinstance(value, dict) else value  # pyright: ignore[reportUnknownMemberType, reportUnknownVariableType]
         return text if isinstance(text, str) else self.input_json
+
+    def paused(self, now: datetime) -> dict[str, Any]:
+        """The fields by which it pauses."""
+        return {"state": RunState.PAUSED, "paused_at": now, "pauses": self.pauses + 1}
+
+    def resumed(self, now: datetime) -> dict[str, Any]:
+        """The fields by which it goes on as what it was before it paused; none if it is not paused."""
+        if self.paused_at is None:
+            return {}
+        started = self.started_at
+        if started is not None and started > self.paused_at:
+            started = now  # a first node was claimed and given up again
+        waits = self.waiting_since is not None
+        going_on = RunState.WAITING if waits else RunState.RUNNING
+        paused_seconds = (now - self.paused_at).total_seconds() if started == self.started_at else 0.0
+        return {
+            "state": RunState.QUEUED if started is None else going_on,
+            "paused_at": None,
+            "started_at": started,
+            "waiting_since": now if waits else None,
+            "waited_seconds": self.waited_by(self.paused_at) + paused_seconds,
+            "next_sweep_at": None if self.next_sweep_at is None else now + SWEEP_AFTER,
+        }
+
+    def answered(self, now: datetime) -> dict[str, Any]:
+        """The fields by which it waits for people no more; a pause lasts."""
+        return {
+            "state": RunState.RUNNING if self.paused_at is None else RunState.PAUSED,
+            "waiting_since": None,
+            "waited_seconds": self.waited_by(self.paused_at or now),
+            "next_sweep_at": now + SWEEP_AFTER,
+        }
+
+    def waited_by(self, then: datetime) -> float:
+        """How many seconds it has waited for people by an instant, not counting what comes after its pause."""
+        waiting = (then - (self.waiting_since or then)).total_seconds()
+        return self.waited_seconds + max(waiting, 0.0)
 
 
 def run_path(run_id: RunId) -> str:

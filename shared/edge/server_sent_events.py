@@ -1,7 +1,7 @@
 """Server-sent events: how a turn looks on the wire.
 
 Frames are `id: <seq>` (of events in the log), `event: state | delta | tool | final | error`, and JSON data; `final` and
-`error` end the stream, and so does a `state` of `waiting` without an `event`: the run waits for people.
+`error` end the stream, and so does a `state` without an `event`: of `waiting`, for people, or of `paused`.
 Source: https://html.spec.whatwg.org/multipage/server-sent-events.html
 """
 
@@ -21,6 +21,7 @@ from shared.edge.event_view import render_event
 from shared.usecases.sessions.turn_updates import (
     EventAppended,
     PeopleAsked,
+    RunPaused,
     RunWaits,
     RunWithdrawn,
     TextShown,
@@ -45,6 +46,8 @@ def render_update(update: Update) -> bytes:
         case PeopleAsked():
             asked = {"run_id": update.run_id, "state": "waiting", "approval_ids": update.approval_ids}
             return render_frame("state", asked)
+        case RunPaused():
+            return render_frame("state", {"run_id": update.run_id, "state": "paused"})
         case EventAppended():
             return _render_event(update.event)
 

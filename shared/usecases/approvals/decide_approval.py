@@ -26,7 +26,7 @@ from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.approvals.get_approval import read_asked
 from shared.usecases.nodes.engine import Core
-from shared.usecases.nodes.release_waiting import resume_run
+from shared.usecases.nodes.release_waiting import stop_waiting
 
 TRIES = 10
 
@@ -79,7 +79,7 @@ async def _node_writes(core: Core, approval: Approval) -> list[Write]:
     if rest:
         return [Update(snapshot.path, {"waits_for": rest}, seen=snapshot.update_time)]
     ready: dict[str, Any] = {"waits_for": [], "state": NodeState.READY, "not_before": None}
-    return [Update(snapshot.path, ready, seen=snapshot.update_time), *await resume_run(core, approval.run_id)]
+    return [Update(snapshot.path, ready, seen=snapshot.update_time), *await stop_waiting(core, approval.run_id)]
 
 
 async def _wake(core: Core, approval: Approval) -> None:

@@ -143,13 +143,15 @@ class Attempt:
 
     def fence(self) -> Update:
         """The write that proves that the lease is held, and prolongs it."""
-        return Update(self._lease, {"beat": ServerTime(), "cancel": Increment(0)})
+        return Update(self._lease, {"beat": ServerTime(), "cancel": Increment(0), "pause": Increment(0)})
 
     def note_beat(self, sent: float, sums: Mapping[str, int]) -> None:
         """Take note of an applied `fence` that was sent at monotonic time `sent`."""
         self._holding.last_beat = max(self._holding.last_beat, sent)
         if sums.get("cancel", 0) > 0:
             self.stop()
+        if sums.get("pause", 0) > 0:
+            self.give_way()
 
     async def commit(
         self,

@@ -114,6 +114,7 @@ class RunEnd:
             "completed_at": self._engine.core.clock.now(),
             "next_sweep_at": None,
             "last_seq": last_seq,
+            "paused_at": None,
         }
 
     async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:

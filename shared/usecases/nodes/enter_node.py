@@ -19,13 +19,14 @@ from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.session_log import SessionLog
+from shared.usecases.nodes.stand_by import stand_by
 
 
 async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeContext | None:
     """The context to execute in; None, and the claim undone, when the node must not start.
 
-    The run is read after the claim: whoever cancels flags the run first and marks the leases then, so that one of the
-    two sees the other.
+    The run is read after the claim: whoever cancels or pauses flags the run first and marks the leases then, so that
+    one of the two sees the other.
     """
     slot = slot_path(target.run.session_id) if target.graph.ends_run(target.node.id) else None
     waits = _readiness_path(target)
@@ -41,11 +42,14 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     if is_terminal(run.state) or readiness is Readiness.WAIT:
         await _undo_claim(attempt)
         return None
+    node = parse(NodeRun, snapshots[attempt.path].fields or {})
+    if run.paused_at is not None:
+        await stand_by(engine.core, attempt, node.waits)
+        return None
     if run.state is RunState.QUEUED:
         await _start(engine, snapshots[run.path])
     if run.cancel_requested:
         attempt.stop()
-    node = parse(NodeRun, snapshots[attempt.path].fields or {})
     return NodeContext(
         target=replace(target, run=run),
         attempt=attempt,

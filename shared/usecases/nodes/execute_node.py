@@ -32,7 +32,7 @@ from shared.usecases.nodes.perform_work import perform_work
 from shared.usecases.nodes.read_journal import read_node_journal
 from shared.usecases.nodes.stop_nodes import stop_rest
 from shared.usecases.nodes.time_limits import in_time
-from shared.usecases.nodes.wait_for_people import wait_for_people
+from shared.usecases.nodes.wait_for_people import look_again, wait_for_people
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
 
 
@@ -197,8 +197,12 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
 
 
 async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
-    """Check every successor of a node that had ended before: its finisher may have died before it woke them."""
+    """Check every successor of a node that had ended before, or whether one that waits still should.
+
+    Whoever brought it there may have died before it looked.
+    """
     if not is_terminal(node.state):
+        await look_again(engine.core, node.run_id)
         return
     await wake_successors(engine.core, target, indices_of(node), counts=None)
     if target.graph.ends_run(target.node.id):

@@ -99,12 +99,12 @@ class NodeRecorder:
     async def begin(self, step: int) -> None:
         """Start a step, or start it again: the earlier try is void."""
         await self._release_held()
-        if self._context.attempt.is_yielding:
-            raise YieldRequested
-        self._context.allowance.check()
         previous = self._writer
         if previous is not None:
             await previous.stop()
+        if self._context.attempt.is_yielding:
+            raise YieldRequested
+        self._context.allowance.check()
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
         attempt, owner = self._context.attempt, self._context.run.owner_uid

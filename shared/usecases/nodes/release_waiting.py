@@ -9,7 +9,7 @@ from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, Run, run_path
-from shared.domain.states import NodeState, RunState
+from shared.domain.states import NodeState
 from shared.domain.writes import Update, Write
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import NodeTask
@@ -86,18 +86,15 @@ async def _writes(core: Core, node: NodeRun, snapshot: Snapshot) -> list[Write]:
     return [
         Update(snapshot.path, ready, seen=snapshot.update_time),
         *(Update(approval_path(approval), withdrawn) for approval in node.waits_for),
-        *await resume_run(core, node.run_id),
+        *await stop_waiting(core, node.run_id),
     ]
 
 
-async def resume_run(core: Core, run_id: RunId) -> list[Write]:
+async def stop_waiting(core: Core, run_id: RunId) -> list[Write]:
     """The writes by which a run that waits goes on, and is looked after again; none for one that does not."""
     snapshot = await core.documents.get(run_path(run_id))
     run = parse(Run, snapshot.fields or {})
     now = core.clock.now()
-    due = now + SWEEP_AFTER
-    if run.state is not RunState.WAITING and (run.next_sweep_at is None or run.next_sweep_at <= due):
+    if run.waiting_since is None and (run.next_sweep_at is None or run.next_sweep_at <= now + SWEEP_AFTER):
         return []
-    waited = run.waited_seconds + (now - (run.waiting_since or now)).total_seconds()
-    going_on = {"state": RunState.RUNNING, "waiting_since": None, "waited_seconds": waited, "next_sweep_at": due}
-    return [Update(run.path, going_on, seen=snapshot.update_time)]
+    return [Update(run.path, run.answered(now), seen=snapshot.update_time)]

@@ -7,10 +7,10 @@ from typing import Any
 
 from shared.domain.approvals import Approval, ApprovalState, Request
 from shared.domain.events import Event
-from shared.domain.ids import ApprovalId, hashed_id
+from shared.domain.ids import ApprovalId, RunId, hashed_id
 from shared.domain.nodes import Outcome
 from shared.domain.records import parse, render, to_json
-from shared.domain.runs import SWEEP_AFTER, Run
+from shared.domain.runs import SWEEP_AFTER, Run, run_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Snapshot
@@ -40,34 +40,41 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
         *(Create(approval.path, render(approval)) for approval in approvals),
         *recorder.waiting_writes(),
     ]
-    if context.log is not None:
-        now = core.clock.now()
-        run = {"state": RunState.WAITING, "waiting_since": now, "next_sweep_at": now + SWEEP_AFTER}
-        writes += [
-            Update(context.run.path, run),
-            *context.log.writes(*events),
-        ]
+    log = context.log
 
     async def make() -> Sequence[Write]:
-        return writes
+        return writes if log is None else [*writes, await _run_waits(core, context), *log.writes(*events)]
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] != NodeState.RUNNING
 
     await attempt.commit(make, applied, last=True)
-    if context.log is not None and context.viewer is not None:
+    if log is not None and context.viewer is not None:
         for event in events:
-            context.viewer.event(context.log.appended(event))
-    await _look_again(core, context)
+            context.viewer.event(log.appended(event))
+    await look_again(core, context.run_id)
 
 
-async def _look_again(core: Core, context: NodeContext) -> None:
-    """Who cancels or ends the run writes that first and looks for waiting nodes then: one of the two sees the other."""
-    run = parse(Run, (await core.documents.get(context.run.path)).fields or {})
+async def _run_waits(core: Core, context: NodeContext) -> Write:
+    """A run of one node waits with it; one that was paused meanwhile stays so."""
+    snapshot = await core.documents.get(context.run.path)
+    paused = parse(Run, snapshot.fields or {}).paused_at is not None
+    now = core.clock.now()
+    state = RunState.PAUSED if paused else RunState.WAITING
+    fields = {"state": state, "waiting_since": now, "next_sweep_at": now + SWEEP_AFTER}
+    return Update(snapshot.path, fields, seen=snapshot.update_time)
+
+
+async def look_again(core: Core, run_id: RunId) -> None:
+    """See whether the run of a node that waits was cancelled meanwhile, or has ended without it.
+
+    Who cancels or ends the run writes that first and looks for waiting nodes then: one of the two sees the other.
+    """
+    run = parse(Run, (await core.documents.get(run_path(run_id))).fields or {})
     if is_terminal(run.state):
-        await withdraw_waiting(core, run.id)
+        await withdraw_waiting(core, run_id)
     elif run.cancel_requested:
-        await release_waiting(core, run.id)
+        await release_waiting(core, run_id)
 
 
 def _approvals(core: Core, context: NodeContext, recorder: NodeRecorder) -> list[Approval]:

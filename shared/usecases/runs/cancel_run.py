@@ -13,9 +13,10 @@ from shared.domain.writes import Update
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.facts.tell_run_end import tell_run_end
 from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.mark_leases import mark_leases
 from shared.usecases.nodes.release_waiting import release_waiting
-from shared.usecases.nodes.stop_nodes import mark_leases
 from shared.usecases.runs.get_run import get_own_run
+from shared.usecases.runs.pause_run import wake_held
 
 TRIES = 10
 
@@ -27,18 +28,22 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
         NotFound: there is no such run for the caller.
         PermissionDenied: the caller may read the run, but it is not theirs.
     """
+    await get_own_run(core.documents, caller, run_id)
     for _ in range(TRIES):
-        run = await get_own_run(core.documents, caller, run_id)
+        snapshot = await core.documents.get(run_path(run_id))
+        run = parse(Run, snapshot.fields or {})
         if is_terminal(run.state):
             return run
         try:
             if await _leave_queue(core, run):
                 continue
-            await core.documents.commit([Update(run.path, {"cancel_requested": True})])
+            stopped = {"cancel_requested": True, **run.resumed(core.clock.now())}
+            await core.documents.commit([Update(run.path, stopped, seen=snapshot.update_time)])
         except (CommitRefused, OutcomeUnknown):
             continue
-        await mark_leases(core, run_id)
+        await mark_leases(core, run_id, "cancel")
         await release_waiting(core, run_id)
+        await wake_held(core, run_id)
         return await _read(core, run_id) or run
     raise Aborted("the run changes too fast; try again", retry_after_seconds=1)
 
@@ -59,6 +64,7 @@ async def _leave_queue(core: Core, run: Run) -> bool:
     ended = {
         "state": RunState.CANCELLED,
         "cancel_requested": True,
+        "paused_at": None,
         "error": render(error),
         "completed_at": now,
     }

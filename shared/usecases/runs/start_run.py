@@ -199,7 +199,7 @@ async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
     assert loaded is not None  # noqa: S101 - it was just read
     if run.state is RunState.QUEUED and run.next_sweep_at is not None:
         await enqueue_entries(core, loaded.run, loaded.graph)
-    elif run.state is RunState.QUEUED and request.if_busy == "interrupt":
+    elif run.state in {RunState.QUEUED, RunState.PAUSED} and request.if_busy == "interrupt":
         await _interrupt(core, run)
     return StartedRun(loaded.run, loaded.graph, created=False)
 

@@ -10,12 +10,20 @@ from shared.domain.ids import RunId, SessionId, Uid, instance_of
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
+from shared.domain.runs import Run, run_path
 from shared.domain.segments import segments_path
 from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.states import NodeState
 from shared.ports.documents import Documents, Query
 from shared.usecases.nodes.engine import Core
-from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunWithdrawn, TextShown, Update
+from shared.usecases.sessions.turn_updates import (
+    EventAppended,
+    PeopleAsked,
+    RunPaused,
+    RunWithdrawn,
+    TextShown,
+    Update,
+)
 
 FIRST_PAUSE_SECONDS = 0.1
 MOST_PAUSE_SECONDS = 1.0
@@ -33,9 +41,9 @@ async def follow_session(
     """Every event after number `after`, and the live text of the run that is active, as they come.
 
     Ends with the last event of `until_run`; without one, when no run is active and every event was told; and where
-    the run waits for people, because it may do so for days. While nothing
-    happens the store is asked less and less often, at least once a second. `shown` says how many characters of a step
-    and try of `until_run` were shown before.
+    the run waits for people or is paused, because that may last for days. While nothing happens the store is asked less
+    and less often, at least once a second. `shown` says how many characters of a step and try of `until_run` were shown
+    before.
     """
     pause = FIRST_PAUSE_SECONDS
     live = _LiveText(core.documents, until_run, shown or {})
@@ -81,18 +89,21 @@ async def _ending(
         return ()
     if until_run is not None and until_run not in {slot.run_id, *slot.queue}:
         return (RunWithdrawn(until_run),)
-    asked = await _asked(documents, slot.run_id) if until_run in {None, slot.run_id} else None
+    held = await _held(documents, slot.run_id) if until_run in {None, slot.run_id} else None
     # What is asked was committed with events of its own, perhaps after they were read.
-    return None if asked is None or await _events(documents, session_id, after) else (asked,)
+    return None if held is None or await _events(documents, session_id, after) else (held,)
 
 
-async def _asked(documents: Documents, run_id: RunId | None) -> PeopleAsked | None:
-    """What the active run waits for, if it waits."""
+async def _held(documents: Documents, run_id: RunId | None) -> PeopleAsked | RunPaused | None:
+    """Why the active run does not go on: it waits for people, or is paused and has given up its node."""
     if run_id is None:
         return None
-    snapshot = await documents.get(node_path(run_id, instance_of(MAIN, 0)))
-    node = None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
-    return None if node is None or node.state is not NodeState.WAITING else PeopleAsked(run_id, node.waits_for)
+    run, main = await documents.get_many([run_path(run_id), node_path(run_id, instance_of(MAIN, 0))])
+    node = None if main.fields is None else parse(NodeRun, main.fields)
+    if node is not None and node.state is NodeState.WAITING:
+        return PeopleAsked(run_id, node.waits_for)
+    works = node is not None and node.state is NodeState.RUNNING
+    return RunPaused(run_id) if not works and parse(Run, run.fields or {}).paused_at is not None else None
 
 
 async def _events(documents: Documents, session_id: SessionId, after: int) -> list[Event]:

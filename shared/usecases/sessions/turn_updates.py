@@ -49,7 +49,14 @@ class PeopleAsked:
     approval_ids: tuple[ApprovalId, ...]
 
 
-Update: TypeAlias = TextShown | EventAppended | RunWaits | RunWithdrawn | PeopleAsked
+@dataclass(frozen=True, slots=True)
+class RunPaused:
+    """The run is paused; nothing comes before somebody resumes it."""
+
+    run_id: RunId
+
+
+Update: TypeAlias = TextShown | EventAppended | RunWaits | RunWithdrawn | PeopleAsked | RunPaused
 
 
 class LiveUpdates:

@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 from shared.domain.approvals import Approval, ApprovalKind
 from shared.domain.decisions import Decision
-from shared.domain.errors import AlreadyDecided, DomainError, SessionBusy
+from shared.domain.errors import AlreadyDecided, DomainError, RunEnded, SessionBusy
 from shared.domain.ids import ApprovalId, RunId
 from shared.domain.records import from_json
 from shared.domain.states import is_terminal
@@ -17,6 +17,7 @@ from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.get_approval import get_approval
 from shared.usecases.nodes.give_way import give_way
 from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.pause_run import pause_run, resume_run
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.turn_updates import Update
@@ -24,7 +25,7 @@ from tests.support.chaos.definitions import ANN, SESSION
 from tests.support.chaos.monitor import call_key
 from tests.support.chaos.network import NetworkDocuments
 from tests.support.chaos.processes import Died, Process
-from tests.support.chaos.scenario import Cancel, Message, Shutdown
+from tests.support.chaos.scenario import Action, Cancel, Message, Pause, Shutdown
 from tests.support.chaos.world import World
 
 TRIES = 6
@@ -51,18 +52,20 @@ class Clients:
         self.present = 0
         self.readings: list[Reading] = []
 
-    def plan(self, actions: tuple[Message | Cancel | Shutdown, ...]) -> None:
+    def plan(self, actions: tuple[Action, ...]) -> None:
         """Have each action happen at its time."""
         for action in actions:
             self.present += 1
             self._world.loop.at(action.at, self._begin, action)
 
-    def _begin(self, action: Message | Cancel | Shutdown) -> None:
+    def _begin(self, action: Action) -> None:
         match action:
             case Message():
                 work = self._say(action)
             case Cancel():
                 work = self._cancel(action)
+            case Pause():
+                work = self._pause(action)
             case Shutdown():
                 work = self._shut_down(action)
         self._world.spawn(work).add_done_callback(self._end)
@@ -127,6 +130,25 @@ class Clients:
                     return
             await self._wait(self._world.random.uniform(0.1, 2))
 
+    async def _pause(self, pause: Pause) -> None:
+        """Who pauses a run resumes it, and asks until it is told that it goes on."""
+        monitor = self._world.monitor
+        for _ in range(TRIES):
+            run_id = monitor.run_of_message.get(pause.text)
+            process = self._world.process("pause")
+            work = None if run_id is None else pause_run(self._world.core(process), ANN, run_id)
+            if run_id is not None and work is not None and await self._settle(process, work) is not None:
+                monitor.paused(run_id)
+                break
+            await self._wait(self._world.random.uniform(0.1, 2))
+        await self._wait(pause.seconds)
+        resumed = (run_id := monitor.run_of_message.get(pause.text)) is None
+        while not resumed and run_id is not None:
+            monitor.resumed(run_id)
+            process = self._world.process("resume")
+            resumed = await self._settle(process, resume_run(self._world.core(process), ANN, run_id)) is not None
+            await self._wait(self._world.random.uniform(0.1, 2))
+
     def answer_people(self) -> None:
         """Somebody looks into the inbox and answers what they can."""
         for approval_id in self._world.monitor.pending:
@@ -177,7 +199,7 @@ class Clients:
                 return task.result()
             case Died():
                 return None
-            case SessionBusy() | AlreadyDecided():
+            case SessionBusy() | AlreadyDecided() | RunEnded():
                 return error
             case DomainError() if error.retryable:
                 self._world.note(process.name, f"answers {error!r}")

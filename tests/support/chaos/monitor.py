@@ -43,6 +43,9 @@ class WatchedRun:
     cancel_requested: bool = False
     cancelled_at: float | None = None
     """When a canceller was told that it is cancelled, in virtual seconds."""
+    is_paused: bool = False
+    paused_at: float | None = None
+    """When somebody was told that it is paused and had not asked to resume it yet, in virtual seconds."""
     entered: bool = False
     """Its message is in the session's log: it had the slot."""
     ended: bool = False
@@ -134,6 +137,8 @@ class Monitor:
             self.open_runs += 1
             return
         run.cancel_requested = run.cancel_requested or bool(write.fields.get("cancel_requested"))
+        if "paused_at" in write.fields:
+            run.is_paused = write.fields["paused_at"] is not None
         if "state" in write.fields:
             state = RunState(write.fields["state"])
             if state not in RUN_TRANSITIONS[run.state] and (is_terminal(run.state) or state is not run.state):
@@ -180,6 +185,17 @@ class Monitor:
         if not run.cancel_requested and not is_terminal(run.state):
             self.violation(f"run {run_id} is said to be cancelled and goes on")
 
+    def paused(self, run_id: RunId) -> None:
+        """Somebody was told that the run is paused, or that it has ended."""
+        run = self.runs[run_id]
+        run.paused_at = self.now()
+        if not (run.is_paused or run.cancel_requested or is_terminal(run.state)):
+            self.violation(f"run {run_id} is said to be paused and goes on")
+
+    def resumed(self, run_id: RunId) -> None:
+        """Somebody asks that the run goes on."""
+        self.runs[run_id].paused_at = None
+
     def acknowledged(self, process: Process, writes: Sequence[Write], applied_at: float) -> None:
         """A process learnt that its commit was applied."""
         for write in writes:
@@ -192,6 +208,8 @@ class Monitor:
         run = self.runs[self.run_of_message[message]]
         if f"{journal_path(run.id, instance)}/{response_id(step)}" in self.journal:
             self.violation(f"{run.id} {instance} asks the model for step {step}, which is recorded")
+        if run.paused_at is not None and self._knows(process, run, instance, run.paused_at):
+            self.violation(f"{run.id} {instance} asks the model at {self.now():.3f}, paused at {run.paused_at:.3f}")
         self._check_stopped(process, run, instance, "asks the model")
 
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
@@ -222,13 +240,15 @@ class Monitor:
     def _check_stopped(self, process: Process, run: WatchedRun, instance: Instance, what: str) -> None:
         if is_terminal(self.nodes.get(node_path(run.id, instance), NodeState.RUNNING)):
             self.violation(f"{run.id} {instance} {what} after its end")
-        if run.cancelled_at is None:
-            return
+        if run.cancelled_at is not None and self._knows(process, run, instance, run.cancelled_at):
+            self.violation(f"{run.id} {instance} {what} at {self.now():.3f}, cancelled at {run.cancelled_at:.3f}")
+
+    def _knows(self, process: Process, run: WatchedRun, instance: Instance, told_at: float) -> bool:
+        """Whether a holder must have heard of what somebody was told to be so at an instant."""
         holder = f"{instance.partition('.')[0].removesuffix('~0')}~0"  # a delegate works under its asker's lease
         applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{holder}"), (0.0, 0.0))
-        knows = applied_at > run.cancelled_at and learnt_at < self.now()
-        if knows or self.now() > run.cancelled_at + self.lease_seconds + STOP_SECONDS:
-            self.violation(f"{run.id} {instance} {what} at {self.now():.3f}, cancelled at {run.cancelled_at:.3f}")
+        hears = applied_at > told_at and learnt_at < self.now()
+        return hears or self.now() > told_at + self.lease_seconds + STOP_SECONDS
 
     def history_given(self, message: str, history: Sequence[str]) -> None:
         """A run's agent is given the messages of the session's earlier turns."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from random import Random
-from typing import Literal
+from typing import Literal, TypeAlias
 
 from shared.usecases.runs.start_run import IfBusy
 
@@ -43,11 +43,23 @@ class Cancel:
 
 
 @dataclass(frozen=True, slots=True)
+class Pause:
+    """Somebody pauses the run of a message, and resumes it after so many seconds."""
+
+    at: float
+    text: str
+    seconds: float
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """The platform stops an instance: it gives way, and is killed after the grace."""
 
     at: float
     grace_seconds: float
+
+
+Action: TypeAlias = Message | Cancel | Pause | Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +76,7 @@ class Scenario:
     items: int
     shard_above: int
     workers: int
-    actions: tuple[Message | Cancel | Shutdown, ...]
+    actions: tuple[Action, ...]
 
 
 def drawn(random: Random) -> Scenario:
@@ -73,11 +85,18 @@ def drawn(random: Random) -> Scenario:
     single = number % 2 == 0
     count = random.choice((1, 1, 2, 3, 4)) if single else random.choice((1, 1, 1, 2))
     messages = [_message(random, n, single=single) for n in range(count)]
-    actions: list[Message | Cancel | Shutdown] = list(messages)
+    actions: list[Action] = list(messages)
     actions += [
         Cancel(message.at + random.choice((0.05, 2, 20)) * random.random(), message.text)
         for message in messages
         if random.random() < 0.25
+    ]
+    actions += [
+        Pause(
+            message.at + random.choice((0.05, 2, 20)) * random.random(), message.text, random.choice((0.5, 5.0, 90.0))
+        )
+        for message in messages
+        if random.random() < 0.15
     ]
     if random.random() < 0.15:
         actions.append(Shutdown(random.uniform(0, 20), random.choice((0.0, 1.0, 5.0))))

@@ -156,6 +156,8 @@ RUNS = [
     Row("GET /runs/{run_id}", read(200)),
     Row("GET /runs/{run_id}/nodes", read(200)),
     Row("POST /runs/{run_id}/cancel", owned(202)),
+    Row("POST /runs/{run_id}/pause", owned(400), note="of a success"),
+    Row("POST /runs/{run_id}/resume", owned(400), note="of a success"),
     Row("POST /runs/{run_id}/retry", owned(400), note="of a success"),
     Row("POST /runs/{run_id}/replay", owned(202), {"from": "main"}),
     Row("POST /sessions/{session_id}/regenerate", owned(202)),
@@ -234,15 +236,6 @@ WEBHOOKS = [
     Row("DELETE /webhooks/{webhook_id}", signed_in(404, owner=204)),  # the last: no world brings its secrets back
 ]
 
-OWNERS_OR_ADMINS = signed_in(404, owner=204, admin=204)
-
-DEAD_LETTERS = [
-    Row("GET /dead-letters", signed_in(200)),
-    Row("GET /dead-letters", administered(200), query="?of_everyone=true", note="of everyone"),
-    Row("POST /dead-letters/{letter_id}/requeue", OWNERS_OR_ADMINS),
-    Row("POST /dead-letters/{letter_id}/discard", OWNERS_OR_ADMINS),
-]
-
 TEMPLATE = {"name": "template"}
 TEMPLATES = [
     Row("GET /templates", signed_in(200)),
@@ -250,16 +243,4 @@ TEMPLATES = [
     Row("POST /templates/{name}/agents", signed_in(201), {}, TEMPLATE),
 ]
 
-ROWS = [
-    *AUTH,
-    *AGENTS,
-    *GRANTS,
-    *SECRETS,
-    *RUNS,
-    *APPROVALS,
-    *KNOWLEDGE,
-    *TEMPLATES,
-    *SCHEDULES,
-    *WEBHOOKS,
-    *DEAD_LETTERS,
-]
+ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES, *SCHEDULES, *WEBHOOKS]

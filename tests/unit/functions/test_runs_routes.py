@@ -10,6 +10,7 @@ import httpx
 import pytest
 
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
+from functions.runs.control import control_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from functions.sweeper.routes import sweep_routes
@@ -64,6 +65,7 @@ async def here() -> AsyncIterator[Deployment]:
     core = rig.core
     for routes in (
         run_routes(core),
+        control_routes(core),
         run_reading_routes(core.documents),
         session_routes(core),
         artifact_routes(core.documents, core.clock),

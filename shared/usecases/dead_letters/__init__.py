@@ -1,1 +1,0 @@
-"""What needs a person, because nothing else has helped."""

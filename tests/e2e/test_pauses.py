@@ -1,0 +1,58 @@
+"""Runs that are paused and resumed, end to end."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.test_approvals import comes_to
+from tests.e2e.test_chat import history, scripted
+from tests.support.people import sign_up
+
+COUNT = {"name": "calculator", "arguments": {"expression": "6 * 7"}}
+AGENT = {**scripted(calls=[COUNT], chunks=["word "], repeat=10, delay_seconds=0.2), "tools": ["calculator"]}
+
+
+@pytest.fixture
+async def ada(api: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    async with sign_up(api) as client:
+        yield client
+
+
+async def started(client: httpx.AsyncClient) -> dict[str, Any]:
+    made = await client.post("/agents", json=AGENT)
+    assert made.status_code == 201, made.text
+    run = await client.post("/runs", json={"agent_id": made.json()["id"], "input": "go"})
+    assert run.status_code == 202, run.text
+    return run.json()
+
+
+async def test_a_paused_run_stands_still_and_goes_on_from_where_it_stood(ada: httpx.AsyncClient) -> None:
+    run = await started(ada)
+    paused = await ada.post(f"/runs/{run['id']}/pause")
+    assert (paused.status_code, paused.json()["state"]) == (202, "paused")
+    assert paused.json()["paused_at"] is not None
+    await asyncio.sleep(2)
+    still = await history(ada, run["session_id"])
+    assert not any(event["turn_complete"] for event in still)
+    assert (await ada.get(f"/runs/{run['id']}")).json()["state"] == "paused"
+    listed = (await ada.get("/runs", params={"state": "paused"})).json()["items"]
+    assert [one["id"] for one in listed] == [run["id"]]
+    resumed = await ada.post(f"/runs/{run['id']}/resume")
+    assert resumed.status_code == 202
+    ended = await comes_to(ada, run, "succeeded", "failed")
+    assert (ended["state"], ended["output"], ended["paused_at"]) == ("succeeded", "word " * 10, None)
+    assert (await history(ada, run["session_id"]))[: len(still)] == still
+    late = await ada.post(f"/runs/{run['id']}/pause")
+    assert (late.status_code, late.json()["code"]) == (400, "run_ended")
+
+
+async def test_a_paused_run_is_cancelled(ada: httpx.AsyncClient) -> None:
+    run = await started(ada)
+    assert (await ada.post(f"/runs/{run['id']}/pause")).status_code == 202
+    assert (await ada.post(f"/runs/{run['id']}/cancel")).status_code == 202
+    assert (await comes_to(ada, run, "cancelled", "succeeded"))["state"] == "cancelled"

@@ -12,7 +12,7 @@ from scripts.local.bench_graphs import input_of, nodes_of
 from scripts.local.bench_shapes import Shape
 from scripts.local.environment import StackSettings
 from shared.domain.writes import Delete, Write
-from shared.ports.documents import Committed
+from shared.ports.documents import Committed, Query, Snapshot
 
 _READS_MARK = 2
 _WRITES_MARK = 4
@@ -29,6 +29,8 @@ class Operations:
     Args:
         reads: documents read.
         writes: documents written for the protocol: nodes, leases, counters.
+        shards: documents written to add a join's shards up, once for each of its shards.
+        end: documents read to end the run, which adds up what all of its nodes consumed.
         deletes: documents deleted, which are billed apart, at a fraction.
         records: documents written for what a node did: its journal, its live text, and the lease in such a commit.
         refused: commits that were aborted.
@@ -36,6 +38,8 @@ class Operations:
 
     reads: float = 0
     writes: float = 0
+    shards: float = 0
+    end: float = 0
     deletes: float = 0
     records: float = 0
     refused: float = 0
@@ -59,12 +63,12 @@ class Operations:
 
 def sort_writes(writes: Sequence[Write]) -> Operations:
     """The writes of a commit by what they are for."""
-    if all(_is_lease(write.path) or _is_record(write.path) for write in writes) and any(
-        _is_record(write.path) for write in writes
-    ):
+    if all(_is_in(write.path, "joins") for write in writes):
+        return Operations(shards=len(writes))
+    records = sum(_is_in(write.path, *_RECORDS) for write in writes)
+    if records and all(_is_lease(write.path) or _is_in(write.path, *_RECORDS) for write in writes):
         return Operations(records=len(writes))
     deletes = sum(isinstance(write, Delete) for write in writes)
-    records = sum(_is_record(write.path) for write in writes)
     return Operations(writes=len(writes) - deletes - records, deletes=deletes, records=records)
 
 
@@ -72,19 +76,26 @@ def _is_lease(path: str) -> bool:
     return path.startswith("leases/")
 
 
-def _is_record(path: str) -> bool:
-    return len(parts := path.split("/")) > 1 and parts[-2] in _RECORDS
+def _is_in(path: str, *collections: str) -> bool:
+    return len(parts := path.split("/")) > 1 and parts[-2] in collections
 
 
 class SortingDocuments(CountingDocuments):
     """Counts what goes through to a store, and sorts it."""
 
-    sorted_writes = Operations()
+    seen = Operations()
+
+    async def query(self, query: Query) -> list[Snapshot]:
+        """Read the documents that match: only the end of a run asks for all of its nodes."""
+        found = await super().query(query)
+        if query.collection.endswith("/nodes"):
+            self.seen += Operations(end=len(found))
+        return found
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Apply all writes or none."""
         committed = await super().commit(writes)
-        self.sorted_writes += sort_writes(writes)
+        self.seen += sort_writes(writes)
         return committed
 
 
@@ -100,6 +111,8 @@ async def operation_figures(settings: StackSettings) -> list[Figure]:
         figures += [
             Figure(f"documents read per tool node, {kind}", node.reads, "reads", mark=_READS_MARK),
             Figure(f"documents written per tool node, {kind}", node.writes, "writes", mark=_WRITES_MARK),
+            Figure(f"documents read per node to end the run, {kind}", node.end, "reads"),
+            Figure(f"documents written per node to add up the join's shards, {kind}", node.shards, "writes"),
             Figure(f"documents deleted per tool node, {kind}", node.deletes, "deletes"),
             Figure(f"journal and segments per tool node, {kind}", node.records, "writes"),
         ]
@@ -111,7 +124,8 @@ async def operation_figures(settings: StackSettings) -> list[Figure]:
 async def _count(rig: Rig, documents: SortingDocuments, shape: Shape) -> Operations:
     definition: dict[str, Any] = {"type": "graph", "graph": {"nodes": nodes_of(shape, _NODE)}}
     agent = await rig.make_agent(**definition)
-    documents.sorted_writes = Operations()
+    documents.seen = Operations()
     starting, executing, _ = await rig.run(agent, input_of(shape))
     del starting  # its writes are the same for both shapes of a kind, so they fall out of the difference
-    return documents.sorted_writes + Operations(reads=executing.reads, refused=executing.refused)
+    reads = executing.reads - documents.seen.end
+    return documents.seen + Operations(reads=reads, refused=executing.refused)

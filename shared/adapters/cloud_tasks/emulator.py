@@ -22,7 +22,8 @@ from shared.ports.task_queue import Task
 if TYPE_CHECKING:
     from httpx import AsyncClient
 
-_CONCURRENT_REQUESTS = 32
+_CONCURRENT_REQUESTS = 4
+"""The emulator takes one after the other, and the client looks at each idle connection before each request."""
 _TIMEOUT_SECONDS = 10.0
 _TOKEN_SECONDS = 24 * 3600
 """Google signs a token for each delivery; here one must outlast all deliveries of its task."""

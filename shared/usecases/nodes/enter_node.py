@@ -30,7 +30,8 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     """
     slot = slot_path(target.run.session_id) if target.graph.ends_run(target.node.id) else None
     waits = _readiness_path(target)
-    wanted = [target.run.path, attempt.path, slot, waits]
+    first = attempt.number == 1  # the claim has just created the node: nothing is to be read of it
+    wanted = [target.run.path, None if first else attempt.path, slot, waits]
     documents = engine.core.documents
     found, history = await asyncio.gather(
         documents.get_many(list(dict.fromkeys(path for path in wanted if path))),
@@ -44,7 +45,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         return None
     node = parse(NodeRun, snapshots[attempt.path].fields or {})
     if run.paused_at is not None:
-        await stand_by(engine.core, attempt, node.waits)
+        await stand_by(engine.core, attempt, node)
         return None
     if run.state is RunState.QUEUED:
         await _start(engine, snapshots[run.path])
@@ -53,8 +54,8 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     return NodeContext(
         target=replace(target, run=run),
         attempt=attempt,
-        failures=node.failures,
-        waits=node.waits,
+        failures=0 if node is None else node.failures,
+        waits=0 if node is None else node.waits,
         skips=readiness is Readiness.SKIP and not target.graph.concludes(target.node.id),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history_of(history, run.turn),

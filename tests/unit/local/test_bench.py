@@ -86,9 +86,10 @@ def test_the_widest_graph_is_measured_against_its_critical_path() -> None:
         ([Create(SEGMENT, {}), Update(LEASE, {})], Operations(records=2)),
         ([Update(LEASE, {})], Operations(writes=1)),
         ([Delete(LEASE), Update(JOIN, {}), Update(NODE, {})], Operations(writes=2, deletes=1)),
+        ([Update(f"{JOIN}.each.3", {}), Update(JOIN, {})], Operations(shards=2)),
         ([Delete(LEASE), Update(NODE, {}), Create(SEGMENT, {})], Operations(writes=1, deletes=1, records=1)),
     ],
-    ids=["claim", "result", "text", "beat", "finish", "finish with text"],
+    ids=["claim", "result", "text", "beat", "finish", "add a shard", "finish with text"],
 )
 def test_writes_are_sorted_by_what_they_are_for(writes: list[Write], sorted_: Operations) -> None:
     assert sort_writes(writes) == sorted_

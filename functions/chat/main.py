@@ -2,6 +2,7 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 from functools import partial
 from typing import cast
 
@@ -12,15 +13,12 @@ from starlette.responses import Response
 
 from functions.chat.routes import message_routes
 from shared.composition.core import connect_people
-from shared.composition.engine import connect_engine
+from shared.composition.engine import connect_engine, stop_engine
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.edge.shutdown import on_terminate
 from shared.settings import load_settings
 from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.give_way import give_way
-
-GRACE_SECONDS = 5.0
 
 
 def compose(engine: Engine, environ: Mapping[str, str]) -> FastAPI:
@@ -36,16 +34,17 @@ def compose(engine: Engine, environ: Mapping[str, str]) -> FastAPI:
     return app
 
 
-def connect(environ: Mapping[str, str]) -> Engine:
-    """The engine."""
+def connect(environ: Mapping[str, str], closing: AsyncExitStack) -> Engine:
+    """The engine, and what closes its connections."""
     settings = load_settings(environ)
     write_logs(settings.project)
-    return connect_engine(settings, environ)
+    return connect_engine(settings, environ, closing=closing)
 
 
-engine = connect(os.environ)
+closing = AsyncExitStack()
+engine = connect(os.environ, closing)
 app = compose(engine, os.environ)
-leave = partial(give_way, engine, GRACE_SECONDS)
+leave = partial(stop_engine, engine, closing)
 
 
 @functions_framework.aio.http

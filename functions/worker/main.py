@@ -2,6 +2,8 @@
 
 import os
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
+from functools import partial
 from typing import cast
 
 import functions_framework.aio
@@ -10,28 +12,39 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.worker.routes import ingest_routes, task_routes
-from shared.composition.core import connect_callers, connect_documents
-from shared.composition.engine import connect_engine, connect_indexer
+from shared.composition.core import connect_callers
+from shared.composition.engine import connect_engine, connect_indexer, stop_engine
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
+from shared.edge.shutdown import on_terminate
 from shared.settings import load_settings
+from shared.usecases.nodes.engine import Engine
 
 
-def compose(environ: Mapping[str, str]) -> FastAPI:
+def compose(engine: Engine, environ: Mapping[str, str]) -> FastAPI:
     """Connect the application to Google Cloud, or to the emulators that `environ` names."""
     settings = load_settings(environ)
-    write_logs(settings.project)
     app = create_app("worker", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
-    documents = connect_documents(settings)
-    app.include_router(task_routes(connect_engine(settings, environ, documents)))
-    app.include_router(ingest_routes(connect_indexer(settings, environ, documents)))
+    app.include_router(task_routes(engine))
+    app.include_router(ingest_routes(connect_indexer(settings, environ, engine.core.documents)))
     return app
 
 
-app = compose(os.environ)
+def connect(environ: Mapping[str, str], closing: AsyncExitStack) -> Engine:
+    """The engine, and what closes its connections."""
+    settings = load_settings(environ)
+    write_logs(settings.project)
+    return connect_engine(settings, environ, closing=closing)
+
+
+closing = AsyncExitStack()
+engine = connect(os.environ, closing)
+app = compose(engine, os.environ)
+leave = partial(stop_engine, engine, closing)
 
 
 @functions_framework.aio.http
 async def worker(_request: Request) -> Response:
     """Answer with the application."""
+    on_terminate(leave)
     return cast("Response", app)  # a response is called as an ASGI application is

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AsyncExitStack
 
 from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.embedders.hashed_words import HashedWords
@@ -21,13 +22,21 @@ from shared.composition.secrets import connect_vault
 from shared.composition.web import connect_search, connect_web
 from shared.domain.allowed_models import AllowedModels
 from shared.edge.logs import logger
+from shared.ports.documents import Documents
 from shared.settings import Settings
 from shared.usecases.knowledge.library import Indexer, Searcher
-from shared.usecases.nodes.engine import Core, Engine
+from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.give_way import give_way
+
+GRACE_SECONDS = 5.0
+"""For model calls in flight at SIGTERM; Cloud Run gives 10 seconds for everything."""
 
 
 def connect_engine(
-    settings: Settings, environ: Mapping[str, str], documents: FirestoreDocuments | None = None
+    settings: Settings,
+    environ: Mapping[str, str],
+    documents: FirestoreDocuments | None = None,
+    closing: AsyncExitStack | None = None,
 ) -> Engine:
     """The engine.
 
@@ -35,21 +44,36 @@ def connect_engine(
         settings: of this process.
         environ: holds the providers' own variables.
         documents: the store, where others use the same.
+        closing: takes up what closes the connections to models, embedders and MCP servers.
     """
     documents = documents or connect_documents(settings)
     core = connect_core(settings, documents)
-    searcher = Searcher(documents, documents, connect_embedders(environ))
+    web = connect_web(settings)
+    models, embedders, mcp = connect_models(settings, environ), connect_embedders(environ), McpClients(web.open)
+    closing = closing or AsyncExitStack()
+    for connected in (models, embedders, mcp):
+        closing.push_async_callback(connected.aclose)
+    searcher = Searcher(documents, documents, embedders)
+    built_in = LocalToolbox(core.documents, core.clock, connect_search(settings, web), web=web, searcher=searcher)
     return Engine(
         core=core,
-        runner=PydanticAiRunner(connect_models(settings, environ)),
-        toolbox=connect_tools(settings, core, searcher),
+        runner=PydanticAiRunner(models),
+        toolbox=DefinitionToolbox(built_in, connect_vault(settings, core.documents), web, mcp),
         conditions=CelConditions(),
         report_defect=_report,
         lease_seconds=settings.lease_seconds,
     )
 
 
-def connect_indexer(settings: Settings, environ: Mapping[str, str], documents: FirestoreDocuments) -> Indexer:
+async def stop_engine(engine: Engine, closing: AsyncExitStack, grace_seconds: float = GRACE_SECONDS) -> None:
+    """What a process does when it is told to stop: hand its nodes back to the queue, then close its connections."""
+    try:
+        await give_way(engine, grace_seconds)
+    finally:
+        await closing.aclose()
+
+
+def connect_indexer(settings: Settings, environ: Mapping[str, str], documents: Documents) -> Indexer:
     """What reads and embeds documents of knowledge."""
     library = connect_library(settings, documents)
     return Indexer(library, LocalDocumentReader(), connect_embedders(environ), _report)
@@ -58,13 +82,6 @@ def connect_indexer(settings: Settings, environ: Mapping[str, str], documents: F
 def connect_embedders(environ: Mapping[str, str]) -> ProviderEmbedders:
     """What makes vectors."""
     return ProviderEmbedders(ProviderSettings.from_environ(environ), [HashedWords()])
-
-
-def connect_tools(settings: Settings, core: Core, searcher: Searcher) -> DefinitionToolbox:
-    """The tools: those built in, and the means of those that definitions bring."""
-    web = connect_web(settings)
-    built_in = LocalToolbox(core.documents, core.clock, connect_search(settings, web), web=web, searcher=searcher)
-    return DefinitionToolbox(built_in, connect_vault(settings, core.documents), web, McpClients(web.open))
 
 
 def connect_models(settings: Settings, environ: Mapping[str, str]) -> Models:

@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+
+from shared.domain.quotas import Quota, parse_quota
+from shared.domain.runs import WAVE
 
 _REGION = "us-central1"
 _QUEUE = "nodes"
@@ -46,6 +50,9 @@ class Settings:
         local_oidc_key: signs and verifies tasks beside emulators; None, whatever is set, where there are none.
         secrets_folder: where secrets are kept beside emulators; None, whatever is set, where there are none.
         secrets_key: what seals the files there; likewise.
+        quota: what everybody may do for whom an administrator has set nothing else, such as
+            `calls_per_day=1000,runs_per_minute=60`; nothing is limited by default.
+        wave: how many items of a map are set off before the first of them has ended, at most.
         max_body_bytes: the largest request body of ordinary routes.
         egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
             of them, whatever is set, where there are no emulators.
@@ -81,6 +88,8 @@ class Settings:
     local_oidc_key: str | None = None
     secrets_folder: str | None = None
     secrets_key: str | None = field(default=None, repr=False)
+    quota: Quota = field(default_factory=Quota)
+    wave: int = WAVE
     max_body_bytes: int = _BODY_BYTES
     egress_loopback: frozenset[tuple[str, int]] = frozenset()
     search_engine: str | None = None
@@ -127,6 +136,8 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         lease_seconds=_number("LEASE_SECONDS", text("LEASE_SECONDS", str(_LEASE_SECONDS))),
         cors_origin_regex=text("CORS_ORIGIN_REGEX") or None,
         api_key=text("API_KEY"),
+        quota=_quota(text("QUOTA")),
+        wave=math.ceil(_number("WAVE", text("WAVE", str(WAVE)))),
         admin_emails=frozenset(email.lower() for email in _listed(text("ADMIN_EMAILS"))),
         hook_base_url=text("HOOK_BASE_URL", f"https://{region}-{project}.cloudfunctions.net/auth").rstrip("/"),
         oidc_audience=text("OIDC_AUDIENCE"),
@@ -182,6 +193,13 @@ def _sites(name: str, text: str) -> frozenset[tuple[str, int]]:
     if not all(host and port.isdecimal() for host, _, port in pairs):
         raise ValueError(f"FIRELOOM_{name} is a list of host:port, not {text!r}")
     return frozenset((host.strip("[]").lower(), int(port)) for host, _, port in pairs)
+
+
+def _quota(text: str) -> Quota:
+    try:
+        return parse_quota(text)
+    except ValueError as error:
+        raise ValueError(f"FIRELOOM_QUOTA is {error}") from error
 
 
 def _number(name: str, text: str) -> float:

@@ -10,6 +10,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 
 from functions.auth.hooks import hook_routes
+from functions.auth.quotas import quota_routes
 from functions.auth.routes import People, administration_routes, credential_routes, profile_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.identity_platform.accounts import IdentityPlatformAccounts
@@ -40,6 +41,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     )
     for routes in (credential_routes, profile_routes, administration_routes):
         app.include_router(routes(people))
+    app.include_router(quota_routes(documents, SystemClock(), settings.quota))
     app.include_router(hook_routes(documents, accounts, hook_tokens(settings), settings.admin_emails))
     return app
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from shared.domain.budgets import Budget
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
 from shared.edge.path_ids import ResourceId
@@ -17,6 +18,20 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
+class BudgetBody(_Body):
+    """What a run may consume; where the agent has a budget too, the tighter limit holds."""
+
+    calls: int | None = Field(default=None, ge=1, description="Model requests.")
+    tokens: int | None = Field(default=None, ge=1, description="In and out.")
+    cost_usd_micros: int | None = Field(default=None, ge=1, description="Millionths of a US dollar.")
+    parallel_nodes: int | None = Field(default=None, ge=1, description="Agents and tools of a graph at work at once.")
+
+    @property
+    def limits(self) -> Budget:
+        """The limits."""
+        return Budget(self.calls, self.tokens, self.cost_usd_micros, self.parallel_nodes)
+
+
 class ExecutionBody(_Body):
     """What to run an agent on."""
 
@@ -24,6 +39,7 @@ class ExecutionBody(_Body):
     session_id: ResourceId | None = Field(default=None, description="A new session if left out.")
     input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
     if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
+    budget: BudgetBody = Field(default_factory=BudgetBody, description="What the run may consume.")
 
 
 class RunBody(ExecutionBody):

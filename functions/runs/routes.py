@@ -64,6 +64,7 @@ def run_request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempote
         if_busy=body.if_busy,
         idempotency_key=idempotency_key,
         trace_id=current_request().trace_id,
+        budget=body.budget.limits,
     )
 
 

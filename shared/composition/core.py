@@ -29,6 +29,8 @@ def connect_core(settings: Settings, documents: Documents | None = None) -> Core
         connect_queue(settings),
         SystemClock(),
         SystemIds(),
+        quota=settings.quota,
+        wave=settings.wave,
         topic=connect_topic(settings),
     )
 

@@ -7,6 +7,7 @@ from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
+from shared.domain.budgets import Budget
 from shared.domain.definition_parts import Name, Strict
 from shared.domain.graph_definitions import Graph, NodeName
 from shared.domain.model_specs import ModelSpec
@@ -27,6 +28,24 @@ class Limits(Strict):
     seconds: float | None = Field(
         default=None, gt=0, le=86_400, description="From the run's start; no limit if left out."
     )
+
+
+class RunBudget(Strict):
+    """What a whole run may consume, all its nodes together; each call is made only if there is enough left for it."""
+
+    calls: int | None = Field(default=None, ge=1, le=1_000_000, description="Model requests; no limit if left out.")
+    tokens: int | None = Field(default=None, ge=1, description="Tokens in and out; no limit if left out.")
+    cost_usd_micros: int | None = Field(
+        default=None, ge=1, le=1_000_000_000_000, description="Millionths of a US dollar; no limit if left out."
+    )
+    parallel_nodes: int | None = Field(
+        default=None, ge=1, le=5000, description="Agents and tools of a graph at work at once; no limit if left out."
+    )
+
+    @property
+    def of_run(self) -> Budget:
+        """The limits."""
+        return Budget(self.calls, self.tokens, self.cost_usd_micros, self.parallel_nodes)
 
 
 class SubAgent(Strict):
@@ -108,6 +127,7 @@ class AgentDefinition(Strict):
     graph: Graph | None = None
     workflows: dict[str, Any] = Field(default_factory=dict)
     limits: Limits = Limits()
+    budget: RunBudget = RunBudget()
     permissions: Permissions = Permissions()
     metadata: dict[str, Any] = Field(default_factory=dict)
 

@@ -25,7 +25,10 @@ DomainError
 │   ├── SessionBusy
 │   └── VersionMismatch
 ├── ResourceExhausted
+│   ├── TooManyRuns          started too fast, or too many at once: waiting helps
 │   └── LimitReached         a limit of the definition: waiting does not help
+│       ├── BudgetExceeded   the run's own budget
+│       └── QuotaExceeded    a person's quota of a day, or what a grant allows in one
 ├── Cancelled
 ├── DeadlineExceeded
 ├── Unavailable
@@ -263,6 +266,24 @@ class LimitReached(ResourceExhausted):
 
     code = "limit_reached"
     retryable = False
+
+
+class BudgetExceeded(LimitReached):
+    """The next step would cross the run's budget."""
+
+    code = "budget_exceeded"
+
+
+class QuotaExceeded(LimitReached):
+    """The next step would cross what may be consumed in a day."""
+
+    code = "quota_exceeded"
+
+
+class TooManyRuns(ResourceExhausted):
+    """Runs are started too fast, or too many are active at once."""
+
+    code = "too_many_runs"
 
 
 class Cancelled(DomainError):

@@ -30,6 +30,8 @@ def model_faults(path: str, raw: Any) -> Iterator[Fault]:
         yield Fault(place, "the deployment's own choice has no other name", "default")
     if model.script and (model.provider, model.model) != ("local", "scripted"):
         yield Fault(f"{path}.script", "only local:scripted plays a script")
+    if model.usd_micros_per_token and (model.provider, model.model) != ("local", "scripted"):
+        yield Fault(f"{path}.usd_micros_per_token", "only local:scripted says so itself; others have a price")
     fallbacks: Any = cast("Mapping[str, Any]", raw).get("fallbacks") if isinstance(raw, dict) else None
     for place, fallback in enumerate(cast("list[Any]", fallbacks) if isinstance(fallbacks, list) else ()):
         yield from model_faults(f"{path}.fallbacks.{place}", fallback)

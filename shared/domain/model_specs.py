@@ -58,6 +58,9 @@ class ModelSpec(Strict):
     stop_sequences: tuple[str, ...] | None = None
     request_timeout_seconds: float = Field(default=120.0, gt=0, le=1200)
     script: tuple[ScriptedRule, ...] = Field(default=(), description="Only for local:scripted.")
+    usd_micros_per_token: int = Field(
+        default=0, ge=0, le=1_000_000, description="Only for local:scripted: what it says that a token costs."
+    )
     fallbacks: tuple[ModelSpec, ...] = Field(
         default=(), max_length=3, description="Asked in this order while those before are overloaded or down."
     )

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, cast
 
+from shared.domain.budgets import Held
 from shared.domain.ids import ApprovalId, Instance, NodeId, RunId, Token, Uid
 from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
@@ -35,9 +36,10 @@ class NodeRun:
         chosen: the case that a branch took.
         next_index: the round of a loop that follows this one.
         failures: how many attempts ended in a retryable error.
-        waits: how many attempts ended in waiting for people.
+        waits: how many attempts ended in waiting, for people or for a budget that other nodes hold.
         waits_for: the approvals that are still to be decided.
         not_before: a ready node must not start before.
+        held: what it has drawn of budgets and not accounted for.
     """
 
     owner_uid: Uid
@@ -64,6 +66,7 @@ class NodeRun:
     waits: int = 0
     waits_for: tuple[ApprovalId, ...] = ()
     not_before: datetime | None = None
+    held: Held | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None
 

@@ -82,6 +82,7 @@ def compile_plan(definition: AgentDefinition, kept: KeptAgents | None = None) ->
         http_tools=definition.http_tools,
         mcp_servers=definition.mcp_servers,
         seconds=definition.limits.seconds,
+        budget=definition.budget.of_run,
         input_schema=definition.input_schema,
         output_schema=definition.output_schema if definition.graph is not None else None,
     )

@@ -9,6 +9,7 @@ from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
 
+from shared.domain.budgets import Budget
 from shared.domain.definition_parts import Strict
 from shared.domain.definitions import AgentSpec
 from shared.domain.graph_definitions import Retry
@@ -55,6 +56,7 @@ class MapWork(Strict):
     kind: Literal["map"]
     over: str
     body: Annotated[AgentWork | ToolWork, Field(discriminator="kind")]
+    max_parallel: int | None = None
 
 
 class JoinWork(Strict):
@@ -186,6 +188,7 @@ class Plan(Strict):
     Args:
         seconds: how long the run may take from its start; None for no limit.
         input_schema: what the run's input fits.
+        budget: what the run may consume, all its nodes together; `places` are nodes at work at once.
         output_schema: what a graph's output must fit; of the other shapes the agent's own output must.
     """
 
@@ -193,6 +196,7 @@ class Plan(Strict):
     nodes: tuple[PlanNode, ...]
     seconds: float | None = None
     input_schema: dict[str, Any] | None = None
+    budget: Budget = Budget()
     output_schema: dict[str, Any] | None = None
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
+from shared.domain.budgets import Fund
 from shared.domain.ids import AgentId, NodeId, RunId, SessionId, Uid
 from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
@@ -15,6 +16,9 @@ from shared.domain.usage import Usage
 Shape: TypeAlias = Literal["single", "delegation", "graph"]
 SWEEP_AFTER = timedelta(seconds=60)
 """How long a run is left alone before the sweeper looks for lost wake-ups."""
+
+WAVE = 500
+"""How many items of a map are set off at once, if the deployment does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +57,10 @@ class Run:
 
     Args:
         author_uid: who wrote the version; its tools use the secrets of this person.
+        is_counted: it is one of its owner's active runs, which are limited.
         grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
+        wave: how many items of a map are set off before the first of them has ended.
+        funds: the budgets that its nodes draw on, as they were when it was started.
         plan_chunks: how many documents below `plan` hold the plan.
         output_file: where the output is kept, if it is too large for this document; `output_json` is null then.
         repeats: the run that this one repeats; None for a message of its own.
@@ -80,6 +87,9 @@ class Run:
     created_at: datetime
     author_uid: Uid | None = None
     grantee_uid: Uid | None = None
+    wave: int = WAVE
+    funds: tuple[Fund, ...] = ()
+    is_counted: bool = False
     readers: tuple[Uid, ...] = ()
     repeats: Repetition | None = None
     last_seq: int | None = None

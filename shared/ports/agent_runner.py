@@ -30,6 +30,7 @@ class AgentTurn:
         recorded_steps: how many model responses are recorded.
         recorded_usage: what the recorded responses have cost.
         attempt: which attempt at the node this is, from 1.
+        is_metered: what requests consume is limited, so each needs a forecast.
     """
 
     agent: AgentSpec
@@ -40,6 +41,26 @@ class AgentTurn:
     recorded_steps: int = 0
     recorded_usage: Usage = field(default_factory=Usage)
     attempt: int = 1
+    is_metered: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Forecast:
+    """The most that a model request consumes.
+
+    Args:
+        input_tokens: as estimated.
+        input_cost_usd_micros: what they cost; None where the model's price is not known.
+        output_tokens: how long an answer is wanted at most.
+        least_output_tokens: a shorter answer is of no use.
+        output_usd_micros_per_token: what an answer costs.
+    """
+
+    input_tokens: int = 0
+    input_cost_usd_micros: int | None = 0
+    output_tokens: int = 0
+    least_output_tokens: int = 0
+    output_usd_micros_per_token: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,8 +98,15 @@ class AgentResult:
 class StepSink(Protocol):
     """What the runner reports while it runs, awaited in order. Whatever it raises ends the run and passes through."""
 
-    async def begin(self, step: int) -> None:
-        """A model request for `step` starts; a second `begin` of a step means that the first try is void."""
+    async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
+        """A model request for `step` starts; a second `begin` of a step means that the first try is void.
+
+        Returns:
+            How many tokens the answer may have at most; None if nothing limits it.
+
+        Raises:
+            shared.domain.errors.LimitReached: it may consume more than is left of a budget.
+        """
         ...
 
     async def text(self, delta: str) -> None:

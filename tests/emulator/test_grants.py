@@ -62,7 +62,7 @@ async def test_only_so_many_runs_are_started_however_many_ask_at_once(core: Core
     assert (await get_grant(core.documents, BOB, agent, BOB.uid)).grant.runs_used == 4
 
 
-async def test_a_days_cost_is_summed_by_a_query_and_a_revoked_grant_starts_nothing(core: Core) -> None:
+async def test_a_days_cost_is_read_from_its_ledger_and_a_revoked_grant_starts_nothing(core: Core) -> None:
     agent = await shared(core, max_cost_usd_micros_per_day=1)
     run = (await start_run(core, RunRequest(BOB.uid, "hello", agent))).run
     assert run.grantee_uid == BOB.uid

@@ -125,6 +125,10 @@ ROWS = [
     Row("ingestions/0123", NEVER, OWNED),
     Row("approvals/own", reads(owner="GET LIST_ASKED"), {**OWNED, "asked": [Who.OWNER]}),
     Row("approvals/others", reads(reader="GET LIST_ASKED"), {**OWNED, "asked": [Who.READER, Who.DEACTIVATED]}),
+    Row("usage/{owner}", reads(owner="GET"), OWNED),
+    Row("usage/{owner}/days/2026-01-01", OWNERS, OWNED),
+    Row("usage/{owner}/ledgers/now", OWNERS, OWNED),
+    Row("agents/private/grants/{grantee}/days/2026-01-01", OWNERS, OWNED),
     Row("schedules/s", OWNERS, OWNED),
     Row("ticks/0123", OWNERS, OWNED),
     Row("facts/0123", NEVER, OWNED),
@@ -133,6 +137,7 @@ ROWS = [
     Row("dead_letters/0123", OWNERS, OWNED),
     Row("runs/r", TOP, SHARED),
     Row("runs/r/plan/0", BELOW, OWNED),
+    Row("runs/r/ledgers/budget", BELOW, OWNED),
     Row("runs/r/nodes/main~0", BELOW, OWNED),
     Row("runs/r/nodes/main~0/segments/0000-0001-000000", BELOW, OWNED),
     Row("runs/r/nodes/main~0/journal/response-0", NEVER, OWNED),
@@ -147,7 +152,6 @@ ROWS = [
     # Collections of the design that no rule opens yet.
     Row("listings/private", NEVER, OWNED),
     Row("listings/private/ratings/{owner}", NEVER, OWNED),
-    Row("usage/{owner}/days/2026-01-01", NEVER, OWNED),
     Row("traces/t/spans/s", NEVER, OWNED),
     Row("anything/else", NEVER, OWNED),
 ]

@@ -9,7 +9,7 @@ from typing import Any
 from shared.domain.definitions import AgentSpec, Limits
 from shared.domain.model_specs import ModelSpec
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
-from shared.ports.agent_runner import AgentTurn, StepResponse
+from shared.ports.agent_runner import AgentTurn, Forecast, StepResponse
 
 LOOKUP = ToolSpec(
     name="lookup",
@@ -40,6 +40,8 @@ class Recorder:
 
     Args:
         answers: the result of each tool, or a function of the call.
+        longest: how many tokens an answer may have.
+        forecasts: what each request was said to consume at most.
         stop_at: the entry of the log at which to raise `Superseded`.
         files: what can be shown, by name.
     """
@@ -48,15 +50,20 @@ class Recorder:
     stop_at: Callable[[tuple[str, Any]], bool] = field(default=lambda _: False)
     files: Mapping[str, ShownFile] = field(default_factory=dict[str, ShownFile])
     log: list[tuple[str, Any]] = field(default_factory=list[tuple[str, Any]])
+    longest: int | None = None
+    forecasts: list[Forecast] = field(default_factory=list[Forecast])
 
     def _note(self, kind: str, value: object) -> None:
         self.log.append((kind, value))
         if self.stop_at((kind, value)):
             raise Superseded(kind)
 
-    async def begin(self, step: int) -> None:
+    async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
         """As `StepSink.begin`."""
+        if forecast is not None:
+            self.forecasts.append(forecast)
         self._note("begin", step)
+        return self.longest
 
     async def text(self, delta: str) -> None:
         """As `StepSink.text`."""

@@ -6,7 +6,7 @@ import asyncio
 import inspect
 from collections import Counter
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any
 
@@ -20,8 +20,9 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition
 from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, node_path
+from shared.domain.quotas import Quota
 from shared.domain.records import from_json, parse
-from shared.domain.runs import Run, run_path
+from shared.domain.runs import WAVE, Run, run_path
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.documents import Documents, Query, Snapshot
@@ -84,6 +85,8 @@ class EngineRig:
     queue: MemoryTaskQueue = field(default_factory=MemoryTaskQueue)
     ids: MemoryIds = field(default_factory=MemoryIds)
     documents: Any = None
+    quota: Quota = field(default_factory=Quota)
+    wave: int = WAVE
     defects: list[BaseException] = field(default_factory=list[BaseException])
 
     def __post_init__(self) -> None:
@@ -94,11 +97,11 @@ class EngineRig:
     @property
     def core(self) -> Core:
         """The light ports."""
-        return Core(self.documents, self.queue, self.clock, self.ids)
+        return Core(self.documents, self.queue, self.clock, self.ids, quota=self.quota, wave=self.wave)
 
     def engine(self, documents: Documents | None = None) -> Engine:
         """A worker process of its own: nothing is kept from another; `documents` stands between it and the store."""
-        core = self.core if documents is None else Core(documents, self.queue, self.clock, self.ids)
+        core = self.core if documents is None else replace(self.core, documents=documents)
         return Engine(core, self.runner, self.toolbox, CelConditions(), self.defects.append, LEASE_SECONDS)
 
     async def make_agent(self, **definition: Any) -> AgentId:

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.tools import ToolCall, ToolResult
 from shared.domain.usage import Usage
-from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, Forecast, StepResponse, StepSink, ToolCaller
 
 COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
 
@@ -31,6 +31,8 @@ class ScriptedRunner:
     requests: list[tuple[str, int]] = field(default_factory=list[tuple[str, int]])
     turns: list[AgentTurn] = field(default_factory=list[AgentTurn])
     calls_at_once: bool = False
+    forecast: Forecast = field(default_factory=Forecast)
+    longest: list[int | None] = field(default_factory=list[int | None])
 
     async def run(self, turn: AgentTurn, sink: StepSink, tools: ToolCaller) -> AgentResult:
         """Play the turn."""
@@ -44,7 +46,7 @@ class ScriptedRunner:
         return AgentResult("".join(steps[-1].deltas))
 
     async def _play(self, turn: AgentTurn, number: int, step: Step, sink: StepSink) -> None:
-        await sink.begin(number)
+        self.longest.append(await sink.begin(number, self.forecast))
         self.requests.append((turn.prompt, number))
         for delta in step.deltas:
             await sink.text(delta)

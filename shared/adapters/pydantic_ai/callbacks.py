@@ -6,7 +6,7 @@ from collections.abc import Generator
 from contextlib import contextmanager
 
 from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult
-from shared.ports.agent_runner import CallWaits, StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import CallWaits, Forecast, StepResponse, StepSink, ToolCaller
 
 
 class Callbacks:
@@ -36,10 +36,10 @@ class Callbacks:
             self.raised = self.raised or error
             raise
 
-    async def begin(self, step: int) -> None:
+    async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
         """As `StepSink.begin`."""
         with self._remembered():
-            await self._sink.begin(step)
+            return await self._sink.begin(step, forecast)
 
     async def text(self, delta: str) -> None:
         """As `StepSink.text`."""

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from genai_prices import Usage as PricedUsage
 from genai_prices import calc_price
 
@@ -47,12 +49,18 @@ def check_price(spec: ModelSpec) -> None:
     Raises:
         FailedPrecondition: its price is not known.
     """
+    if price_of(spec, Usage(input_tokens=1, output_tokens=1)) is None:
+        raise FailedPrecondition(f"{spec.full_name} cannot be asked under a limit of cost: its price is not known.")
+
+
+def price_of(spec: ModelSpec, usage: Usage) -> int | None:
+    """What a request costs, in millionths of a US dollar; None where the model's price is not known."""
     if spec.provider == "local":
-        return
+        return (usage.input_tokens + usage.output_tokens) * spec.usd_micros_per_token
     maker = "anthropic" if spec.provider.startswith("anthropic") else "google"
+    priced = PricedUsage(input_tokens=usage.input_tokens, output_tokens=usage.output_tokens)
     try:
-        calc_price(PricedUsage(input_tokens=1, output_tokens=1), spec.model, provider_id=maker)
+        price = calc_price(priced, spec.model, provider_id=maker)
     except LookupError:
-        raise FailedPrecondition(
-            f"{spec.full_name} cannot be asked under a limit of cost: its price is not known."
-        ) from None
+        return None
+    return math.ceil(price.total_price * 1_000_000)

@@ -34,10 +34,11 @@ CHARACTERS_PER_TOKEN = 4
 class LocalModel(Model[None]):
     """A model that is a program of ours. Its name says so in every response."""
 
-    def __init__(self, name: str) -> None:
-        """Go by `local:<name>`."""
+    def __init__(self, name: str, usd_micros_per_token: int = 0) -> None:
+        """Go by `local:<name>`, and say that each token costs so much."""
         super().__init__(profile=ModelProfile(supports_image_input=False))
         self._name = f"local:{name}"
+        self._usd_micros_per_token = usd_micros_per_token
 
     @abstractmethod
     def pieces(self, messages: list[ModelMessage], tools: frozenset[str]) -> AsyncGenerator[Piece]:
@@ -84,7 +85,8 @@ class LocalModel(Model[None]):
         run_context: RunContext[Any] | None = None,
     ) -> AsyncGenerator[StreamedResponse]:
         """The answer as it is made."""
-        del model_settings, run_context
+        del run_context
+        most = (model_settings or {}).get("max_tokens")
         tools = frozenset(tool.name for tool in model_request_parameters.function_tools)
         async with aclosing(self.pieces(messages, tools)) as pieces:
             yield LocalResponse(
@@ -92,6 +94,8 @@ class LocalModel(Model[None]):
                 name=self._name,
                 pieces=pieces,
                 input_characters=_characters(messages),
+                most_characters=None if most is None else most * CHARACTERS_PER_TOKEN,
+                usd_micros_per_token=self._usd_micros_per_token,
             )
 
 
@@ -102,22 +106,32 @@ class LocalResponse(StreamedResponse):
     name: str = ""
     pieces: AsyncIterator[Piece] = field(kw_only=True)
     input_characters: int = 0
+    most_characters: int | None = None
+    usd_micros_per_token: int = 0
     made_at: datetime = field(default_factory=lambda: datetime.now(UTC))
 
     async def _get_event_iterator(self) -> AsyncIterator[ModelResponseStreamEvent]:
         written = 0
         try:
-            async for piece in self.pieces:
-                if isinstance(piece, str):
+            async for whole in self.pieces:
+                if isinstance(whole, str):
+                    piece = whole[: self._left(written)]
                     written += len(piece)
                     for event in self._parts_manager.handle_text_delta(vendor_part_id="text", content=piece):
                         yield event
+                    if len(piece) < len(whole):
+                        self.finish_reason = "length"
+                        return
                 else:
-                    written += len(piece.args_as_json_str())
-                    yield self._parts_manager.handle_part(vendor_part_id=None, part=piece)
+                    written += len(whole.args_as_json_str())
+                    yield self._parts_manager.handle_part(vendor_part_id=None, part=whole)
             self.finish_reason = "stop"
         finally:
-            self._usage = _usage(self.input_characters, written)
+            self._usage = _usage(self.input_characters, written, self.usd_micros_per_token)
+
+    def _left(self, written: int) -> int | None:
+        """How many more characters the answer may have."""
+        return None if self.most_characters is None else max(self.most_characters - written, 0)
 
     async def close_stream(self) -> None:
         """Nothing is open: the pieces are closed by whoever opened them."""
@@ -156,12 +170,10 @@ def prompt_text(part: UserPromptPart) -> str:
     return "\n".join(piece for piece in part.content if isinstance(piece, str))
 
 
-def _usage(read: int, written: int) -> RequestUsage:
-    return RequestUsage(
-        input_tokens=-(-read // CHARACTERS_PER_TOKEN),
-        output_tokens=-(-written // CHARACTERS_PER_TOKEN),
-        cost=Decimal(0),
-    )
+def _usage(read: int, written: int, usd_micros_per_token: int) -> RequestUsage:
+    tokens = [-(-characters // CHARACTERS_PER_TOKEN) for characters in (read, written)]
+    cost = Decimal(sum(tokens) * usd_micros_per_token) / 1_000_000
+    return RequestUsage(input_tokens=tokens[0], output_tokens=tokens[1], cost=cost)
 
 
 def _characters(messages: list[ModelMessage]) -> int:

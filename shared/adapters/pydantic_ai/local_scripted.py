@@ -56,9 +56,10 @@ class ScriptedModel(LocalModel):
         script: Sequence[ScriptedRule],
         attempt: int,
         sleep: Callable[[float], Awaitable[None]],
+        usd_micros_per_token: int = 0,
     ) -> None:
         """Play `script` in the node's attempt number `attempt`, pausing with `sleep`."""
-        super().__init__("scripted")
+        super().__init__("scripted", usd_micros_per_token)
         self._script = tuple(script)
         self._attempt = attempt
         self._sleep = sleep

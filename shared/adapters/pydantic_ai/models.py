@@ -86,7 +86,7 @@ class Models:
             case "scripted":
                 from shared.adapters.pydantic_ai.local_scripted import ScriptedModel
 
-                return ScriptedModel(spec.script, attempt, self._sleep)
+                return ScriptedModel(spec.script, attempt, self._sleep, spec.usd_micros_per_token)
             case _:
                 raise FailedPrecondition(
                     f"local:{spec.model}: no such model; there are local:extractive and local:scripted."
@@ -108,10 +108,13 @@ class Models:
             return model
 
 
-def request_settings(spec: ModelSpec) -> ModelSettings | None:
-    """How the model is asked. No SDK retries: the engine does, and counts them."""
+def request_settings(spec: ModelSpec, longest: int | None = None) -> ModelSettings:
+    """How the model is asked, for an answer of at most `longest` tokens. No SDK retries: the engine does them.
+
+    A local model knows no setting but that.
+    """
     if spec.provider == "local":
-        return None
+        return ModelSettings() if longest is None else ModelSettings(max_tokens=longest)
     settings = ModelSettings(
         request_timeout=spec.request_timeout_seconds,
         max_retries=0,
@@ -121,8 +124,8 @@ def request_settings(spec: ModelSpec) -> ModelSettings | None:
         settings["temperature"] = spec.temperature
     if spec.top_p is not None:
         settings["top_p"] = spec.top_p
-    if spec.max_tokens is not None:
-        settings["max_tokens"] = spec.max_tokens
+    if (most := longest or spec.max_tokens) is not None:
+        settings["max_tokens"] = most
     if spec.seed is not None:
         settings["seed"] = spec.seed
     if spec.stop_sequences is not None:

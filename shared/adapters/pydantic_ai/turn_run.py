@@ -28,6 +28,7 @@ from pydantic_ai.usage import UsageLimits
 
 from shared.adapters.pydantic_ai.callbacks import Callbacks
 from shared.adapters.pydantic_ai.failures import ResponseBrokeOff
+from shared.adapters.pydantic_ai.forecasts import forecast
 from shared.adapters.pydantic_ai.limits import check_before_request, check_before_tools
 from shared.adapters.pydantic_ai.messages import Memory, recall, render_message, visible_text
 from shared.adapters.pydantic_ai.models import request_settings
@@ -38,7 +39,7 @@ from shared.domain.errors import OutputInvalid
 from shared.domain.model_specs import ModelSpec
 from shared.domain.tools import ToolCall
 from shared.domain.usage import Usage
-from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse
+from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, Forecast, StepResponse
 
 _EMPTY_ANSWERS = 2
 """How often a model is told that it has said nothing."""
@@ -54,6 +55,7 @@ class TurnRun:
         self._pending: ModelRequest | None = None
         self._callbacks = callbacks
         self._step = turn.recorded_steps
+        self._longest: int | None = None
         asked_for = sum(len(message.tool_calls) for message in recorded if isinstance(message, ModelResponse))
         # Calls are counted when they are asked for: which of them had ended when an attempt died is chance.
         self._used = replace(turn.recorded_usage, tool_calls=asked_for)
@@ -109,7 +111,7 @@ class TurnRun:
             instructions=instructions or None,
             toolsets=[self._toolset],
             capabilities=[NativeTool(WebSearchTool())] if searches_itself(model, self._turn) else [],
-            model_settings=request_settings(spec),
+            model_settings=lambda _: request_settings(spec, self._longest),
             output_type=str if shape is None else shape.asked_of(model, has_tools=bool(self._turn.tools)),
             retries={"tools": FAULTY_CALLS, "output": _EMPTY_ANSWERS if shape is None else MOST_ANSWERS},
         )
@@ -117,12 +119,16 @@ class TurnRun:
             made.output_validator(_validator(shape))
         return made
 
+    def _forecast(self, spec: ModelSpec, messages: list[ModelMessage]) -> Forecast | None:
+        turn = self._turn
+        return forecast(spec, turn.agent, turn.tools, messages) if turn.is_metered else None
+
     async def _ask(self, node: ModelRequestNode[object, Any], run: AgentRun[object, Any], spec: ModelSpec) -> str:
         """One model request, streamed; its text."""
         step, self._pending = self._step, node.request
         self._check_patience(spec)
         check_before_request(self._turn.agent.limits, self._used)
-        await self._callbacks.begin(step)
+        self._longest = await self._callbacks.begin(step, self._forecast(spec, [*run.all_messages(), node.request]))
         async with node.stream(run.ctx) as stream:
             async for event in stream:
                 if delta := _visible_delta(event):

@@ -87,6 +87,7 @@ async def ask_delegate(
     except DomainError as error:
         if error.retryable:
             raise
+        context.purse.drop(below)
         failure = Failure(error.code, error.message)
         ended = {"state": NodeState.FAILED, "error": render(failure)}
         result = _failed(delegate, failure)

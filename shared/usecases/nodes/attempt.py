@@ -7,6 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, 
 from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any, TypeVar
 
 from shared.domain.ids import Instance, RunId, Token
@@ -31,7 +32,12 @@ class StopRequested(Exception):
 
 
 class YieldRequested(Exception):
-    """The node is to go on in another request; everything so far is recorded."""
+    """The node is to go on in another request, after a pause; everything so far is recorded."""
+
+    def __init__(self, pause: timedelta = timedelta()) -> None:
+        """Go on after `pause`."""
+        super().__init__()
+        self.pause = pause
 
 
 @dataclass(slots=True)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
+from shared.domain.budgets import FundKind, count_run
 from shared.domain.events import Event, append, event_path, start_event
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId
 from shared.domain.nodes import Outcome
+from shared.domain.quotas import count_off
 from shared.domain.records import parse, render, to_json
 from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
 from shared.domain.sessions import Message, Slot, message_path, session_path, slot_path
@@ -66,6 +68,8 @@ class RunEnd:
             *self._superseded(),
             Update(run.path, self._run_fields(slot.next_seq)),
             record_run_end(run, _RUN_STATES[self._outcome.state], self._outcome.error, self._engine.core.clock.now()),
+            count_run(run.owner_uid, self._engine.core.clock.now(), self._outcome.usage, metered=self._is_metered),
+            *count_off(run),
             *await self._hand_over(snapshot, slot),
         ]
 
@@ -97,6 +101,11 @@ class RunEnd:
             for n, message in enumerate(self._outcome.messages)
         ]
 
+    @property
+    def _is_metered(self) -> bool:
+        """Whether the nodes have counted on the day's ledger themselves what they consumed."""
+        return any(fund.kind is FundKind.DAY for fund in self._context.run.funds)
+
     def _superseded(self) -> list[Write]:
         """A new answer to an old message takes the place of the old answers, which stay in the log."""
         run = self._context.run
@@ -114,7 +123,11 @@ class RunEnd:
             "completed_at": self._engine.core.clock.now(),
             "next_sweep_at": None,
             "last_seq": last_seq,
+<<<<<<< HEAD
             "paused_at": None,
+=======
+            "is_counted": False,
+>>>>>>> 5ec11f1 (wip)
         }
 
     async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:

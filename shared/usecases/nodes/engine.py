@@ -10,7 +10,8 @@ from weakref import WeakSet
 from shared.domain.events import Event
 from shared.domain.ids import RunId, Uid
 from shared.domain.plans import PlanGraph
-from shared.domain.runs import Run
+from shared.domain.quotas import Quota
+from shared.domain.runs import WAVE, Run
 from shared.ports.agent_runner import AgentRunner
 from shared.ports.clock import Clock
 from shared.ports.conditions import Conditions
@@ -37,6 +38,8 @@ class Core:
     Args:
         plans: compiled plans by the path of their agent's version, kept because versions never change.
         topic: where facts are published; without one they wait for the sweeper.
+        quota: what people may do for whom nobody has set anything else.
+        wave: how many items of a map are set off at once, at most.
     """
 
     documents: Documents
@@ -45,6 +48,8 @@ class Core:
     ids: Ids
     plans: dict[str, CompiledVersion] = field(default_factory=dict[str, CompiledVersion])
     topic: FactTopic | None = None
+    quota: Quota = field(default_factory=Quota)
+    wave: int = WAVE
 
 
 @dataclass(frozen=True, slots=True)

@@ -6,6 +6,7 @@ import asyncio
 from collections.abc import Sequence
 from dataclasses import replace
 
+from shared.domain.budgets import Held
 from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path, passes
@@ -16,8 +17,9 @@ from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Delete, Update, Write
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes.attempt import Attempt
-from shared.usecases.nodes.engine import Engine
+from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
+from shared.usecases.nodes.purse import Purse
 from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.nodes.stand_by import stand_by
 
@@ -41,7 +43,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     run = parse(Run, snapshots[target.run.path].fields or {})
     readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
     if is_terminal(run.state) or readiness is Readiness.WAIT:
-        await _undo_claim(attempt)
+        await _undo_claim(open_purse(engine.core, attempt, run, snapshots[attempt.path]))
         return None
     node = parse(NodeRun, snapshots[attempt.path].fields or {})
     if run.paused_at is not None:
@@ -59,7 +61,16 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         skips=readiness is Readiness.SKIP and not target.graph.concludes(target.node.id),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history_of(history, run.turn),
+        stored=snapshots[attempt.path],
     )
+
+
+def open_purse(core: Core, attempt: Attempt, run: Run, stored: Snapshot | None) -> Purse:
+    """The purse of a claimed node; what earlier attempts drew and did not account for is taken as spent."""
+    if stored is None:
+        return Purse(core, attempt, run.funds)
+    held = (stored.fields or {}).get("held")
+    return Purse(core, attempt, run.funds, stored.update_time, None if held is None else parse(Held, held))
 
 
 async def read_history(documents: Documents, session_id: SessionId) -> tuple[Message, ...]:
@@ -100,11 +111,12 @@ async def _start(engine: Engine, run: Snapshot) -> None:
         return
 
 
-async def _undo_claim(attempt: Attempt) -> None:
-    """Undo a claim that came too early or too late."""
+async def _undo_claim(purse: Purse) -> None:
+    """Undo a claim that came too early or too late; what an attempt before it drew is accounted for."""
+    attempt = purse.attempt
 
     async def make() -> Sequence[Write]:
-        return [Delete(attempt.path)]
+        return [*purse.closes(), Delete(attempt.path)]
 
     async def applied(_: Snapshot) -> bool:
         return False

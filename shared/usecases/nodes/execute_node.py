@@ -10,7 +10,7 @@ from enum import Enum
 from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
-from shared.domain.plans import AgentWork, EndWork, LoopWork
+from shared.domain.plans import AgentWork, EndWork, LoopWork, ToolWork
 from shared.domain.records import parse
 from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState, is_terminal
@@ -22,7 +22,7 @@ from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, Yi
 from shared.usecases.nodes.claim_node import Busy, Finished, claim_node
 from shared.usecases.nodes.end_run import cancelled
 from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.enter_node import enter_node
+from shared.usecases.nodes.enter_node import enter_node, open_purse
 from shared.usecases.nodes.finish_node import finish_node, release_node
 from shared.usecases.nodes.keep_value import read_items_of, read_outputs_of
 from shared.usecases.nodes.load_run import load_run_once
@@ -102,7 +102,8 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     journal = await read_node_journal(engine, context)
     work = context.target.work
     limits = work.agent.limits if isinstance(work, AgentWork) else None
-    context = replace(context, allowance=Allowance(limits, journal.usage))
+    purse = open_purse(engine.core, context.attempt, context.run, context.stored)
+    context = replace(context, allowance=Allowance(limits, journal.usage), drawn=purse)
     recorder = NodeRecorder(engine, context, journal)
     try:
         outcome = await _attempt(engine, context, recorder)
@@ -110,9 +111,12 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
         outcome = cancelled(recorder.usage, recorder.shown)
     except CallWaits:
         outcome = Outcome(NodeState.WAITING, usage=recorder.usage)
-    except YieldRequested:
-        outcome = Outcome(NodeState.READY, usage=recorder.usage, cause="yield")
+    except YieldRequested as asked:
+        pause = asked.pause * (1 + _share(context.attempt.token))
+        not_before = engine.core.clock.now() + pause if pause else None
+        outcome = Outcome(NodeState.READY, usage=recorder.usage, not_before=not_before, cause="yield")
     except DomainError as error:
+        purse.drop_failed()
         outcome = _failure(engine, context, recorder, error)
     finally:
         await recorder.close()
@@ -132,6 +136,8 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
 
     async def work() -> Outcome:
+        if isinstance(context.target.work, AgentWork | ToolWork):
+            await context.purse.enter()
         return await perform_work(engine, context, recorder)
 
     try:

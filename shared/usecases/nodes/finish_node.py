@@ -11,7 +11,7 @@ from shared.domain.nodes import Outcome, passes
 from shared.domain.records import render, to_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
-from shared.domain.writes import Update, Write
+from shared.domain.writes import Write
 from shared.ports.documents import Committed, Snapshot
 from shared.usecases.nodes.end_run import RunEnd, output_fields
 from shared.usecases.nodes.engine import Engine
@@ -54,7 +54,7 @@ async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: 
 
     async def make() -> Sequence[Write]:
         ending = await end.writes() if end else ()
-        return [*resolutions, Update(context.attempt.path, _ended(engine, outcome)), *live, *ending]
+        return [*resolutions, *await context.purse.closing(_ended(engine, outcome)), *live, *ending]
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] == outcome.state
@@ -103,12 +103,13 @@ async def release_node(context: NodeContext, outcome: Outcome) -> None:
     fields = {
         "state": NodeState.READY,
         "failures": context.failures + (outcome.error is not None),
+        "waits": context.waits + (outcome.error is None and outcome.not_before is not None),
         "not_before": outcome.not_before,
         "error": None if outcome.error is None else render(outcome.error),
     }
 
     async def make() -> Sequence[Write]:
-        return [Update(context.attempt.path, fields)]
+        return await context.purse.closing(fields)
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] == NodeState.READY

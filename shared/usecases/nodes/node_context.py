@@ -9,10 +9,12 @@ from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import item_label
 from shared.domain.plans import AnyWork, LoopWork, MapWork, Plan, PlanGraph, PlanNode
 from shared.domain.runs import Run
+from shared.ports.documents import Snapshot
 from shared.ports.tools import ToolContext
 from shared.usecases.nodes.allowance import Allowance
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import LoadedRun, Viewer
+from shared.usecases.nodes.purse import Purse
 from shared.usecases.nodes.session_log import SessionLog
 
 
@@ -69,12 +71,14 @@ class NodeContext:
         target: what to execute, with the run as read after the claim.
         attempt: the right to write for it.
         failures: how many attempts before this one ended in a retryable error.
-        waits: how many attempts before this one ended in waiting for people.
+        waits: how many attempts before this one ended in waiting, for people or for a budget that others hold.
         skips: a predecessor did not succeed, so the node is skipped.
         log: the session's log, if this node ends the run and so writes it.
         history: the session's model messages, for the node that speaks in the session.
         viewer: who watches in this process.
         allowance: what the node and its delegates may consume together.
+        stored: the node as it was read after the claim; None where the claim came with the run.
+        drawn: the purse of the node and its delegates; None until the node is executed.
     """
 
     target: Target
@@ -86,11 +90,19 @@ class NodeContext:
     history: tuple[str, ...] = ()
     viewer: Viewer | None = None
     allowance: Allowance = field(default_factory=Allowance)
+    stored: Snapshot | None = None
+    drawn: Purse | None = None
 
     @property
     def run(self) -> Run:
         """The run as read after the claim."""
         return self.target.run
+
+    @property
+    def purse(self) -> Purse:
+        """What the node draws from the run's funds."""
+        assert self.drawn is not None  # noqa: S101 - whoever executes a node opens its purse first
+        return self.drawn
 
     @property
     def run_id(self) -> RunId:

@@ -29,7 +29,7 @@ from shared.domain.states import NodeState
 from shared.domain.tools import Effect, ToolCall, ToolResult
 from shared.domain.usage import Usage
 from shared.domain.writes import Update, Write
-from shared.ports.agent_runner import CallWaits, StepResponse
+from shared.ports.agent_runner import CallWaits, Forecast, StepResponse
 from shared.ports.documents import Snapshot
 from shared.ports.tools import Tool
 from shared.usecases.nodes.attempt import YieldRequested
@@ -96,9 +96,16 @@ class NodeRecorder:
         """The text of the step that is not recorded; what is recorded has an event of its own."""
         return self._writer.text if self._writer is not None and self._open else ""
 
-    async def begin(self, step: int) -> None:
+    async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
         """Start a step, or start it again: the earlier try is void."""
         await self._release_held()
+<<<<<<< HEAD
+=======
+        if self._context.attempt.is_yielding:
+            raise YieldRequested
+        self._context.allowance.check()
+        longest = await self._context.purse.reserve(self, forecast or Forecast())
+>>>>>>> 5ec11f1 (wip)
         previous = self._writer
         if previous is not None:
             await previous.stop()
@@ -111,10 +118,12 @@ class NodeRecorder:
         attempt.check()
         self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
         self._open = True
+        return longest
 
     async def text(self, delta: str) -> None:
         """Show more text."""
         if self._writer is not None and delta:
+            self._context.purse.note_answer(self)
             self._writer.append(delta)
             if self._context.viewer is not None:
                 self._context.viewer.text(self._writer.step, self._writer.try_, delta)
@@ -124,6 +133,7 @@ class NodeRecorder:
         self._messages.extend(response.messages)
         self._usage += response.usage
         self._context.allowance.spend(response.usage)
+        self._context.purse.settle(self, response.usage)
         self._held = response
         self._model = response.model_name
         if response.calls:

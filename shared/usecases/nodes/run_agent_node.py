@@ -104,4 +104,5 @@ def prepare_turn(
         recorded_steps=journal.steps,
         recorded_usage=journal.usage,
         attempt=context.attempt.number,
+        is_metered=context.purse.is_metered,
     )

@@ -36,14 +36,17 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
         "usage": render(outcome.usage),
     }
     writes: list[Write] = [
-        Update(attempt.path, node),
         *(Create(approval.path, render(approval)) for approval in approvals),
         *recorder.waiting_writes(),
     ]
     log = context.log
 
     async def make() -> Sequence[Write]:
+<<<<<<< HEAD
         return writes if log is None else [*writes, await _run_waits(core, context), *log.writes(*events)]
+=======
+        return [*await context.purse.closing(node), *writes]
+>>>>>>> 5ec11f1 (wip)
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] != NodeState.RUNNING

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+from shared.domain.budgets import tightest
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter, promote
-from shared.domain.plans import PlanGraph
+from shared.domain.plans import MapWork, PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.sessions import Slot, slot_path
@@ -40,7 +41,7 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
             whoever finished the node may have died before it woke anybody.
     """
     run, graph, node = target.run, target.graph, target.node
-    ready = [instance_of(node.id, run.epoch, index) for index in indices]
+    ready = [instance_of(node.id, run.epoch, index) for index in _begun_by(target, indices)]
     if target.item is not None and indices:
         return ready
     edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
@@ -52,6 +53,19 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
         if await _is_ready(core, edge, counts.get(edge.path, JoinCount())):
             ready.append(edge.instance)
     return ready
+
+
+def _begun_by(target: Target, indices: range) -> range:
+    """The items that an ended node sets off: of a map the first wave, then each item the one a wave behind it.
+
+    So no more than a wave of a map's items is queued or at work, without anybody counting.
+    """
+    node, item = target.node, target.item
+    if not isinstance(node.work, MapWork):
+        return indices
+    limits = (target.run.wave, node.work.max_parallel, tightest(target.run.funds).places)
+    wave = min(most for most in limits if most is not None)
+    return indices[:wave] if item is None else range(item.index + wave, item.count)[:1]
 
 
 async def enqueue_ready(core: Core, run_id: RunId, instances: Sequence[Instance], cause: str = READY) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from shared.domain.errors import Aborted
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Uid
+from shared.domain.quotas import count_off
 from shared.domain.records import parse, render
 from shared.domain.runs import Failure, Run, run_path
 from shared.domain.sessions import Slot, slot_path
@@ -67,6 +68,7 @@ async def _leave_queue(core: Core, run: Run) -> bool:
         "paused_at": None,
         "error": render(error),
         "completed_at": now,
+        "is_counted": False,
     }
     queue = [other for other in slot.queue if other != run.id]
     await core.documents.commit(
@@ -74,6 +76,7 @@ async def _leave_queue(core: Core, run: Run) -> bool:
             Update(snapshot.path, {"queue": queue}, seen=snapshot.update_time),
             Update(run.path, ended),
             record_run_end(run, RunState.CANCELLED, error, now),
+            *count_off(run),
         ]
     )
     await tell_run_end(core, run)

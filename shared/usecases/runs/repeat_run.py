@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from shared.domain.budgets import own_budget
 from shared.domain.errors import FailedPrecondition
 from shared.domain.ids import NodeId, RunId, SessionId, Uid
 from shared.domain.nodes import nodes_path
@@ -77,6 +78,7 @@ async def repeat_run(core: Core, request: RepeatRequest) -> StartedRun:
         if_busy=request.if_busy,
         idempotency_key=request.idempotency_key,
         trace_id=request.trace_id,
+        budget=own_budget(run.funds),
         repeated=Repeated(repetition, graph, run.author_uid or run.owner_uid, edited=given),
     )
     return await start_run(core, asked)

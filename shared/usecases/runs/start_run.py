@@ -8,11 +8,13 @@ from datetime import datetime
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.agents import AD_HOC, DRAFT, DRAFT_NUMBER, VersionRef, agent_path
+from shared.domain.budgets import Budget
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plans import PlanGraph, split_plan
+from shared.domain.quotas import standing_path
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input
 from shared.domain.runs import SWEEP_AFTER, Repetition, Run, Shape, plan_path, run_path
@@ -29,6 +31,7 @@ from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.compile_run import CompiledRun, compile_definition, compile_run
+from shared.usecases.runs.meter_run import meter_run, run_funds
 from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
@@ -74,6 +77,7 @@ class RunRequest:
         repeated: the run that is to be repeated, and how.
         definition: what to run, where it is no agent's; checked.
         shape: what the definition, or the agent's, must be; any if left out.
+        budget: what the run may consume; where the agent has a budget too, the tighter limit holds.
         claim: take the only node of a single agent's run at once, under this token, to execute it in this process.
     """
 
@@ -88,6 +92,7 @@ class RunRequest:
     repeated: Repeated | None = None
     definition: AgentDefinition | None = None
     shape: Shape | None = None
+    budget: Budget = field(default_factory=Budget)
     claim: Token | None = None
 
     @property
@@ -98,6 +103,7 @@ class RunRequest:
             asked.append(render(self.repeated.repetition))
         if self.shape is not None:
             asked += [self.shape, None if self.definition is None else self.definition.model_dump(mode="json")]
+        asked += [render(self.budget)] if self.budget.limited else []
         return hashlib.sha256(to_json(asked).encode()).hexdigest()
 
 
@@ -137,6 +143,7 @@ class _Found:
     slot_snapshot: Snapshot | None = None
     earlier: Run | None = None
     admission: Admission = field(default_factory=Admission)
+    standing: Snapshot | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,7 +164,8 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
         PermissionDenied: the caller may see the agent, but not run it, or has used up their grant; or may read the
             session, but not write in it.
         SessionBusy: the session has an active run and the request says to refuse then.
-        ResourceExhausted: too many runs wait for the session, or the day's runs cost what was granted.
+        ResourceExhausted: too many runs wait for the session.
+        TooManyRuns, QuotaExceeded: the caller's quota, or what their grant allows in a day, is reached.
         IdempotencyKeyReused: the key came before with another request.
         Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
     """
@@ -219,24 +227,26 @@ async def _find(core: Core, request: RunRequest, run_id: RunId) -> _Found:
     if session_id is None and agent_id is None:
         raise InvalidArgument("name the agent to run: 'agent_id', or a 'session_id' that has one")
     named = agent_path(agent_id or AD_HOC) if session_id is None else session_path(session_id)
-    paths = [run_path(run_id), named, *([] if session_id is None else [slot_path(session_id)])]
-    earlier, first, *rest = await core.documents.get_many(paths)
+    paths = [run_path(run_id), standing_path(request.caller), named]
+    paths += [] if session_id is None else [slot_path(session_id)]
+    earlier, standing, first, *rest = await core.documents.get_many(paths)
     ran = None if earlier.fields is None else parse(Run, earlier.fields)
     if session_id is None:
         assert agent_id is not None  # noqa: S101 - checked above
         if request.definition is not None:
-            return _Found(AD_HOC, DRAFT_NUMBER, None, Slot(), earlier=ran)
+            return _Found(AD_HOC, DRAFT_NUMBER, None, Slot(), earlier=ran, standing=standing)
         if ran is not None:
             return _Found(agent_id, ran.version, None, Slot(), earlier=ran)
         admission = await admit_run(core.documents, request.caller, first)
-        return _Found(agent_id, _number(admission, request.version), None, Slot(), admission=admission)
+        number = _number(admission, request.version)
+        return _Found(agent_id, number, None, Slot(), admission=admission, standing=standing)
     session = own(read_session(first, request.caller), request.caller)
     pinned = DRAFT if session.version == DRAFT_NUMBER else session.version
     if agent_id not in {None, session.agent_id} or request.version not in {None, pinned}:
         raise InvalidArgument(f"the session is pinned to version {pinned} of agent {session.agent_id}")
     slot = parse(Slot, rest[0].fields or {})
     admission = Admission() if ran is not None else await _admit_again(core, session)
-    return _Found(session.agent_id, session.version, session, slot, rest[0], ran, admission)
+    return _Found(session.agent_id, session.version, session, slot, rest[0], ran, admission, standing)
 
 
 async def _admit_again(core: Core, session: Session) -> Admission:
@@ -263,6 +273,8 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
     graph = compiled.graph
     if request.shape not in {None, graph.plan.shape}:
         raise wrong_shape(graph.plan.shape)
+    assert found.standing is not None  # noqa: S101 - it was read for a run that is new
+    metering = await meter_run(core, request.caller, found.standing, found.admission.funds)
     digest, chunks = split_plan(graph.plan)
     now = core.clock.now()
     session_id = found.session.id if found.session else SessionId(core.ids.new())
@@ -284,6 +296,9 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         author_uid=compiled.author_uid,
         grantee_uid=found.admission.grantee_uid,
         repeats=request.repeated.repetition if request.repeated else None,
+        funds=(*run_funds(run_id, request.caller, graph.plan.budget.within(request.budget)), *metering.funds),
+        wave=core.wave,
+        is_counted=metering.is_counted,
         next_sweep_at=None if waits else now + SWEEP_AFTER,
     )
     writes: list[Write] = [
@@ -292,6 +307,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         *_session_writes(request, run, found, now),
         *found.admission.writes,
         *executed.writes,
+        *metering.writes,
     ]
     claimed = request.claim is not None and not waits and run.shape != "graph"
     if request.claim is not None and claimed:

@@ -22,6 +22,7 @@ from functions.agents.routes import making_routes, reading_routes, writing_route
 from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
+from functions.auth.quotas import quota_routes
 from functions.auth.routes import People, administration_routes, credential_routes, profile_routes
 from functions.chat.routes import message_routes
 from functions.runs.approvals import approval_routes
@@ -46,6 +47,7 @@ from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
 from shared.domain.facts import Fact, FactId
 from shared.domain.ids import AgentId, SessionId, Uid
+from shared.domain.quotas import Quota
 from shared.domain.secrets import SecretText
 from shared.domain.users import Account, deactivation_path
 from shared.domain.users import Role as Claim
@@ -360,7 +362,10 @@ def _own_routes(world: World, vault: Vault, accounts: ObligingAccounts, desk: De
     """The routes of what is everybody's own."""
     people = People(vault.documents, accounts, world.rig.ids)
     return {
-        "auth": [routes(people) for routes in (credential_routes, profile_routes, administration_routes)],
+        "auth": [
+            *(routes(people) for routes in (credential_routes, profile_routes, administration_routes)),
+            quota_routes(vault.documents, world.rig.clock, Quota()),
+        ],
         "runs": [routes(desk) for routes in (webhook_routes, delivery_log_routes)],
         "agents": [secret_routes(vault), model_routes(AllowedModels(), frozenset({"local"}))],
     }

@@ -12,7 +12,7 @@ from shared.domain.ids import Instance, RunId
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.domain.usage import Usage
-from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, StepResponse, StepSink, ToolCaller
+from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, Forecast, StepResponse, StepSink, ToolCaller
 from shared.ports.tools import Tool, ToolContext
 from tests.support.chaos.definitions import ASKING, EFFECTS, ScriptStep, script_of, speaker_of
 from tests.support.chaos.faults import Effect, Fault
@@ -21,6 +21,7 @@ from tests.support.chaos.oracle import tool_fate
 from tests.support.chaos.processes import Died, Process
 
 COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
+FORECAST = Forecast(15, 7)
 
 
 class Watched(Surroundings, Protocol):
@@ -90,7 +91,7 @@ class SimulatedRunner:
         await sink.respond(StepResponse(number, text, step.calls(turn.prompt, number), messages, COST, "scripted"))
 
     async def _ask(self, turn: AgentTurn, number: int, sink: StepSink) -> Fault | None:
-        await sink.begin(number)
+        await sink.begin(number, FORECAST)
         instance, message = speaker_of(turn.prompt)
         self._process.check()
         self._world.model_called(self._process, message, instance, number)

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 from unittest.mock import patch
 
+from shared.domain.budgets import Amount, Fund
 from shared.domain.events import append, start_event
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
 from shared.domain.journal import Journal
@@ -18,11 +19,12 @@ from shared.domain.sessions import Slot, slot_path
 from shared.domain.tools import Effect
 from shared.domain.writes import Delete, Increment, Merge, Put, ServerTime, Update, Write
 from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
-from shared.usecases.nodes import attempt, claim_node, end_run, execute_node, finish_node, wake_successors
+from shared.usecases.nodes import attempt, claim_node, end_run, execute_node, finish_node, purse, wake_successors
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
+from shared.usecases.nodes.purse import Purse
 from shared.usecases.runs import cancel_run, start_run
 from tests.support.chaos.definitions import DELEGATION
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
@@ -200,6 +202,9 @@ async def _commit_at_last(documents: Documents, writes: list[Write]) -> None:
 # Smaller ones.
 
 
+_open = Purse.__post_init__
+
+
 async def _nothing(*_: Any) -> None:
     return None
 
@@ -250,6 +255,21 @@ def _slot_overwritten() -> AbstractContextManager[object]:
     return _replaced(end_run.RunEnd, _hand_over=regardless)()
 
 
+def _all_of_it(self: Fund, sums: Any, chunk: Amount) -> dict[str, int]:
+    del sums
+    return {name: chunk[name] for name in self.limits.limited}
+
+
+def _regardless(path: str, fields: Any, seen: Any = None) -> Update:
+    del seen
+    return Update(path, fields)
+
+
+def _forgetful(self: Purse) -> None:
+    self.held = None
+    _open(self)
+
+
 async def _send_broken_off(self: Attempt, batch: Sequence[Write]) -> Any:
     return await self._core.documents.commit(batch)  # pyright: ignore[reportPrivateUsage] # as it was
 
@@ -279,6 +299,9 @@ GUARDS = {
     "whole commits": Guard("a delegate ends once", _replaced(Attempt, _send=_send_broken_off), Rules(scenario=STOPPED)),
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),
+    "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
+    "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
+    "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),
     "key makes the id": Guard("same request, same run", _replaced(start_run, _id_of=_no_id)),
 }
 """By what is taken away."""

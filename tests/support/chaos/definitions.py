@@ -15,7 +15,9 @@ from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
 from shared.domain.planning import compile_plan
 from shared.domain.plans import PlanGraph
+from shared.domain.quotas import Quota, Standing, standing_path
 from shared.domain.records import parse, render
+from shared.domain.runs import WAVE
 from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Write
@@ -87,12 +89,14 @@ class Definition:
     Args:
         writes: what stores it, with a session of its own.
         plans: what processes know of it, which is the same in every world.
+        wave: how many items of a map are set off at once.
     """
 
     agent_id: AgentId
     graph: PlanGraph
     writes: tuple[Write, ...]
     plans: dict[str, CompiledVersion]
+    wave: int = WAVE
 
 
 @lru_cache(maxsize=4096)
@@ -167,12 +171,33 @@ def definition(seed: int) -> Definition:
         raw |= {"type": "graph", "graph": {"nodes": _nodes(random)}}
     elif seed % 6 == 0:
         raw |= {"type": "delegation", **_delegation(random)}
+    limits = Random(f"limits of {seed}")  # noqa: S311 - its own, so that the rest of the agent does not depend on it
+    raw |= _budget(limits, raw)
     parsed = AgentDefinition.model_validate(raw)
     agent_id = AgentId(f"agent{seed}")
     graph = PlanGraph(compile_plan(parsed))
     # Known from the start: a process that reads the version does more than one that has read it before.
     plans = {version_path(agent_id, 1): CompiledVersion(graph, ANN)}
-    return Definition(agent_id, graph, tuple(_stored(agent_id, Proposal(parsed, raw))), plans)
+    writes = (*_stored(agent_id, Proposal(parsed, raw)), *_quota(limits))
+    return Definition(agent_id, graph, writes, plans, limits.choice((1, 2, WAVE)))
+
+
+def _budget(random: Random, raw: dict[str, Any]) -> dict[str, Any]:
+    """In some agents: what a run may consume, mostly too little, and how many nodes work at once."""
+    if random.random() < 0.6:
+        return {}
+    name, price = random.choice((("calls", 1), ("tokens", 15), ("cost_usd_micros", 7)))
+    limited: dict[str, Any] = {"budget": {name: price * random.choice((1, 2, 3, 4, 6, 9, 20, 200)) + price // 2}}
+    if "graph" in raw and random.random() < 0.5:
+        limited["budget"]["parallel_nodes"] = random.choice((1, 2, 4))
+    return limited
+
+
+def _quota(random: Random) -> Iterator[Write]:
+    """Sometimes: what Ann may consume in a day."""
+    if random.random() < 0.2:
+        quota = Quota(calls_per_day=random.choice((2, 5, 10, 400)), parallel_nodes=random.choice((None, 3)))
+        yield Create(standing_path(ANN), render(Standing(ANN, quota)))
 
 
 def _stored(agent_id: AgentId, proposal: Proposal) -> Iterator[Write]:

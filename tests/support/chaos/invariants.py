@@ -21,6 +21,7 @@ from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, Ru
 from tests.support.chaos.agents import COST
 from tests.support.chaos.clients import Reading
 from tests.support.chaos.definitions import script_of
+from tests.support.chaos.ledgers import ledger_faults
 from tests.support.chaos.monitor import WatchedRun
 from tests.support.chaos.oracle import Actual, Fate
 from tests.support.chaos.world import World
@@ -33,6 +34,8 @@ EXCUSES = frozenset(
 
 A node with a time limit may also be late by itself: the network is slow now and then.
 """
+LIMITED = frozenset({"budget_exceeded", "quota_exceeded"})
+"""Codes with which a node may fail because its run, or all runs of the day, have consumed what they may."""
 DENIALS = frozenset({"denied", "tool_failed", "uncertain_tool_call"})
 """Codes with which a node may fail because a person said no."""
 
@@ -46,6 +49,7 @@ def faults_in(world: World, readings: Sequence[Reading]) -> Iterator[str]:
     for watched in world.monitor.runs.values():
         check = RunCheck(world, found, watched)
         yield from (f"run {watched.id}: {fault}" for fault in check.faults())
+    yield from ledger_faults(world.monitor, found)
     for session_id in world.monitor.owners:
         yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, session_id))
     for reading in readings:
@@ -148,7 +152,8 @@ class RunCheck:
             code = "" if node.error is None else node.error.code
             denied = code in DENIALS and self._answered(node)
             excused = code in EXCUSES and (self._world.faults.injected or code == "deadline_exceeded")
-            if not denied and not excused:
+            limited = code in LIMITED and self._run.funds
+            if not denied and not excused and not limited:
                 yield f"failed with {node.error}"
         if node.state is NodeState.CANCELLED and not self._run.cancel_requested and not self._hurries:
             yield "is cancelled"

@@ -70,6 +70,8 @@ class Monitor:
     owners: dict[SessionId, RunId | None] = field(default_factory=dict[SessionId, RunId | None])
     effects: Counter[str] = field(default_factory=Counter[str])
     model_calls: int = 0
+    calls_of: Counter[RunId] = field(default_factory=Counter[RunId])
+    """How many model requests of each run went out."""
     tool_calls: int = 0
     open_runs: int = 0
     pending: dict[ApprovalId, str] = field(default_factory=dict[ApprovalId, str])
@@ -205,6 +207,7 @@ class Monitor:
     def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
         """A model request goes out."""
         self.model_calls += 1
+        self.calls_of[self.run_of_message[message]] += 1
         run = self.runs[self.run_of_message[message]]
         if f"{journal_path(run.id, instance)}/{response_id(step)}" in self.journal:
             self.violation(f"{run.id} {instance} asks the model for step {step}, which is recorded")

@@ -103,7 +103,7 @@ class World:
     def core(self, process: Process) -> Core:
         """The light ports of a process."""
         documents, queue = NetworkDocuments(self, process), NetworkQueue(self, self.queue, process)
-        return Core(documents, queue, process, self._ids, self.definition.plans)
+        return Core(documents, queue, process, self._ids, self.definition.plans, wave=self.definition.wave)
 
     def engine(self, process: Process) -> Engine:
         """The engine of a process."""

@@ -41,6 +41,9 @@ AUTH = [
     Row("PUT /users/me", signed_in(200), {"display_name": "New"}),
     Row("POST /users/{user_id}/deactivate", administered(200)),
     Row("POST /users/{user_id}/reactivate", administered(200)),
+    Row("GET /users/me/usage", signed_in(200)),
+    Row("GET /users/{user_id}/usage", administered(200)),
+    Row("PUT /users/{user_id}/quota", administered(200), {"runs_per_day": 9}),
 ]
 
 AGENTS = [

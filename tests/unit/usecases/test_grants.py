@@ -26,6 +26,7 @@ from shared.domain.errors import (
 from shared.domain.grants import EVERYONE, Permission, grant_path
 from shared.domain.ids import AgentId, RunId, Uid
 from shared.domain.writes import Update
+from shared.ports.agent_runner import Forecast
 from shared.ports.documents import OutcomeUnknown
 from shared.ports.identity import Identity
 from shared.usecases.agents.clone_agent import clone_agent, import_agent
@@ -37,7 +38,6 @@ from shared.usecases.agents.update_agent import update_agent
 from shared.usecases.grants.list_grants import get_grant, list_grants
 from shared.usecases.grants.list_shared_agents import list_shared_agents
 from shared.usecases.grants.revoke_grant import revoke_grant
-from shared.usecases.runs import admit_run
 from shared.usecases.secrets.read_secrets import author_of
 from shared.usecases.sessions.open_session import NewSession, open_session
 from tests.support.engine_rig import ANN
@@ -358,19 +358,14 @@ async def test_a_days_cost_is_a_wall_until_the_next_day(here: SharingRig, agent:
     assert (await here.start(agent, "bob")).run.grantee_uid == "bob"
 
 
-async def test_a_day_of_many_runs_is_summed_page_by_page(
-    here: SharingRig, agent: AgentId, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(admit_run, "PAGE", 2)
-    await here.grant(agent, "bob", RUN, max_cost_usd_micros_per_day=35)
-    for _ in range(5):  # each costs 7
-        await here.start(agent, "bob")
-        await here.rig.drain()
-    with pytest.raises(ResourceExhausted):
-        await here.start(agent, "bob")
-    await here.grant(agent, "bob", RUN, max_cost_usd_micros_per_day=28)
-    with pytest.raises(ResourceExhausted):
-        await here.start(agent, "bob")
+async def test_a_days_cost_stops_a_run_that_is_under_way(here: SharingRig, agent: AgentId) -> None:
+    here.rig.runner.forecast = Forecast(15, 7)
+    await here.grant(agent, "bob", RUN, max_cost_usd_micros_per_day=10)
+    runs = [(await here.start(agent, "bob")).run for _ in range(2)]
+    await here.rig.drain()
+    ended = [await here.rig.run(run.id) for run in runs]
+    assert [run.error and run.error.code for run in ended] == [None, "quota_exceeded"]
+    assert [run.usage.requests for run in ended] == [1, 0]
 
 
 async def test_another_grant_helps_when_the_days_cost_is_reached(here: SharingRig, agent: AgentId) -> None:

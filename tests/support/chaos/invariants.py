@@ -130,11 +130,15 @@ class RunCheck:
         elif vertex.id != END and (node.state is NodeState.SKIPPED) != self._actual.is_skipped(vertex):
             if node.state is not NodeState.CANCELLED:
                 yield f"is {node.state}, and should {readiness}: {self._actual.count(vertex)}"
-        elif node.state is not NodeState.SKIPPED and vertex.id != END:
+        elif node.state is not NodeState.SKIPPED and not self._concludes_early(vertex):
             yield from self._fate_faults(node, self._actual.fate(vertex))
         yield from self._counter_faults(vertex)
         if vertex.id != END:
             yield from self._usage_faults(vertex, node)
+
+    def _concludes_early(self, vertex: PlanNode) -> bool:
+        """Whether the vertex is made of others, of which some may have ended after it."""
+        return vertex.id == END or (self._hurries and self._graph.concludes(vertex.id))
 
     def _item_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         yield from self._fate_faults(node, self._actual.fate(vertex, node.index))

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from functions.runs.approvals import approval_routes
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.control import control_routes
+from functions.runs.dead_letters import dead_letter_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
@@ -27,6 +28,7 @@ from shared.domain.allowed_models import AllowedModels
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.settings import load_settings
+from shared.usecases.dead_letters.settle_dead_letter import Undertaker
 from shared.usecases.grants.sharing import Sharing
 
 
@@ -58,6 +60,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
         schedule_control_routes(planner),
         webhook_routes(desk),
         delivery_log_routes(desk),
+        dead_letter_routes(Undertaker(core, desk)),
     ):
         app.include_router(routes)
     return app

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
@@ -15,6 +15,12 @@ from shared.domain.writes import Put
 DeadLetterId = NewType("DeadLetterId", str)
 
 DEAD_LETTERS = "dead_letters"
+SUSPECTS = "suspects"
+MAX_FRUITLESS = 30
+"""So many sweeps in a row may find the same undone, and hand it on, before a person is asked."""
+FRUITLESS_PAUSE = timedelta(hours=1)
+"""From then on it is still looked at, so seldom."""
+SUSPECTS_KEPT = timedelta(days=2)
 MAX_REASON_CHARACTERS = 500
 
 
@@ -58,6 +64,11 @@ def dead_letter_path(letter_id: DeadLetterId) -> str:
 def dead_letter_id(kind: DeadLetterKind, subject: Mapping[str, str]) -> DeadLetterId:
     """The one dead letter about a subject."""
     return DeadLetterId(hashed_id("dead letter", kind, *(f"{name}={subject[name]}" for name in sorted(subject))))
+
+
+def suspect_path(letter_id: DeadLetterId) -> str:
+    """Where is counted how often sweeps found something undone."""
+    return f"{SUSPECTS}/{letter_id}"
 
 
 def bury(kind: DeadLetterKind, owner_uid: Uid, subject: Mapping[str, str], reason: str, at: datetime) -> Put:

@@ -135,6 +135,7 @@ ROWS = [
     Row("webhooks/0123", NEVER, OWNED),
     Row("deliveries/0123", OWNERS, OWNED),
     Row("dead_letters/0123", OWNERS, OWNED),
+    Row("suspects/0123", NEVER, OWNED),
     Row("runs/r", TOP, SHARED),
     Row("runs/r/plan/0", BELOW, OWNED),
     Row("runs/r/ledgers/budget", BELOW, OWNED),

@@ -18,6 +18,7 @@ from shared.domain.agent_history import Deed
 from shared.domain.agents import AgentVersion
 from shared.domain.approvals import Approval
 from shared.domain.artifacts import ArtifactVersion
+from shared.domain.dead_letters import DeadLetter
 from shared.domain.events import Event
 from shared.domain.facts import Fact
 from shared.domain.nodes import NodeRun
@@ -184,6 +185,7 @@ def test_no_index_is_named_twice() -> None:
         ("schedules", Schedule),
         ("ticks", Tick),
         ("facts", Fact),
+        ("dead_letters", DeadLetter),
         ("deliveries", Delivery),
         ("versions", AgentVersion),
         ("history", Deed),
@@ -200,4 +202,4 @@ def test_what_may_be_long_is_exempt_from_indexing(group: str, stored: type) -> N
 
 def test_live_text_and_old_logs_expire() -> None:
     expiring = [(o["collectionGroup"], o["fieldPath"]) for o in CONTENT["fieldOverrides"] if o.get("ttl")]
-    assert expiring == [(group, "expires_at") for group in ("deliveries", "segments", "ticks")]
+    assert expiring == [(group, "expires_at") for group in ("deliveries", "segments", "suspects", "ticks")]

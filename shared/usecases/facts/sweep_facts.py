@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from shared.domain.facts import FACTS, Fact
+from dataclasses import replace
+
+from shared.domain.dead_letters import DeadLetterKind, bury
+from shared.domain.facts import FACTS, MAX_PUBLISHES, Fact
 from shared.domain.records import parse, render
-from shared.domain.writes import Update
+from shared.domain.writes import Update, Write
 from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes.engine import Core
 
@@ -28,9 +31,15 @@ async def sweep_facts(core: Core, limit: int) -> int:
 
 
 async def _postpone(core: Core, snapshot: Snapshot, fact: Fact) -> None:
-    """Look at the fact again later, unless it was heard meanwhile."""
-    again = fact.published_again(core.clock.now())
+    """Look at the fact again later, unless it was heard meanwhile; a person should know of one that nobody hears."""
+    now = core.clock.now()
+    again = fact.published_again(now)
+    writes: list[Write] = []
+    if again.publishes >= MAX_PUBLISHES:
+        again = replace(again, due_at=None)
+        reason = f"{fact.kind}: nobody has heard it in {MAX_PUBLISHES} tries"
+        writes = [bury(DeadLetterKind.FACT, fact.owner_uid, {"fact_id": fact.id}, reason, now)]
     try:
-        await core.documents.commit([Update(fact.path, render(again), seen=snapshot.update_time)])
+        await core.documents.commit([Update(fact.path, render(again), seen=snapshot.update_time), *writes])
     except (CommitRefused, OutcomeUnknown):
         return

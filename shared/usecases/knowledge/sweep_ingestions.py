@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-from shared.domain.knowledge import INGESTIONS, SWEEP_AFTER, Ingestion
+from datetime import datetime
+
+from shared.domain.dead_letters import FRUITLESS_PAUSE, DeadLetterKind
+from shared.domain.knowledge import INGESTIONS, SWEEP_AFTER, Ingestion, collection_path, document_path
 from shared.domain.records import parse
 from shared.domain.writes import Update
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query
 from shared.ports.task_queue import IngestQueue, IngestTask
+from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
 
 
 async def sweep_ingestions(documents: Documents, queue: IngestQueue, clock: Clock, limit: int) -> int:
@@ -23,10 +27,26 @@ async def sweep_ingestions(documents: Documents, queue: IngestQueue, clock: Cloc
         ingestion = parse(Ingestion, snapshot.fields or {})
         cause = f"sweep {ingestion.next_sweep_at.isoformat()}"
         await queue.enqueue([IngestTask(ingestion.collection_id, ingestion.document_id, cause)])
+        pause = FRUITLESS_PAUSE if await _is_fruitless(documents, ingestion, now) else SWEEP_AFTER
         try:
-            await documents.commit(
-                [Update(snapshot.path, {"next_sweep_at": now + SWEEP_AFTER}, seen=snapshot.update_time)]
-            )
+            await documents.commit([Update(snapshot.path, {"next_sweep_at": now + pause}, seen=snapshot.update_time)])
         except (CommitRefused, OutcomeUnknown):
             continue  # done with meanwhile, or swept again under the same name
     return len(found)
+
+
+async def _is_fruitless(documents: Documents, ingestion: Ingestion, now: datetime) -> bool:
+    """Whether sweeps have enqueued this so often that a person should look."""
+    collection_id, document_id = ingestion.collection_id, ingestion.document_id
+    path = collection_path(collection_id) if document_id is None else document_path(collection_id, document_id)
+    about = (await documents.get(path)).fields
+    if about is None:
+        return False  # bytes without a record are removed in their own time
+    undone = Undone(
+        kind=DeadLetterKind.INGESTION,
+        owner_uid=about["owner_uid"],
+        subject={"collection_id": collection_id, **({} if document_id is None else {"document_id": document_id})},
+        mark=ingestion.marked_at.isoformat(),
+        reason=f"{about['name']}: it is enqueued again and again, and not done",
+    )
+    return await count_fruitless(documents, undone, now)

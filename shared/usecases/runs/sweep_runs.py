@@ -5,13 +5,15 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from shared.domain.ids import Instance, RunId, instance_of
+from shared.domain.dead_letters import FRUITLESS_PAUSE, DeadLetterKind
+from shared.domain.ids import Instance, RunId, Uid, hashed_id, instance_of
 from shared.domain.nodes import NodeRun, count_of, indices_of, nodes_path
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Update
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query
+from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
 from shared.usecases.nodes.engine import Core, LoadedRun
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Item, Target
@@ -43,14 +45,31 @@ async def sweep_runs(core: Core, lease_seconds: float) -> Swept:
     for run_id, instance in silent:
         await enqueue_ready(core, run_id, [instance], cause)
     due = Query("runs", (Filter("next_sweep_at", "<=", now),), (Order("next_sweep_at"),), limit=BATCH)
-    runs = [RunId(snapshot.id) for snapshot in await core.documents.query(due)]
+    runs = await core.documents.query(due)
     lost = 0
-    for run_id in runs:
+    for snapshot in runs:
+        run_id = RunId(snapshot.id)
         found = await find_lost(core, run_id, now)
         await enqueue_ready(core, run_id, found.instances, cause)
         lost += len(found.instances)
-        await _postpone(core, run_id, now + (SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER))
+        later = SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER
+        if found.instances and await _is_fruitless(core, snapshot, found, now):
+            later = FRUITLESS_PAUSE
+        await _postpone(core, run_id, now + later)
     return Swept(len(silent), len(runs), len(silent) + lost)
+
+
+async def _is_fruitless(core: Core, run: Snapshot, lost: Lost, now: datetime) -> bool:
+    """Whether sweeps have handed just these nodes to the queue so often that a person should look."""
+    named = ", ".join(lost.instances[:3]) + (" and more" if len(lost.instances) > 3 else "")  # noqa: PLR2004 - enough
+    undone = Undone(
+        kind=DeadLetterKind.RUN,
+        owner_uid=Uid((run.fields or {})["owner_uid"]),
+        subject={"run_id": run.id},
+        mark=hashed_id(*sorted(lost.instances)),
+        reason=f"its nodes {named} are handed to the queue again and again, and do not begin",
+    )
+    return await count_fruitless(core.documents, undone, now)
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,6 +28,7 @@ from functions.chat.routes import message_routes
 from functions.runs.approvals import approval_routes
 from functions.runs.artifacts import ARTIFACT_BODIES, artifact_routes
 from functions.runs.control import control_routes
+from functions.runs.dead_letters import dead_letter_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.schedules import schedule_control_routes, schedule_routes
@@ -41,6 +42,7 @@ from shared.adapters.memory.secrets import MemorySecretStore
 from shared.composition.schedules import connect_planner
 from shared.domain.agents import Proposal
 from shared.domain.allowed_models import AllowedModels
+from shared.domain.dead_letters import DeadLetterKind, bury, dead_letter_id
 from shared.domain.definition_faults import parse_definition
 from shared.domain.definitions import AgentDefinition
 from shared.domain.egress import EgressPolicy
@@ -67,6 +69,7 @@ from shared.usecases.agents.save_draft import save_draft
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.approvals.list_approvals import list_approvals
 from shared.usecases.artifacts.put_artifact import NewArtifact, put_artifact
+from shared.usecases.dead_letters.settle_dead_letter import Undertaker
 from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.library import Library
 from shared.usecases.knowledge.put_document import NewDocument, put_document
@@ -303,17 +306,20 @@ async def _make_knowledge(world: World, library: Library) -> None:
 
 
 async def _make_automation(world: World, desk: Desk) -> None:
-    """A schedule, and a webhook to which something is on its way."""
+    """A schedule, a webhook to which something is on its way, and something that nobody heard."""
     plan = Plan("daily", AgentId(world.ids["agent_id"]), "hello", "0 9 * * *")
     schedule = await create_schedule(connect_planner(world.rig.core), Uid(Role.OWNER), plan)
     webhook, _ = await create_webhook(desk, Uid(Role.OWNER), Subscription("https://receiver.example"))
     now = world.rig.clock.now()
     fact = Fact(FactId("0123"), "run.failed", Uid(Role.OWNER), now, "{}", now)
     await announce_fact(desk, fact)
+    unheard = {"fact_id": "4567"}
+    await desk.documents.commit([bury(DeadLetterKind.FACT, fact.owner_uid, unheard, "nobody has heard it", now)])
     world.ids |= {
         "schedule_id": schedule.id,
         "webhook_id": webhook.id,
         "delivery_id": delivery_of(webhook, fact, now).id,
+        "letter_id": dead_letter_id(DeadLetterKind.FACT, unheard),
     }
 
 
@@ -366,6 +372,10 @@ def _own_routes(world: World, vault: Vault, accounts: ObligingAccounts, desk: De
             *(routes(people) for routes in (credential_routes, profile_routes, administration_routes)),
             quota_routes(vault.documents, world.rig.clock, Quota()),
         ],
-        "runs": [routes(desk) for routes in (webhook_routes, delivery_log_routes)],
+        "runs": [
+            webhook_routes(desk),
+            delivery_log_routes(desk),
+            dead_letter_routes(Undertaker(world.rig.core, desk)),
+        ],
         "agents": [secret_routes(vault), model_routes(AllowedModels(), frozenset({"local"}))],
     }

@@ -239,6 +239,15 @@ WEBHOOKS = [
     Row("DELETE /webhooks/{webhook_id}", signed_in(404, owner=204)),  # the last: no world brings its secrets back
 ]
 
+OWNERS_OR_ADMINS = signed_in(404, owner=204, admin=204)
+
+DEAD_LETTERS = [
+    Row("GET /dead-letters", signed_in(200)),
+    Row("GET /dead-letters", administered(200), query="?of_everyone=true", note="of everyone"),
+    Row("POST /dead-letters/{letter_id}/requeue", OWNERS_OR_ADMINS),
+    Row("POST /dead-letters/{letter_id}/discard", OWNERS_OR_ADMINS),
+]
+
 TEMPLATE = {"name": "template"}
 TEMPLATES = [
     Row("GET /templates", signed_in(200)),
@@ -246,4 +255,16 @@ TEMPLATES = [
     Row("POST /templates/{name}/agents", signed_in(201), {}, TEMPLATE),
 ]
 
-ROWS = [*AUTH, *AGENTS, *GRANTS, *SECRETS, *RUNS, *APPROVALS, *KNOWLEDGE, *TEMPLATES, *SCHEDULES, *WEBHOOKS]
+ROWS = [
+    *AUTH,
+    *AGENTS,
+    *GRANTS,
+    *SECRETS,
+    *RUNS,
+    *APPROVALS,
+    *KNOWLEDGE,
+    *TEMPLATES,
+    *SCHEDULES,
+    *WEBHOOKS,
+    *DEAD_LETTERS,
+]

@@ -123,11 +123,8 @@ class RunEnd:
             "completed_at": self._engine.core.clock.now(),
             "next_sweep_at": None,
             "last_seq": last_seq,
-<<<<<<< HEAD
             "paused_at": None,
-=======
             "is_counted": False,
->>>>>>> 5ec11f1 (wip)
         }
 
     async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:

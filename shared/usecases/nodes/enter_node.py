@@ -41,13 +41,14 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     )
     snapshots = {snapshot.path: snapshot for snapshot in found}
     run = parse(Run, snapshots[target.run.path].fields or {})
+    stored = snapshots.get(attempt.path)
+    node = None if stored is None else parse(NodeRun, stored.fields or {})
     readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
     if is_terminal(run.state) or readiness is Readiness.WAIT:
-        await _undo_claim(open_purse(engine.core, attempt, run, snapshots[attempt.path]))
+        await _undo_claim(open_purse(engine.core, attempt, run, stored))
         return None
-    node = parse(NodeRun, snapshots[attempt.path].fields or {})
     if run.paused_at is not None:
-        await stand_by(engine.core, attempt, node)
+        await stand_by(engine.core, attempt, 0 if node is None else node.waits)
         return None
     if run.state is RunState.QUEUED:
         await _start(engine, snapshots[run.path])
@@ -61,12 +62,15 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         skips=readiness is Readiness.SKIP and not target.graph.concludes(target.node.id),
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history_of(history, run.turn),
-        stored=snapshots[attempt.path],
+        stored=stored,
     )
 
 
 def open_purse(core: Core, attempt: Attempt, run: Run, stored: Snapshot | None) -> Purse:
-    """The purse of a claimed node; what earlier attempts drew and did not account for is taken as spent."""
+    """The purse of a claimed node; what earlier attempts drew and did not account for is taken as spent.
+
+    A node that the attempt has created is not read: nobody has drawn anything for it.
+    """
     if stored is None:
         return Purse(core, attempt, run.funds)
     held = (stored.fields or {}).get("held")

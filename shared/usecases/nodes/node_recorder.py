@@ -99,26 +99,29 @@ class NodeRecorder:
     async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
         """Start a step, or start it again: the earlier try is void."""
         await self._release_held()
-<<<<<<< HEAD
-=======
-        if self._context.attempt.is_yielding:
-            raise YieldRequested
-        self._context.allowance.check()
-        longest = await self._context.purse.reserve(self, forecast or Forecast())
->>>>>>> 5ec11f1 (wip)
         previous = self._writer
         if previous is not None:
             await previous.stop()
-        if self._context.attempt.is_yielding:
-            raise YieldRequested
-        self._context.allowance.check()
+        self._check_may_ask()
+        longest = await self._context.purse.reserve(self, forecast or Forecast())
+        try:
+            self._check_may_ask()
+        except BaseException:
+            self._context.purse.settle(self, Usage())
+            raise
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
         attempt, owner = self._context.attempt, self._context.run.owner_uid
-        attempt.check()
         self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
         self._open = True
         return longest
+
+    def _check_may_ask(self) -> None:
+        """Ask whether a model may be asked now."""
+        if self._context.attempt.is_yielding:
+            raise YieldRequested
+        self._context.allowance.check()
+        self._context.attempt.check()
 
     async def text(self, delta: str) -> None:
         """Show more text."""

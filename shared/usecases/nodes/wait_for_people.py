@@ -42,11 +42,8 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
     log = context.log
 
     async def make() -> Sequence[Write]:
-<<<<<<< HEAD
-        return writes if log is None else [*writes, await _run_waits(core, context), *log.writes(*events)]
-=======
-        return [*await context.purse.closing(node), *writes]
->>>>>>> 5ec11f1 (wip)
+        given_up = [*await context.purse.closing(node), *writes]
+        return given_up if log is None else [*given_up, await _run_waits(core, context), *log.writes(*events)]
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] != NodeState.RUNNING

@@ -9,11 +9,7 @@ from typing import Any, TypeVar
 
 from shared.domain.approvals import Approval, ApprovalKind
 from shared.domain.decisions import Decision
-<<<<<<< HEAD
-from shared.domain.errors import AlreadyDecided, DomainError, RunEnded, SessionBusy
-=======
-from shared.domain.errors import AlreadyDecided, DomainError, QuotaExceeded, SessionBusy
->>>>>>> 5ec11f1 (wip)
+from shared.domain.errors import AlreadyDecided, DomainError, QuotaExceeded, RunEnded, SessionBusy
 from shared.domain.ids import ApprovalId, RunId
 from shared.domain.records import from_json
 from shared.domain.states import is_terminal
@@ -203,11 +199,7 @@ class Clients:
                 return task.result()
             case Died():
                 return None
-<<<<<<< HEAD
-            case SessionBusy() | AlreadyDecided() | RunEnded():
-=======
-            case SessionBusy() | AlreadyDecided() | QuotaExceeded():
->>>>>>> 5ec11f1 (wip)
+            case SessionBusy() | AlreadyDecided() | RunEnded() | QuotaExceeded():
                 return error
             case DomainError() if error.retryable:
                 self._world.note(process.name, f"answers {error!r}")

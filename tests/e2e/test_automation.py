@@ -115,6 +115,37 @@ async def test_a_receiver_that_fails_is_asked_again_with_the_same_id_and_can_be_
     assert len({asked.body for asked in receiver.asked}) == 1
 
 
+async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_that_can_be_requeued_or_discarded(
+    ada: httpx.AsyncClient, agent: str, receiver: Site
+) -> None:
+    receiver.answers["/hooks"] = Told(b"gone", 410)
+    webhook = await hook(ada, receiver)
+    await run(ada, agent)
+
+    async def letters() -> list[dict[str, Any]]:
+        return (await ada.get("/dead-letters")).json()["items"]
+
+    (letter,) = await told(letters)
+    assert (letter["kind"], letter["reason"]) == ("delivery", "the receiver answered 410")
+    assert letter["subject"]["webhook_id"] == webhook["id"]
+    assert (await ada.get("/dead-letters", params={"of_everyone": True})).status_code == 403
+
+    async def disabled() -> bool:
+        return not (await ada.get(f"/webhooks/{webhook['id']}")).json()["is_enabled"]
+
+    await told(disabled)
+    refused = await ada.post(f"/dead-letters/{letter['id']}/requeue")
+    assert (refused.status_code, refused.json()["code"]) == (400, "failed_precondition")
+    receiver.answers["/hooks"] = Told(b"thanks")
+    enabled = await ada.put(f"/webhooks/{webhook['id']}", json={"url": webhook["url"], "is_enabled": True})
+    assert enabled.status_code == 200, enabled.text
+    assert (await ada.post(f"/dead-letters/{letter['id']}/requeue")).status_code == 204
+    (delivery,) = await told(lambda: _deliveries(ada, webhook, "succeeded"))
+    assert [attempt["status"] for attempt in delivery["attempts"]] == [410, 200]
+    assert await letters() == []
+    assert (await ada.post(f"/dead-letters/{letter['id']}/discard")).status_code == 404
+
+
 async def test_a_new_secret_signs_beside_the_old_one(ada: httpx.AsyncClient, agent: str, receiver: Site) -> None:
     webhook = await hook(ada, receiver, events=["run.succeeded"])
     rotated = (await ada.post(f"/webhooks/{webhook['id']}/rotate-secret")).json()

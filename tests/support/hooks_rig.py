@@ -10,6 +10,7 @@ from typing import Any
 
 from standardwebhooks.webhooks import Webhook as Verifier
 
+from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.adapters.memory.secrets import MemorySecretStore
 from shared.adapters.memory.topic import MemoryFactTopic
@@ -69,9 +70,10 @@ def answer(status: int, body: bytes = b"", **headers: str) -> WebAnswer:
 class HooksRig:
     """One deployment in memory."""
 
-    def __init__(self) -> None:
+    def __init__(self, clock: MemoryClock | None = None) -> None:
         """Start with nothing in it."""
-        self.rig = EngineRig(ScriptedRunner(lambda _: (Step(("done",)),)))
+        runner = ScriptedRunner(lambda _: (Step(("done",)),))
+        self.rig = EngineRig(runner, clock=clock or MemoryClock())
         self.topic = MemoryFactTopic()
         self.queue = MemoryTaskQueue[DeliveryTask]()
         self.store = MemorySecretStore()

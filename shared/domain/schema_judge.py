@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
+from contextvars import ContextVar
+from functools import cache
 from itertools import count
 from typing import Any, cast
 
@@ -51,11 +53,13 @@ MAX_STEPS = 100_000
 """How many keywords are looked at, over all parts of a value: a second or two."""
 _LIBRARY: Any = jsonschema.Draft202012Validator  # its types are partly unknown
 _REGISTRY: Any = referencing.Registry  # likewise
+_steps: ContextVar[Iterator[int]] = ContextVar("steps of the value that is judged")
 
 
 def judge(path: str, schema: Mapping[str, Any], value: Any) -> Iterator[Fault]:
     """Where a value does not fit, in the order of the schema."""
     nothing = _REGISTRY()  # or the library would fetch what a $ref names
+    _steps.set(count(1))
     try:
         for error in _validator()(schema, registry=nothing).iter_errors(value):
             yield from _faults(path, error)
@@ -102,15 +106,18 @@ class _TooMuch(Exception):
     """A value that would take too long to judge."""
 
 
+@cache
 def _validator() -> Callable[..., Any]:
-    """The library's validator, but for what would take more than linear time, and for MAX_STEPS checks at most."""
+    """The library's validator, but for what would take more than linear time, and for MAX_STEPS checks at most.
+
+    It is kept, because making one takes longer than judging the arguments of a call.
+    """
     library: Any = jsonschema.validators
     checks: dict[str, Any] = {**_LIBRARY.VALIDATORS, "pattern": _check_pattern, "uniqueItems": _check_unique}
-    steps = count(1)
 
     def counted(check: Any) -> Any:
         def run(validator: Any, value: Any, instance: Any, schema: Any) -> Any:
-            if next(steps) > MAX_STEPS:
+            if next(_steps.get()) > MAX_STEPS:
                 raise _TooMuch
             return check(validator, value, instance, schema)
 

@@ -143,6 +143,14 @@ def test_a_value_that_would_take_too_long_to_judge_is_refused() -> None:
     assert time.process_time() - started < 20
 
 
+def test_one_value_that_takes_too_long_leaves_the_next_one_all_its_time() -> None:
+    schema = {"type": "array", "items": {"type": "integer"}}
+    for _ in range(2):
+        (fault,) = value_faults("", schema, [0] * 200_000)
+        assert "too long to judge" in fault.reason
+        assert not value_faults("", schema, [0] * 90_000)
+
+
 def test_defaults_fill_what_is_missing() -> None:
     assert with_defaults(SCHEMA, {"topic": "x"}) == {"topic": "x", "depth": 2}
     assert with_defaults(SCHEMA, {"depth": 1}) == {"depth": 1}

@@ -82,6 +82,14 @@ class SessionBody(_Body):
     configuration: dict[str, Any] = Field(default_factory=dict)
 
 
+class ForkBody(_Body):
+    """Where to fork a session."""
+
+    at_seq: int | None = Field(
+        default=None, ge=0, description="The last event to copy; all if left out. A turn is copied whole or not at all."
+    )
+
+
 class PageQuery(BaseModel):
     """Which page of a list."""
 

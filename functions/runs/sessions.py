@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.runs.requests import HistoryQuery, SessionBody, SessionQuery
+from functions.runs.requests import ForkBody, HistoryQuery, SessionBody, SessionQuery
 from functions.runs.views import (
     EventPage,
     RunView,
@@ -25,6 +25,7 @@ from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.usecases.nodes.engine import Core
 from shared.usecases.sessions.delete_session import delete_session
+from shared.usecases.sessions.fork_session import ForkRequest, fork_session
 from shared.usecases.sessions.get_session import get_session
 from shared.usecases.sessions.list_sessions import SessionSearch, list_sessions
 from shared.usecases.sessions.open_session import NewSession, open_session
@@ -77,6 +78,24 @@ def session_routes(core: Core) -> APIRouter:
         started = await regenerate_answer(core, asked)
         response.headers["Location"] = f"/runs/{started.run.id}"
         return render_run(started.run)
+
+    @router.post(
+        "/sessions/{session_id}/fork",
+        status_code=201,
+        responses=problem_responses(400, 401, 403, 404, 409, 429, 503),
+    )
+    async def fork(
+        caller: Caller,
+        session_id: ResourceId,
+        response: Response,
+        body: ForkBody | None = None,
+        idempotency_key: IdempotencyKey = None,
+    ) -> SessionView:
+        """Copy a session as it was at one of its events: log, state and files; the first goes on untouched."""
+        at_seq = None if body is None else body.at_seq
+        copy = await fork_session(core, ForkRequest(caller.uid, SessionId(session_id), at_seq, idempotency_key))
+        response.headers["Location"] = f"/sessions/{copy.id}"
+        return render_session(copy)
 
     @router.delete("/sessions/{session_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
     async def delete(caller: Caller, session_id: ResourceId) -> None:

@@ -108,6 +108,13 @@ class NodeView(_View):
     output_file: ValueFileView | None
 
 
+class ForkView(_View):
+    """What a session is a copy of."""
+
+    session_id: str
+    at_seq: int
+
+
 class SessionView(_View):
     """A conversation, pinned to one version of an agent."""
 
@@ -117,6 +124,7 @@ class SessionView(_View):
     agent_id: str
     version: int
     external_session_id: str | None
+    fork_of: ForkView | None
     title: str | None
     state: dict[str, Any] = Field(default_factory=dict)
     configuration: dict[str, Any] = Field(default_factory=dict)

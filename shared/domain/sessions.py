@@ -17,6 +17,14 @@ MAX_STATE_CHARACTERS = 200_000
 
 
 @dataclass(frozen=True, slots=True)
+class Fork:
+    """Of which session another one is a copy, and up to which of its events it was asked for."""
+
+    session_id: SessionId
+    at_seq: int
+
+
+@dataclass(frozen=True, slots=True)
 class Session:
     """The document `sessions/{id}`.
 
@@ -24,7 +32,10 @@ class Session:
         version: the agent version that all its runs are pinned to.
         agent_owner_uid: who owned the agent when the session was opened; None where that is not known.
         readers: people besides the owner who may read it.
-        deleted_at: when it was deleted; it is gone for everybody, and removed once no run is active in it.
+        first_state_json: the state that it began with; None stands for an empty one.
+        fork_of: the session that it was copied from.
+        deleted_at: when it was deleted, or will be unless it is wholly copied by then; it is gone for everybody, and
+            removed once no run is active in it.
     """
 
     id: SessionId
@@ -39,6 +50,8 @@ class Session:
     title: str | None = None
     state_json: str = "{}"
     configuration_json: str = "{}"
+    first_state_json: str | None = None
+    fork_of: Fork | None = None
     deleted_at: datetime | None = None
 
 

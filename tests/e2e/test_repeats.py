@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from tests.e2e.test_agents_and_runs import end_of
-from tests.e2e.test_chat import open_session, say
+from tests.e2e.test_chat import history, open_session, say
 from tests.support.people import sign_up
 
 GRAPH: dict[str, Any] = {
@@ -89,3 +89,22 @@ async def test_an_answer_is_made_again_and_the_old_one_is_marked(ada: httpx.Asyn
     assert [event["author"] for event in events] == ["user", "agent", "system", "agent"]
     assert [event["superseded_by"] for event in events] == [None, new["id"], None, None]
     assert events[2]["content"]["repeats"]["kind"] == "regenerate"
+
+
+async def test_a_conversation_is_forked_where_it_was_and_goes_on_in_both(ada: httpx.AsyncClient) -> None:
+    session = await open_session(ada, {"name": "echo", "model": "local:extractive"})
+    for text in ("The sky is blue.", "The sea is deep."):
+        await say(ada, session, text)
+        await upload(ada, session, f"{len(text)}-{text[4:7]}.txt", text)
+    answer = await ada.post(f"/sessions/{session}/fork", json={"at_seq": 3})
+    assert answer.status_code == 201, answer.text
+    fork = answer.json()
+    assert fork["fork_of"] == {"session_id": session, "at_seq": 3}
+    await say(ada, fork["id"], "The grass is green.")
+    texts = [event["content"]["text"] for event in await history(ada, fork["id"]) if event["author"] == "user"]
+    assert texts == ["The sky is blue.", "The grass is green."]
+    files = (await ada.get(f"/sessions/{fork['id']}/artifacts")).json()["items"]
+    assert [file["name"] for file in files] == ["16-sky.txt"]
+    assert len(await history(ada, session)) == 4
+    new = await asked(ada, f"/sessions/{fork['id']}/regenerate")
+    assert new["state"] == "succeeded"

@@ -41,14 +41,15 @@ async def delete_session(core: Core, uid: Uid, session_id: SessionId) -> None:
 
 
 async def remove_deleted(documents: Documents, limit: int) -> int:
-    """Remove sessions that were deleted while a run was active; how many are gone now."""
+    """Remove sessions that were deleted while a run was active, and half-made copies; how many are gone now."""
     marked = Query(
         "sessions",
         (Filter("deleted_at", ">", datetime(2000, 1, 1, tzinfo=UTC)),),
         (Order("deleted_at"),),
         limit=limit,
     )
-    return sum([await remove_session(documents, SessionId(found.id)) for found in await documents.query(marked)])
+    found = [one for one in await documents.query(marked) if (one.fields or {})["deleted_at"] <= one.read_time]
+    return sum([await remove_session(documents, SessionId(one.id)) for one in found])
 
 
 async def remove_session(documents: Documents, session_id: SessionId) -> bool:

@@ -70,6 +70,7 @@ async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Ide
         external_session_id=new.external_session_id,
         title=new.title,
         state_json=to_json(new.state),
+        first_state_json=to_json(new.state) if new.state else None,
         configuration_json=to_json(new.configuration),
     )
     try:

@@ -170,6 +170,7 @@ RUNS = [
     Row("GET /sessions", signed_in(200), query="?shared=true", note="of others"),
     Row("GET /sessions/{session_id}", read(200)),
     Row("DELETE /sessions/{session_id}", owned(204)),
+    Row("POST /sessions/{session_id}/fork", owned(201)),
     Row("GET /sessions/{session_id}/history", read(200)),
     Row("POST /sessions/{session_id}/readers", owned(201), {"reader": "stranger"}),
     Row("DELETE /sessions/{session_id}/readers/{reader}", read(204)),

@@ -1,0 +1,232 @@
+"""Fork a session: a new one that begins as the first was at one of its events; the first goes on untouched.
+
+It is copied in several commits. Until the last one it is a session that will be deleted soon, so nobody sees it, and
+the sweeper removes what a process that died has left of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from typing import Any
+
+from shared.domain.artifacts import COMMIT_BYTES, ArtifactHead, ArtifactVersion, plan_version
+from shared.domain.artifacts import version_path as artifact_version_path
+from shared.domain.errors import Aborted, Fault, IdempotencyKeyReused, InvalidArgument, ResourceExhausted
+from shared.domain.events import Event, event_path
+from shared.domain.ids import RunId, SessionId, Uid, hashed_id
+from shared.domain.records import from_json, parse, render, to_json
+from shared.domain.sessions import Fork, Message, Session, Slot, message_path, messages_path, session_path, slot_path
+from shared.domain.writes import Create, Put, Update, Write
+from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query
+from shared.usecases.artifacts.get_artifact import get_versions
+from shared.usecases.artifacts.list_artifacts import every_artifact
+from shared.usecases.nodes.engine import Core
+from shared.usecases.sessions.get_session import own, read_session
+
+MOST_EVENTS = 5_000
+MOST_FILES = 500
+MOST_BYTES = 100 * 1024 * 1024
+"""What a fork copies at most: a request must be over within minutes."""
+PAGE = 200
+COPIED_WITHIN = timedelta(minutes=15)
+TRIES = 5
+
+
+@dataclass(frozen=True, slots=True)
+class ForkRequest:
+    """Which session to fork, and where.
+
+    Args:
+        at_seq: number of the last event to copy; the last of the session if left out. A turn is copied whole or not at
+            all, so of one that was not over then nothing is.
+        idempotency_key: the same key and request give the same session.
+    """
+
+    caller: Uid
+    session_id: SessionId
+    at_seq: int | None = None
+    idempotency_key: str | None = None
+
+
+async def fork_session(core: Core, request: ForkRequest) -> Session:
+    """Store a copy of the session as it was at an event: log, model messages, state and files.
+
+    Raises:
+        NotFound: there is no such session for the caller.
+        PermissionDenied: the caller may read the session, but it is not theirs.
+        InvalidArgument: the session has no such event.
+        ResourceExhausted: there is more of it than can be copied.
+        IdempotencyKeyReused: the key came before with another request.
+        Aborted: the session was not copied in time, or changes too fast.
+        Unavailable: the store does not answer.
+    """
+    documents = core.documents
+    found, slot_found = await documents.get_many([session_path(request.session_id), slot_path(request.session_id)])
+    session = own(read_session(found, request.caller), request.caller)
+    last = parse(Slot, slot_found.fields or {}).next_seq - 1
+    wanted = last if request.at_seq is None else request.at_seq
+    if not 0 <= wanted <= last:
+        raise InvalidArgument("The request is not valid.", (Fault("body.at_seq", f"the session has {last} events"),))
+    key = request.idempotency_key
+    fork_id = SessionId(core.ids.new() if key is None else hashed_id("fork", request.caller, key))
+    fork = _draft(session, fork_id, wanted, core.clock.now())
+    if (earlier := await _begin(documents, fork)) is not None:
+        return earlier
+    events, after = await _events(documents, session.id, wanted)
+    messages = await _messages(documents, session.id, {event.run_id for event in events})
+    await _write_all(documents, _copies(fork, events, messages))
+    await _copy_files(documents, session.id, fork.id, None if after is None else after.created_at)
+    fork = replace(fork, state_json=_state(session, events, after is None), deleted_at=None)
+    return await _finish(documents, fork, Slot(next_seq=len(events) + 1, next_message=len(messages)))
+
+
+def _draft(session: Session, fork_id: SessionId, at: int, now: datetime) -> Session:
+    """The fork before it can be seen."""
+    return replace(
+        session,
+        id=fork_id,
+        readers=(),
+        external_session_id=None,
+        created_at=now,
+        updated_at=now,
+        deleted_at=now + COPIED_WITHIN,
+        fork_of=Fork(session.id, at),
+    )
+
+
+async def _begin(documents: Documents, fork: Session) -> Session | None:
+    """Store the fork as one that is to be deleted soon; or return what the same request made before."""
+    for _ in range(TRIES):
+        snapshot = await documents.get(session_path(fork.id))
+        if snapshot.fields is not None:
+            earlier = parse(Session, snapshot.fields)
+            if earlier.fork_of != fork.fork_of:
+                raise IdempotencyKeyReused("this Idempotency-Key came before with another request; use a new key")
+            return earlier if earlier.deleted_at is None else None
+        try:
+            await documents.commit([Create(snapshot.path, render(fork))])
+        except (CommitRefused, OutcomeUnknown):
+            continue
+        return None
+    raise Aborted("the session could not be forked; try again", retry_after_seconds=1)
+
+
+async def _events(documents: Documents, session_id: SessionId, wanted: int) -> tuple[list[Event], Event | None]:
+    """The events up to the end of the last turn that was over at `wanted`, and the one after them, if there is one."""
+    if wanted > MOST_EVENTS:
+        raise ResourceExhausted(f"a session is forked at one of its first {MOST_EVENTS:,} events")
+    events: list[Event] = []
+    for first in range(1, wanted + 2, PAGE):
+        numbers = range(first, min(first + PAGE, wanted + 2))
+        found = await documents.get_many([event_path(session_id, seq) for seq in numbers])
+        events += [parse(Event, one.fields) for one in found if one.fields is not None]
+    ends = [event.seq for event in events[:wanted] if event.turn_complete]
+    last = ends[-1] if ends else 0
+    kept = events[:last]
+    runs = {event.run_id for event in kept}
+    told = [event if event.superseded_by in runs else replace(event, superseded_by=None) for event in kept]
+    return told, events[last] if len(events) > last else None
+
+
+async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId]) -> list[Message]:
+    """The model messages of some runs, which are the first ones."""
+    messages: list[Message] = []
+    after: tuple[str, ...] | None = None
+    while True:
+        found = await documents.query(Query(messages_path(session_id), limit=PAGE, after=after))
+        page = [parse(Message, one.fields) for one in found if one.fields is not None]
+        messages += [message for message in page if message.run_id in runs]
+        if len(found) < PAGE or page[-1].run_id not in runs:
+            return messages
+        after = (found[-1].id,)
+
+
+def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[tuple[int, Write]]:
+    """The documents of the fork, each with its size in characters; storing them twice does no harm."""
+    for event in events:
+        fields = render(event)
+        yield len(str(fields)), Put(event_path(fork.id, event.seq), fields)
+    for number, message in enumerate(messages):
+        yield len(message.message_json), Put(message_path(fork.id, number), render(message))
+
+
+async def _write_all(documents: Documents, copies: Iterable[tuple[int, Write]]) -> None:
+    batch: list[Write] = []
+    room = COMMIT_BYTES
+    for size, write in copies:
+        if batch and (len(batch) == PAGE or size > room):
+            await _commit(documents, batch)
+            batch, room = [], COMMIT_BYTES
+        batch.append(write)
+        room -= size
+    if batch:
+        await _commit(documents, batch)
+
+
+async def _commit(documents: Documents, writes: Sequence[Write]) -> None:
+    """Commit what may be committed twice."""
+    for _ in range(TRIES):
+        try:
+            await documents.commit(writes)
+        except OutcomeUnknown:
+            continue
+        return
+    raise Aborted("the document store does not answer; try again", retry_after_seconds=1)
+
+
+async def _copy_files(documents: Documents, session_id: SessionId, fork_id: SessionId, before: datetime | None) -> None:
+    """Copy of each file the version that was the newest before an instant, with its number and whose it is."""
+    files = size = 0
+    async for head in every_artifact(documents, session_id):
+        version = await _version_at(documents, session_id, head, before)
+        if version is None:
+            continue
+        files, size = files + 1, size + version.size_bytes
+        if files > MOST_FILES or size > MOST_BYTES:
+            raise ResourceExhausted(f"a session is forked with {MOST_FILES} files and {MOST_BYTES:,} bytes at most")
+        (content,) = await get_versions(documents, session_id, [(version.name, version.version)])
+        for writes in plan_version(fork_id, version, content.content, None):
+            try:
+                await _commit(documents, writes)
+            except CommitRefused:  # the same request has copied it before
+                continue
+
+
+async def _version_at(
+    documents: Documents, session_id: SessionId, head: ArtifactHead, before: datetime | None
+) -> ArtifactVersion | None:
+    """The newest version from before an instant."""
+    for number in range(head.head, 0, -1):
+        found = await documents.get(artifact_version_path(session_id, head.name, number))
+        version = None if found.fields is None else parse(ArtifactVersion, found.fields)
+        if version is not None and (before is None or version.created_at < before):
+            return version
+    return None
+
+
+def _state(session: Session, events: Sequence[Event], is_whole: bool) -> str:  # noqa: FBT001 - it says what it is
+    """The session's state after some events: what it began with, and what tools have set since."""
+    if is_whole:
+        return session.state_json
+    state: dict[str, Any] = from_json(session.first_state_json) or {}
+    for event in events:
+        state |= from_json(event.actions.get("state_delta_json")) or {}
+    return to_json({key: value for key, value in state.items() if value is not None})
+
+
+async def _finish(documents: Documents, fork: Session, slot: Slot) -> Session:
+    """Show the fork; the same request may have done so before."""
+    visible = {"deleted_at": None, "state_json": fork.state_json}
+    for _ in range(TRIES):
+        try:
+            await documents.commit([Update(session_path(fork.id), visible), Create(slot_path(fork.id), render(slot))])
+        except (CommitRefused, OutcomeUnknown):
+            snapshot = await documents.get(session_path(fork.id))
+            if snapshot.fields is None:
+                raise Aborted("the session was not copied in time; try again") from None
+            if snapshot.fields["deleted_at"] is not None:
+                continue
+        return fork
+    raise Aborted("the session changes too fast; try again", retry_after_seconds=1)

@@ -27,7 +27,7 @@ from shared.edge.path_ids import ResourceId
 from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.agents.export_bundle import export_bundle
 from shared.usecases.agents.get_agent import get_agent, get_version
-from shared.usecases.agents.import_bundle import import_bundle
+from shared.usecases.agents.import_bundle import Imported, import_bundle
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.knowledge.library import Library
 
@@ -97,10 +97,7 @@ def file_routes(shelf: Shelf, library: Library) -> APIRouter:
         made = await import_bundle(shelf, library, caller, bundle, query.on_conflict)
         response.headers["Location"] = f"/agents/{made.agent.id}"
         response.headers["ETag"] = etag_of(made.agent.etag)
-        shown = render_agent(made.agent, made.version).model_dump()
-        agents = {name: str(agent.id) for name, agent in made.agents.items()}
-        knowledge = {name: str(collection_id) for name, collection_id in made.knowledge.items()}
-        return ImportDetail(**shown, imported_agents=agents, imported_knowledge=knowledge)
+        return _render(made)
 
     @router.get(
         "/agents/{agent_id}/export",
@@ -130,3 +127,11 @@ def file_routes(shelf: Shelf, library: Library) -> APIRouter:
         return Response(content, headers=headers, media_type=media_type)
 
     return router
+
+
+def _render(made: Imported) -> ImportDetail:
+    return ImportDetail(
+        **render_agent(made.agent, made.version).model_dump(),
+        imported_agents={name: str(agent.id) for name, agent in made.agents.items()},
+        imported_knowledge={name: str(collection_id) for name, collection_id in made.knowledge.items()},
+    )

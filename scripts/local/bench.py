@@ -14,6 +14,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from scripts.local.bench_agents import agent_figures
 from scripts.local.bench_cold import cold_starts
 from scripts.local.bench_engine import engine_figures
 from scripts.local.bench_figures import Figure, figure_json, figure_table
@@ -27,13 +28,14 @@ from scripts.local.stack import Stack
 
 _DESCRIPTION = """\
 Measures Fireloom on this machine: the staged functions' cold starts, the time to the first visible word, what a graph
-costs per node, and the operations on Firestore. `peers` lets LangGraph and DBOS, each on Postgres, execute the same
-graphs in the same run; it is not among the parts that are measured when none is named, because it installs them.
-Compare figures of one run only: they depend on the machine, and the emulators are not Firestore. Marks are goals, not
-tests.
+costs per node, the operations on Firestore, and what agents cost as data: to judge a definition of 200 nodes, to build
+an agent of its definition, to create, update and list agents. `peers` lets LangGraph and DBOS, each on Postgres, run
+the same graphs in the same run; it is not among the parts that are measured when none is named, because it installs
+them. Compare figures of one run only: they depend on the machine, and the emulators are not Firestore. Marks are goals,
+not tests.
 """
 _WIDTH = 120
-_PARTS = ("cold", "words", "graphs", "engine")
+_PARTS = ("cold", "words", "graphs", "engine", "agents")
 _ON_REQUEST = ("peers",)
 
 
@@ -85,6 +87,7 @@ def _measure(parts: tuple[str, ...], repeat: int, console: Console) -> Iterator[
         "words": lambda stack: asyncio.run(first_words(stack, repeat)),
         "graphs": lambda stack: asyncio.run(graph_figures(stack, max(repeat // 2, 1), wanted)),
         "engine": lambda stack: asyncio.run(engine_figures(stack.settings, repeat)),
+        "agents": lambda stack: asyncio.run(agent_figures(stack.settings, repeat)),
     }
     with Stack(settings) as stack:
         for part in _PARTS[1:]:

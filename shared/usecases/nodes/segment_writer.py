@@ -13,7 +13,8 @@ from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Core
 
-BEAT_AFTER_SECONDS = 1.0
+BEAT_AFTER_SECONDS = 0.4
+"""A stream hears with its beats that it is to stop: with the pause of a flush, that is within a second."""
 
 
 class SegmentWriter:

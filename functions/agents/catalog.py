@@ -8,7 +8,6 @@ from fastapi import APIRouter, Request
 
 from functions.agents.requests import DEFINITION_BODY, read_written
 from functions.agents.views import ToolList, ToolView, Validation, render_validation
-from shared.domain.allowed_models import AllowedModels
 from shared.domain.definition_faults import inspect_definition
 from shared.domain.definition_schema import definition_schema
 from shared.domain.definition_warnings import warnings_of
@@ -16,20 +15,18 @@ from shared.domain.errors import InvalidArgument, UnsupportedMediaType
 from shared.domain.tool_specs import BUILT_IN
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.usecases.agents.check_graph import check_graph
+from shared.usecases.agents.shelf import Shelf
 
 
-def catalog_routes(models: AllowedModels | None = None) -> APIRouter:
-    """The routes; they go before those of single agents, whose paths have an id in this place.
-
-    Args:
-        models: those that this deployment runs; all by default.
-    """
+def catalog_routes(shelf: Shelf) -> APIRouter:
+    """The routes; they go before those of single agents, whose paths have an id in this place."""
     router = APIRouter()
 
     @router.post(
-        "/agents/validate", tags=["agents"], openapi_extra=DEFINITION_BODY, responses=problem_responses(401, 415)
+        "/agents/validate", tags=["agents"], openapi_extra=DEFINITION_BODY, responses=problem_responses(401, 415, 503)
     )
-    async def validate(_caller: Caller, request: Request) -> Validation:
+    async def validate(caller: Caller, request: Request) -> Validation:
         """Say everything that is wrong with a definition, and store nothing."""
         try:
             written = await read_written(request)
@@ -38,9 +35,15 @@ def catalog_routes(models: AllowedModels | None = None) -> APIRouter:
         except InvalidArgument as error:
             return render_validation(error.faults)
         definition, faults = inspect_definition(written.raw)
+        bounds = None
         if definition is not None:
-            faults = (*faults, *(models or AllowedModels()).faults(definition))
-        return render_validation(written.placed(faults), written.placed(warnings_of(written.raw)))
+            faults = (*faults, *shelf.models.faults(definition))
+            try:
+                bounds = await check_graph(shelf.documents, caller, definition, shelf.conditions)
+            except InvalidArgument as error:
+                faults = (*faults, *error.faults)
+        warnings = written.placed(warnings_of(written.raw))
+        return render_validation(written.placed(faults), warnings, None if faults else bounds)
 
     @router.get("/agents/schema", tags=["agents"])
     async def schema() -> dict[str, Any]:

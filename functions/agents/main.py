@@ -20,6 +20,7 @@ from functions.agents.routes import making_routes, reading_routes, writing_route
 from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
@@ -50,11 +51,11 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     )
     models = AllowedModels(settings.models, settings.default_model)
     directory = IdentityPlatformDirectory(AdminSdk(settings.project))
-    shelf = Shelf(documents, SystemClock(), SystemIds(), models, directory)
+    shelf = Shelf(documents, SystemClock(), SystemIds(), models, directory, CelConditions())
     sharing = Sharing(documents, SystemClock(), directory)
     app.include_router(sharing_routes(sharing))
     app.include_router(model_routes(models, settings.providers))
-    app.include_router(catalog_routes(models))  # first: their paths have a word where others have an id
+    app.include_router(catalog_routes(shelf))  # first: their paths have a word where others have an id
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(routes(shelf))
     app.include_router(grant_routes(sharing))

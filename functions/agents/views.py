@@ -15,6 +15,7 @@ from shared.domain.definition_diffs import Comparison, Kind
 from shared.domain.definition_warnings import warnings_of
 from shared.domain.errors import Fault
 from shared.domain.pages import Page
+from shared.domain.plan_bounds import PlanBounds
 from shared.domain.tools import Effect, Risk
 
 
@@ -73,6 +74,16 @@ class AgentDetail(AgentView):
     warnings: list[FaultView] = Field(description="What the author should know of the definition.")
 
 
+class BoundsView(_View):
+    """The most that a run can come to: every node runs, maps and loops as often as they may."""
+
+    nodes: int = Field(description="Of the plan, with what subgraphs, kept agents and fallbacks add.")
+    node_runs: int = Field(description="With all items of maps and rounds of loops.")
+    requests: int = Field(description="Model requests.")
+    tool_calls: int
+    cost_usd_micros: int | None = Field(description="Null where a model's price is not known.")
+
+
 class VersionView(_View):
     """An immutable version of an agent."""
 
@@ -83,6 +94,7 @@ class VersionView(_View):
     digest: str
     created_by: str
     created_at: datetime
+    bounds: BoundsView | None = Field(description="As they were when the version was made.")
 
 
 class VersionDetail(VersionView):
@@ -155,6 +167,7 @@ class Validation(BaseModel):
     valid: bool
     faults: list[FaultView]
     warnings: list[FaultView] = Field(description="What its author should know none the less.")
+    bounds: BoundsView | None = Field(default=None, description="The most that a run can come to.")
 
 
 class ToolView(_View):
@@ -227,9 +240,12 @@ def render_comparison(comparison: Comparison) -> ComparisonView:
     return ComparisonView.model_validate(comparison)
 
 
-def render_validation(faults: tuple[Fault, ...], warnings: tuple[Fault, ...] = ()) -> Validation:
-    """The faults of a definition."""
-    return Validation(valid=not faults, faults=_told(faults), warnings=_told(warnings))
+def render_validation(
+    faults: tuple[Fault, ...], warnings: tuple[Fault, ...] = (), bounds: PlanBounds | None = None
+) -> Validation:
+    """The faults of a definition, or its bounds."""
+    shown = None if bounds is None else BoundsView.model_validate(bounds)
+    return Validation(valid=not faults, faults=_told(faults), warnings=_told(warnings), bounds=shown)
 
 
 def _told(faults: tuple[Fault, ...]) -> list[FaultView]:

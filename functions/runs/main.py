@@ -19,6 +19,7 @@ from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
 from functions.runs.webhooks import delivery_log_routes, webhook_routes
 from functions.runs.workflows import workflow_routes
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.identity_platform.admin import AdminSdk
 from shared.adapters.identity_platform.directory import IdentityPlatformDirectory
 from shared.composition.core import connect_core, connect_people
@@ -49,7 +50,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     sharing = Sharing(core.documents, core.clock, IdentityPlatformDirectory(AdminSdk(settings.project)))
     for routes in (
         run_routes(core),
-        workflow_routes(core, AllowedModels(settings.models, settings.default_model)),
+        workflow_routes(core, AllowedModels(settings.models, settings.default_model), CelConditions()),
         control_routes(core),
         run_reading_routes(core.documents),
         session_routes(core),

@@ -18,18 +18,20 @@ from shared.domain.runs import Shape
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.request_headers import IdempotencyKey
+from shared.ports.conditions import Conditions
+from shared.usecases.agents.check_graph import condition_faults
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.start_run import RunRequest
 
 _ANSWERS = problem_responses(400, 401, 403, 404, 409, 429, 503)
 
 
-def workflow_routes(core: Core, models: AllowedModels) -> APIRouter:
+def workflow_routes(core: Core, models: AllowedModels, conditions: Conditions) -> APIRouter:
     """The routes."""
     router = APIRouter(tags=["workflows"])
 
     def asked(caller: Uid, shape: Shape, body: WorkflowBody, key: str | None) -> RunRequest:
-        definition = None if body.definition is None else _checked(body, shape, models)
+        definition = None if body.definition is None else _checked(body, shape, models, conditions)
         return replace(run_request(caller, body.agent_id, body, key), definition=definition, shape=shape)
 
     @router.post("/workflows/single", status_code=202, responses=_ANSWERS)
@@ -56,14 +58,16 @@ def workflow_routes(core: Core, models: AllowedModels) -> APIRouter:
     return router
 
 
-def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels) -> AgentDefinition:
+def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels, conditions: Conditions) -> AgentDefinition:
     """The definition in the body.
 
     Raises:
         InvalidArgument: with everything that is wrong with it, or beside it.
     """
     definition, faults = inspect_definition({"type": shape, **(body.definition or {})})
-    found = [_below(fault) for fault in (*faults, *(models.faults(definition) if definition else ()))]
+    if definition is not None:
+        faults = (*faults, *models.faults(definition), *condition_faults(conditions, definition))
+    found = [_below(fault) for fault in faults]
     beside = [key for key in ("agent_id", "version") if getattr(body, key) is not None]
     found += [Fault(f"body.{key}", "does not go with a definition") for key in beside]
     if definition is not None and definition.parameters is not None:

@@ -12,6 +12,7 @@ from typing import Any, Literal, TypeAlias
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import NotFound, TooLarge
 from shared.domain.ids import AgentId, Uid, hashed_id
+from shared.domain.plan_bounds import PlanBounds
 from shared.domain.records import render, to_json
 from shared.domain.suggestions import closest
 from shared.domain.writes import Create, Delete, Write
@@ -133,6 +134,7 @@ class AgentVersion:
     Args:
         definition_json: the definition as its author wrote it and in that order, as JSON.
         digest: SHA-256 of `definition_json`, in hex.
+        bounds: the most that a run of it could come to when it was made.
     """
 
     agent_id: AgentId
@@ -144,6 +146,7 @@ class AgentVersion:
     created_by: Uid
     created_at: datetime
     changelog: str = ""
+    bounds: PlanBounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,7 +212,7 @@ def next_agent(agent: Agent, proposal: Proposal, now: datetime) -> Agent:
     return _showing(revised(agent, now, head=agent.head + 1), proposal)
 
 
-def version_of(agent: Agent, proposal: Proposal, author: Uid) -> AgentVersion:
+def version_of(agent: Agent, proposal: Proposal, author: Uid, bounds: PlanBounds | None = None) -> AgentVersion:
     """The latest version of `agent`, which is `proposal`.
 
     Raises:
@@ -226,6 +229,7 @@ def version_of(agent: Agent, proposal: Proposal, author: Uid) -> AgentVersion:
         created_by=author,
         created_at=agent.updated_at,
         changelog=proposal.changelog,
+        bounds=bounds,
     )
 
 

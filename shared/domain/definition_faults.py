@@ -16,6 +16,7 @@ from shared.domain.definition_keys import keys_at
 from shared.domain.definition_texts import text_faults
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Fault, InvalidArgument
+from shared.domain.graph_analysis import analysis_faults
 from shared.domain.model_specs import PROVIDER_ALIASES, PROVIDERS
 from shared.domain.suggestions import closest, plain
 
@@ -84,7 +85,8 @@ def _inspect(raw: dict[str, Any]) -> tuple[AgentDefinition | None, tuple[Fault, 
         faults += [fault for one in errors[:MAX_FAULTS] if (fault := _fault(raw, one)) is not None]
         uncounted = len(errors[MAX_FAULTS:])
     # Only as many as are told: what to suggest is searched for, which takes its time.
-    checks = chain(check_references(raw), interface_faults(raw), text_faults(raw))
+    analysed = () if definition is None else analysis_faults(definition)
+    checks = chain(check_references(raw), interface_faults(raw), text_faults(raw), analysed)
     faults += islice(checks, MAX_FAULTS)
     more = next(checks, None) is not None
     unique = tuple({(fault.path, fault.reason): fault for fault in faults}.values())

@@ -120,6 +120,7 @@ class MapNode(_Node):
 
     kind: Literal["map"]
     over: str = Field(description="A template that yields a list; in the body, {{ item }} and {{ index }} are defined.")
+    max_items: int = Field(default=5000, ge=1, le=10_000, description="A longer list fails the node.")
     body: Annotated[AgentNode | ToolNode, Field(discriminator="kind")]
     max_parallel: int | None = Field(
         default=None, ge=1, le=5000, description="How many items are begun before the first of them has ended."

@@ -20,7 +20,7 @@ def repeated(node: MapNode | LoopNode, body: AnyWork) -> MapWork | LoopWork:
     """The work of a node that does its body again and again."""
     assert isinstance(body, AgentWork | ToolWork)  # noqa: S101 - it is planned as a body
     if isinstance(node, MapNode):
-        return MapWork(kind="map", over=node.over, body=body, max_parallel=node.max_parallel)
+        return MapWork(kind="map", over=node.over, max_items=node.max_items, body=body, max_parallel=node.max_parallel)
     return LoopWork(kind="loop", body=body, until=node.until, max_rounds=node.max_rounds)
 
 

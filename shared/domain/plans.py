@@ -55,6 +55,7 @@ class MapWork(Strict):
 
     kind: Literal["map"]
     over: str
+    max_items: int = 5000
     body: Annotated[AgentWork | ToolWork, Field(discriminator="kind")]
     max_parallel: int | None = None
 

@@ -9,8 +9,16 @@ from typing import Any, Protocol
 class Conditions(Protocol):
     """Evaluates conditions; they can read the scope and nothing else."""
 
-    def fault(self, condition: str) -> str | None:
-        """What is wrong with the expression's form; None if it is well formed."""
+    def names(self, condition: str) -> list[str]:
+        """The names that the expression refers to, also those of its macros and types.
+
+        Raises:
+            shared.domain.errors.FailedPrecondition: it is malformed.
+        """
+        ...
+
+    def misfit(self, condition: str, sample: Mapping[str, Any]) -> str | None:
+        """Why the expression does not fit values of the types in `sample`; None if it does, or nobody can say."""
         ...
 
     def holds(self, condition: str, scope: Mapping[str, Any]) -> bool:

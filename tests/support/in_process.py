@@ -21,9 +21,12 @@ from functions.agents.secrets import secret_routes
 from functions.agents.templates import template_routes
 from functions.agents.versions import alias_routes, version_routes
 from functions.runs.approvals import approval_routes
+from functions.runs.control import control_routes
 from functions.runs.readers import reader_routes
 from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
+from functions.runs.workflows import workflow_routes
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.egress.client import GuardedWebClient
 from shared.adapters.memory.secrets import MemorySecretStore
 from shared.adapters.pydantic_ai.models import Models
@@ -100,13 +103,13 @@ async def deployed(models: AllowedModels | None = None) -> AsyncGenerator[Deploy
     built_in = LocalToolbox(rig.documents, rig.clock, web=web, searcher=knowledge.searcher)
     tools: Any = DefinitionToolbox(built_in, vault, web)
     rig.toolbox = tools
-    shelf = Shelf(rig.documents, rig.clock, rig.ids, models)
+    shelf = Shelf(rig.documents, rig.clock, rig.ids, models, conditions=CelConditions())
     app = create_app("everything", verifier=NamesAsTokens(), body_limits=(ARCHIVE_BODIES, DOCUMENT_BODIES))
     sharing = SharingRig(rig)
     await sharing.settle(*PEOPLE)
     for of_sharing in (sharing_routes, grant_routes, reader_routes, knowledge_reader_routes):
         app.include_router(of_sharing(sharing.sharing))
-    app.include_router(catalog_routes(models))
+    app.include_router(catalog_routes(shelf))
     app.include_router(model_routes(models, frozenset({"local"})))
     for of_agents in (making_routes, writing_routes, reading_routes, version_routes, alias_routes, template_routes):
         app.include_router(of_agents(shelf))
@@ -116,7 +119,9 @@ async def deployed(models: AllowedModels | None = None) -> AsyncGenerator[Deploy
     app.include_router(history_routes(rig.documents))
     app.include_router(secret_routes(vault))
     app.include_router(approval_routes(rig.core))
-    for of_runs in (run_routes(rig.core), run_reading_routes(rig.documents), session_routes(rig.core)):
-        app.include_router(of_runs)
+    for of_runs in (run_routes, control_routes, session_routes):
+        app.include_router(of_runs(rig.core))
+    app.include_router(workflow_routes(rig.core, models, CelConditions()))
+    app.include_router(run_reading_routes(rig.documents))
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client:
         yield Deployment(rig, client, knowledge)

@@ -21,7 +21,7 @@ from shared.domain.records import render
 from shared.domain.writes import Create, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.identity import Identity
-from shared.usecases.agents.find_kept_agents import check_graph
+from shared.usecases.agents.check_graph import check_graph
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.grants.first_grants import first_grants
 
@@ -40,10 +40,10 @@ async def create_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    await check_graph(shelf.documents, caller, proposal.definition)
+    bounds = await check_graph(shelf.documents, caller, proposal.definition, shelf.conditions)
     agent = first_agent(AgentId(shelf.ids.new()), caller.uid, proposal, shelf.clock.now())
     agent = replace(agent, provenance=provenance)
-    version = version_of(agent, proposal, caller.uid)
+    version = version_of(agent, proposal, caller.uid, bounds)
     writes: list[Write] = [Create(agent_path(agent.id), render(agent)), create_version(version), claim_name(agent)]
     if provenance is None:
         writes += await first_grants(shelf.documents, shelf.directory, agent, proposal.definition.permissions)

@@ -7,15 +7,12 @@ from collections.abc import Awaitable, Callable
 from shared.domain.agents import agent_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, GrantUsedUp, InvalidArgument, NotFound, PermissionDenied
-from shared.domain.grants import Permission
 from shared.domain.graph_definitions import AgentReference
 from shared.domain.ids import AgentId
 from shared.domain.kept_agents import KeptAgent, KeptAgents, references_in
-from shared.domain.planning import compile_plan
 from shared.ports.documents import Documents, Snapshot
-from shared.ports.identity import Identity
 from shared.usecases.agents.load_definition import load_definition, number_to_run
-from shared.usecases.grants.open_agent import OpenedAgent, admit
+from shared.usecases.grants.open_agent import OpenedAgent
 
 Opening = Callable[[Snapshot], Awaitable[OpenedAgent]]
 """Lets somebody run the agent in a snapshot, or raises."""
@@ -52,20 +49,6 @@ async def find_kept_agents(documents: Documents, definition: AgentDefinition, op
     if faults:
         raise InvalidArgument("The graph refers to agents that cannot be run.", tuple(faults.values()))
     return kept
-
-
-async def check_graph(documents: Documents, caller: Identity, definition: AgentDefinition) -> None:
-    """Let a definition pass whose graph can be planned, of agents that its author may run.
-
-    Raises:
-        InvalidArgument: with everything that keeps it from being planned.
-        Unavailable: the store does not answer.
-    """
-
-    async def opening(snapshot: Snapshot) -> OpenedAgent:
-        return await admit(documents, caller, snapshot, Permission.RUN)
-
-    compile_plan(definition, await find_kept_agents(documents, definition, opening))
 
 
 async def _open_all(

@@ -13,8 +13,8 @@ from shared.domain.records import parse
 from shared.domain.writes import Delete
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
+from shared.usecases.agents.check_graph import check_graph
 from shared.usecases.agents.create_agent import check_scope
-from shared.usecases.agents.find_kept_agents import check_graph
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.tell_changes import mismatch
 from shared.usecases.agents.update_agent import with_version
@@ -46,8 +46,9 @@ async def publish_draft(
         proposal = Proposal(parse_definition(draft.raw), draft.raw, changelog)
         check_scope(caller, proposal)
         shelf.models.check(proposal.definition)
-        await check_graph(shelf.documents, caller, proposal.definition)
-        return with_version(agent, proposal, caller, now, Delete(draft_path(agent_id), seen=snapshot.update_time))
+        bounds = await check_graph(shelf.documents, caller, proposal.definition, shelf.conditions)
+        discard = Delete(draft_path(agent_id), seen=snapshot.update_time)
+        return with_version(agent, proposal, caller, now, bounds, discard)
 
     change = await change_agent(shelf, caller, agent_id, decide, seen)
     assert change.version is not None  # noqa: S101 - `decide` makes one

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from shared.domain.allowed_models import AllowedModels
 from shared.domain.ids import Uid
 from shared.ports.clock import Clock
+from shared.ports.conditions import Conditions
 from shared.ports.directory import Directory
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
@@ -22,10 +23,15 @@ class NobodyKnown:
 
 @dataclass(frozen=True, slots=True)
 class Shelf:
-    """The ports that making and changing agents needs, and the models that an agent may name."""
+    """The ports that making and changing agents needs, and the models that an agent may name.
+
+    Args:
+        conditions: tries the conditions of graphs; without it they are tried only in runs.
+    """
 
     documents: Documents
     clock: Clock
     ids: Ids
     models: AllowedModels = field(default_factory=AllowedModels)
     directory: Directory = field(default_factory=NobodyKnown)
+    conditions: Conditions | None = None

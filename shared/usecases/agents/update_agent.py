@@ -6,11 +6,12 @@ from datetime import datetime
 
 from shared.domain.agents import Agent, AgentVersion, Proposal, Seen, create_version, next_agent, rename, version_of
 from shared.domain.ids import AgentId
+from shared.domain.plan_bounds import PlanBounds
 from shared.domain.writes import Write
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
+from shared.usecases.agents.check_graph import check_graph
 from shared.usecases.agents.create_agent import check_scope
-from shared.usecases.agents.find_kept_agents import check_graph
 from shared.usecases.agents.shelf import Shelf
 
 
@@ -34,18 +35,20 @@ async def update_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    await check_graph(shelf.documents, caller, proposal.definition)
+    bounds = await check_graph(shelf.documents, caller, proposal.definition, shelf.conditions)
 
     async def decide(agent: Agent, now: datetime) -> Change:
-        return with_version(agent, proposal, caller, now)
+        return with_version(agent, proposal, caller, now, bounds)
 
     change = await change_agent(shelf, caller, agent_id, decide, seen)
     assert change.version is not None  # noqa: S101 - `decide` makes one
     return change.agent, change.version
 
 
-def with_version(old: Agent, proposal: Proposal, author: Identity, now: datetime, *writes: Write) -> Change:
+def with_version(
+    old: Agent, proposal: Proposal, author: Identity, now: datetime, bounds: PlanBounds, *writes: Write
+) -> Change:
     """The change that makes `proposal` the latest version, together with other writes."""
     new = next_agent(old, proposal, now)
-    version = version_of(new, proposal, author.uid)
+    version = version_of(new, proposal, author.uid, bounds)
     return Change(new, (create_version(version), *rename(old, new), *writes), version)

@@ -131,6 +131,8 @@ def _expand(work: MapWork | LoopWork, scope: Mapping[str, Any]) -> Outcome:
     if not isinstance(items, list):
         raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} yields {type(items).__name__}")
     items = cast(list[Any], items)
+    if len(items) > work.max_items:
+        raise FailedPrecondition(f"the list has {len(items):,} items, and the map takes at most {work.max_items:,}")
     return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
 
 

@@ -35,6 +35,7 @@ from functions.runs.schedules import schedule_control_routes, schedule_routes
 from functions.runs.sessions import session_routes
 from functions.runs.webhooks import delivery_log_routes, webhook_routes
 from functions.runs.workflows import workflow_routes
+from shared.adapters.cel.conditions import CelConditions
 from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.queue import MemoryTaskQueue
@@ -337,7 +338,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
         "auth": [],
         "agents": [
             sharing_routes(sharing.sharing),
-            catalog_routes(shelf.models),
+            catalog_routes(shelf),
             *(routes(shelf) for routes in of_agents),
             *(routes(library) for routes in of_knowledge),
             file_routes(shelf, library),
@@ -348,7 +349,7 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
         "runs": [
             *(routes(core) for routes in (run_routes, control_routes, session_routes, approval_routes)),
             run_reading_routes(sharing.documents),
-            workflow_routes(core, shelf.models),
+            workflow_routes(core, shelf.models, CelConditions()),
             reader_routes(sharing.sharing),
             artifact_routes(sharing.documents, world.rig.clock),
             *(routes(connect_planner(core)) for routes in (schedule_routes, schedule_control_routes)),

@@ -42,7 +42,7 @@ def as_(name: str) -> dict[str, str]:
 async def client() -> AsyncIterator[httpx.AsyncClient]:
     shelf = Shelf(MemoryDocuments(), MemoryClock(), MemoryIds())
     app = create_app("agents", verifier=NamesAsTokens())
-    app.include_router(catalog_routes())
+    app.include_router(catalog_routes(shelf))
     for routes in (making_routes, writing_routes, reading_routes, version_routes, alias_routes):
         app.include_router(routes(shelf))
     transport = httpx.ASGITransport(app)

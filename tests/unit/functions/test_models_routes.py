@@ -46,7 +46,7 @@ async def deployment(
     shelf = Shelf(MemoryDocuments(), MemoryClock(), MemoryIds(), models)
     app = create_app("agents", verifier=NamesAsTokens())
     app.include_router(model_routes(models, providers))
-    app.include_router(catalog_routes(models))
+    app.include_router(catalog_routes(shelf))
     for routes in (making_routes, writing_routes, reading_routes, version_routes):
         app.include_router(routes(shelf))
     headers = {"Authorization": "Bearer ada"}

@@ -166,3 +166,15 @@ async def test_a_condition_that_cannot_be_evaluated_fails_the_node_clearly() -> 
     _, run = await play({"start": echo("text"), "size": {"kind": "branch", "cases": {"small": "start.output < 10"}}})
     assert run.state is RunState.FAILED
     assert "start.output < 10" in run.error.message
+
+
+async def test_a_condition_that_divides_by_nothing_fails_the_node_and_is_no_defect() -> None:
+    rig, run = await play({"start": echo(0), "size": {"kind": "branch", "cases": {"small": "1 / start.output > 0"}}})
+    assert (run.state, run.error.code, rig.defects) == (RunState.FAILED, "failed_precondition", [])
+
+
+async def test_a_list_with_more_items_than_a_map_takes_fails_it() -> None:
+    each = {"kind": "map", "over": "{{ list.output }}", "body": echo("{{ item }}"), "max_items": 2}
+    rig, run = await play({"list": echo([1, 2, 3]), "each": each})
+    assert run.error.message == "each~0: the list has 3 items, and the map takes at most 2"
+    assert not [call for call in rig.toolbox.calls if "each" in call]

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from shared.domain.dead_letters import DeadLetterKind, bury
+from shared.domain.errors import Unavailable
 from shared.domain.facts import FACTS, MAX_PUBLISHES, Fact
 from shared.domain.records import parse, render
 from shared.domain.writes import Update, Write
@@ -15,8 +16,10 @@ from shared.usecases.nodes.engine import Core
 async def sweep_facts(core: Core, limit: int) -> int:
     """Publish each fact that is due, and look at it again later; how many there were.
 
+    None where the topic does not answer: other sweeps go on, and the next one of these tries again.
+
     Raises:
-        Unavailable: the store or the topic does not answer.
+        Unavailable: the store does not answer.
     """
     if core.topic is None:
         return 0
@@ -24,7 +27,10 @@ async def sweep_facts(core: Core, limit: int) -> int:
     due = Query(FACTS, (Filter("due_at", "<=", now),), (Order("due_at"),), limit=limit)
     found = await core.documents.query(due)
     facts = [parse(Fact, snapshot.fields or {}) for snapshot in found]
-    await core.topic.publish([fact.id for fact in facts])
+    try:
+        await core.topic.publish([fact.id for fact in facts])
+    except Unavailable:
+        return 0
     for snapshot, fact in zip(found, facts, strict=True):
         await _postpone(core, snapshot, fact)
     return len(facts)

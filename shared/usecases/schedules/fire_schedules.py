@@ -37,6 +37,8 @@ from shared.usecases.schedules.planner import Planner
 async def fire_schedules(planner: Planner, limit: int) -> int:
     """Take up each schedule that is due, and each tick that somebody took up and left; how many there were.
 
+    A defect that one of them meets holds up no other: it is reported, and the tick is taken up again later.
+
     Args:
         planner: the ports.
         limit: the most schedules, and the most ticks that were left.
@@ -51,7 +53,10 @@ async def fire_schedules(planner: Planner, limit: int) -> int:
     ticks += [await _take_up(planner.core, snapshot, now) for snapshot in await documents.query(left)]
     taken = [tick for tick in ticks if tick is not None]
     for tick in taken:
-        await start_tick(planner.core, tick)
+        try:
+            await start_tick(planner.core, tick)
+        except Exception as error:  # noqa: BLE001 - reported
+            planner.report_defect(error)
     return len(taken)
 
 

@@ -282,6 +282,13 @@ STOPPED = Scenario(
     actions=(Message(0.0, "m0", chat=False, session=True, if_busy="reject", has_key=True), Cancel(1.2, "m0")),
 )
 """Delegates at work when their asker is cancelled."""
+
+
+def _no_fact(run: Run, *_: Any) -> Put:
+    """Something else in the commit that ends a run."""
+    return Put(f"facts/{run.id}", {})
+
+
 GUARDS = {
     "fencing": Guard("a node has one outcome", _no_fencing),
     "own expiry": Guard("no recorded step runs again", _replaced(Attempt, check=_unchecked)),
@@ -302,6 +309,7 @@ GUARDS = {
     "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
     "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),
+    "fact in the last commit": Guard("a run's end is told of", _replaced(end_run, record_run_end=_no_fact)),
     "key makes the id": Guard("same request, same run", _replaced(start_run, _id_of=_no_id)),
 }
 """By what is taken away."""

@@ -7,6 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
 from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path
@@ -86,6 +87,9 @@ class RunCheck:
             yield f"is {run.state} with error {run.error}"
         if run.state is RunState.CANCELLED and not run.cancel_requested:
             yield "is cancelled, and nobody asked for it"
+        fact = self._found.get(fact_path(run_end_id(run)), {})
+        if (fact.get("kind"), fact.get("at")) != (RUN_ENDS[run.state], run.completed_at):
+            yield f"is {run.state} since {run.completed_at}, and tells {fact.get('kind')} at {fact.get('at')}"
         if not self._watched.entered:
             if run.state is not RunState.CANCELLED or self._nodes:
                 yield f"never had the slot, is {run.state}, and has nodes {list(self._nodes)}"

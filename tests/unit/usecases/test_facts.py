@@ -186,6 +186,17 @@ async def test_a_topic_that_does_not_answer_delays_nothing_but_the_news() -> Non
     assert here.topic.published == [fact.id for fact in await here.facts()]
 
 
+async def test_a_sweep_at_which_the_topic_does_not_answer_counts_for_nothing() -> None:
+    here = Newsroom()
+    await here.work(await here.start())
+    (before,) = await here.facts()
+    await here.rig.clock.advance(UNHEARD_AFTER.total_seconds())
+    here.topic.fail_next()
+    assert await sweep_facts(here.core(), 10) == 0
+    assert await here.facts() == [before]
+    assert await sweep_facts(here.core(), 10) == 1
+
+
 async def test_what_nobody_hears_is_published_more_and_more_seldom() -> None:
     here = Newsroom()
     await here.work(await here.start())

@@ -44,7 +44,8 @@ class Office:
     def planner(self, documents: Documents | None = None) -> Planner:
         """Of a process of its own."""
         rig = self.rig
-        return Planner(Core(documents or rig.documents, rig.queue, rig.clock, rig.ids), CronTimetables())
+        core = Core(documents or rig.documents, rig.queue, rig.clock, rig.ids)
+        return Planner(core, CronTimetables(), rig.defects.append)
 
     async def schedule(self, cron: str = "0 * * * *", **plan: Any) -> Schedule:
         return await create_schedule(self.planner(), ANN, self.plan(cron, **plan))
@@ -223,6 +224,23 @@ async def test_an_agent_that_is_gone_makes_the_tick_fail_and_the_schedule_goes_o
     (tick,) = await office.ticks(schedule)
     assert (tick.state, tick.error and tick.error.code, tick.run_id) == (TickState.FAILED, "not_found", None)
     assert (await office.now(schedule)).next_at == at("02:00")
+
+
+async def test_a_schedule_that_meets_a_defect_holds_up_no_other(office: Office) -> None:
+    broken = await office.schedule()
+    sound = await office.schedule(agent_id=await office.rig.make_agent(name="sound"))
+    version = await office.rig.documents.get(f"agents/{office.agent}/versions/1")
+    await office.rig.documents.commit([Put(version.path, {**version.fields, "definition_json": '{"name": 1}'})])
+    await office.rig.clock.advance(HOUR)
+    assert await office.fire() == 2
+    assert [type(defect).__name__ for defect in office.rig.defects] == ["ValidationError"]
+    states = [[tick.state for tick in await office.ticks(one)] for one in (broken, sound)]
+    assert states == [[TickState.PENDING], [TickState.STARTED]]
+    for _ in range(MAX_TRIES):
+        await office.rig.clock.advance(RETRY_AFTER.total_seconds())
+        await office.fire()
+    (tick,) = await office.ticks(broken)
+    assert (tick.state, tick.error and tick.error.code) == (TickState.FAILED, "internal")
 
 
 async def test_whoever_was_deactivated_runs_nothing(office: Office) -> None:

@@ -31,11 +31,25 @@ GRAPH = {
     "side": {"kind": "tool", "tool": "echo", "arguments": {"value": "side"}},
     "all": {"kind": "join", "after": ["each", "side"]},
 }
-DEFINITIONS = {"single": {"tools": ["echo"]}, "graph": {"type": "graph", "graph": {"nodes": GRAPH}}}
+PARTS = {
+    "in": {"kind": "subgraph", "input": {"say": "side"}, "graph": {"nodes": GRAPH}},
+    "plan": {"kind": "tool", "tool": "fail", "fallback": {"kind": "tool", "tool": "echo", "arguments": {"value": "b"}}},
+    "end": {"kind": "tool", "tool": "echo", "arguments": {"value": "{{ in.output }}"}, "after": ["plan"]},
+}
+DEFINITIONS = {
+    "single": {"tools": ["echo"]},
+    "graph": {"type": "graph", "graph": {"nodes": GRAPH}},
+    "graph in a graph": {"type": "graph", "graph": {"nodes": PARTS}},
+}
 
 
 def rig() -> EngineRig:
-    return EngineRig(ScriptedRunner(lambda _: STEPS), CountingToolbox({"echo": lambda args: args["value"]}))
+    def fail(_: Any) -> Any:
+        raise ValueError("it broke")
+
+    return EngineRig(
+        ScriptedRunner(lambda _: STEPS), CountingToolbox({"echo": lambda args: args["value"], "fail": fail})
+    )
 
 
 async def finish(rig_: EngineRig, run_id: Any, documents: Any) -> None:
@@ -77,7 +91,7 @@ async def commits_of(shape: str) -> int:
     return documents.commits
 
 
-@pytest.mark.parametrize("shape", ["single", "graph"])
+@pytest.mark.parametrize("shape", DEFINITIONS)
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
 async def test_a_failure_at_any_commit_leaves_one_outcome_and_repeats_no_recorded_step(shape: str, fate: Fate) -> None:
     for at in range(await commits_of(shape)):

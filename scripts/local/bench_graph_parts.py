@@ -12,6 +12,7 @@ from scripts.local.bench_graphs import (
     floor_figures,
     measure,
     overhead_figures,
+    parts_of,
     path_figure,
     processor_times,
     widest,
@@ -20,7 +21,6 @@ from scripts.local.bench_operations import operation_figures
 from scripts.local.bench_pauses import pausing_server
 from scripts.local.bench_peers import PROGRAMS, peers_environment, ratio_figures, running_peers
 from scripts.local.bench_queue import queue_floor
-from scripts.local.bench_shapes import FAN_500, Job
 from scripts.local.bench_stack import signed_in
 from scripts.local.stack import Stack
 
@@ -61,13 +61,17 @@ async def graph_figures(stack: Stack, repeat: int, wanted: Wanted) -> list[Figur
         if environment is None:
             return figures
         peers: list[str] = []
+        processors: list[Figure] = []
         for program in PROGRAMS:
             async with running_peers(program, environment, pauses) as engines:
                 walls |= await measure(engines, repeat, wanted.say)
                 peers += [engine.name for engine in engines]
+                for engine in engines:
+                    processors += await processor_times({f"{engine.name}, with Postgres": engine.pid}, engine.execute)
     return [
         *figures,
         *(figure for peer in peers for figure in overhead_figures(walls, peer)),
+        *processors,
         *ratio_figures(walls, peers),
     ]
 
@@ -75,8 +79,7 @@ async def graph_figures(stack: Stack, repeat: int, wanted: Wanted) -> list[Figur
 async def _own(stack: Stack, fireloom: Fireloom, walls: Walls, repeat: int, say: Callable[[str], None]) -> list[Figure]:
     say("the queue alone")
     figures = [path_figure(walls), *floor_figures(await queue_floor(stack, repeat))]
-    job = Job(FAN_500, pauses=False)
-    figures += await processor_times(stack, lambda: fireloom.execute(job), job.shape.nodes)
+    figures += await processor_times(parts_of(stack), fireloom.execute)
     say("fan-out of 5,000")
     figures += await widest(fireloom)
     say("operations on Firestore")

@@ -28,6 +28,7 @@ _POLL_SHARE = 0.1
 _END_SECONDS = 900
 _PATH_MARK = 20
 _WIDE_JOB = Job(FAN_500, pauses=True)
+_EMPTY_JOB = Job(FAN_500, pauses=False)
 
 
 class Engine(Protocol):
@@ -177,23 +178,45 @@ async def widest(fireloom: Fireloom) -> list[Figure]:
     ]
 
 
-async def processor_times(stack: Stack, execute: Callable[[], Awaitable[float]], nodes: int) -> list[Figure]:
-    """Processor time per node of the processes that take part; also true where the machine does something else."""
-    queue = next(program for program in stack.emulators.programs if "tasks" in program.name)
-    firestore = next(program for program in stack.emulators.programs if "firestore" in program.name)
-    parts = {"worker": stack.functions["worker"], "Firestore emulator": firestore, "queue emulator": queue}
-    before = {name: _processor_seconds(program.pid) for name, program in parts.items()}
-    await execute()
-    after = {name: _processor_seconds(program.pid) for name, program in parts.items()}
+async def processor_times(
+    parts: Mapping[str, int], execute: Callable[[Job], Awaitable[float]], job: Job = _EMPTY_JOB
+) -> list[Figure]:
+    """Processor time per node of the processes that take part; it tells something on a busy machine, too.
+
+    Args:
+        parts: process ids by what the table calls them; their children count as theirs.
+        execute: what executes a graph.
+        job: the graph.
+    """
+    before = {name: _processor_seconds(pid) for name, pid in parts.items()}
+    await execute(job)
+    after = {name: _processor_seconds(pid) for name, pid in parts.items()}
     return [
-        Figure(f"processor time per node, {name}", (after[name] - before[name]) / nodes * 1000, "ms") for name in parts
+        Figure(f"processor time per node, {name}", (after[name] - before[name]) / job.shape.nodes * 1000, "ms")
+        for name in parts
     ]
+
+
+def parts_of(stack: Stack) -> dict[str, int]:
+    """The processes of the stack that take part in a graph."""
+    names = {"firestore": "Firestore emulator", "tasks": "queue emulator"}
+    emulators = {
+        names[word]: program.pid for word in names for program in stack.emulators.programs if word in program.name
+    }
+    return {"worker": stack.functions["worker"].pid, **emulators}
 
 
 def _processor_seconds(pid: int) -> float:
     family = [psutil.Process(pid), *psutil.Process(pid).children(recursive=True)]
-    times = [process.cpu_times() for process in family]
-    return sum(time_.user + time_.system for time_ in times)
+    return sum(map(_own_processor_seconds, family))
+
+
+def _own_processor_seconds(process: psutil.Process) -> float:
+    try:
+        times = process.cpu_times()
+    except psutil.NoSuchProcess:
+        return 0.0  # a child that has ended meanwhile: a database has such
+    return times.user + times.system
 
 
 def _instant(text: str) -> datetime:

@@ -49,6 +49,11 @@ class Peer:
     program: asyncio.subprocess.Process
     log: Path
 
+    @property
+    def pid(self) -> int:
+        """The process of the program; its Postgres is a child of it."""
+        return self.program.pid
+
     async def execute(self, job: Job) -> float:
         """Execute a graph; the seconds that it took, as the peer's own process measures it."""
         asked = {"engine": self.name, "layers": job.shape.layers, "url": self.pauses if job.pauses else None}

@@ -1,14 +1,16 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
+import time
 from pathlib import Path
 
 import pytest
 
 from scripts.local import bench_peers
 from scripts.local.bench_figures import Figure, figure_json, median_figure
-from scripts.local.bench_graphs import definition_of, input_of, overhead_figures, path_figure
+from scripts.local.bench_graphs import definition_of, input_of, overhead_figures, path_figure, processor_times
 from scripts.local.bench_operations import Operations, sort_writes
 from scripts.local.bench_peers import PeersMissing, peers_environment, ratio_figures
 from scripts.local.bench_shapes import CHAIN, FAN_100, FAN_500, GRID, JOBS, Job, Shape
@@ -76,6 +78,17 @@ def test_each_engines_overheads_stand_for_themselves_and_ratios_compare_medians(
 def test_the_widest_graph_is_measured_against_its_critical_path() -> None:
     figure = path_figure({("Fireloom", Job(FAN_500, pauses=True)): [3.0]})
     assert (figure.value, figure.passes) == (pytest.approx(20), True)
+
+
+async def test_processor_time_is_what_a_process_used_while_the_graph_ran_over_its_nodes() -> None:
+    async def execute(job: Job) -> float:
+        begun = time.process_time()
+        while time.process_time() - begun < 0.1:
+            pass
+        return job.node_seconds
+
+    (figure,) = await processor_times({"this process": os.getpid()}, execute)
+    assert figure.value >= 100 / FAN_500.nodes - 10 / FAN_500.nodes  # the system counts in steps of ten milliseconds
 
 
 @pytest.mark.parametrize(

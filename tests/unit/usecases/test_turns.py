@@ -17,6 +17,7 @@ from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import (
     EventAppended,
     PeopleAsked,
+    RunPaused,
     RunWaits,
     RunWithdrawn,
     TextShown,
@@ -63,7 +64,7 @@ def shape(updates: list[Update]) -> list[str]:
                 names.append(f"+{update.delta}")
             case EventAppended(event):
                 names.append(f"{event.seq} {event.author}{' end' if event.turn_complete else ''}")
-            case RunWaits() | RunWithdrawn() | PeopleAsked():
+            case RunWaits() | RunWithdrawn() | PeopleAsked() | RunPaused():
                 names.append(type(update).__name__)
     return names
 

@@ -54,6 +54,7 @@ async def test_no_response_consumes_more_than_its_forecast() -> None:
     for told, response in zip(recorder.forecasts, recorder.responses, strict=True):
         used = response.usage
         assert 0 < used.input_tokens <= told.input_tokens
+        assert told.output_tokens is not None
         assert used.output_tokens <= told.output_tokens
         assert used.cost_usd_micros == 3 * (used.input_tokens + used.output_tokens)
         most = (told.input_cost_usd_micros or 0) + told.output_usd_micros_per_token * told.output_tokens
@@ -110,9 +111,9 @@ def test_a_price_is_known_or_not() -> None:
     ],
 )
 def test_everything_that_is_sent_counts(part: Any, tokens: int) -> None:
-    message = (
-        ModelResponse([part]) if isinstance(part, TextPart | ThinkingPart | ToolCallPart) else ModelRequest([part])
-    )
+    answers = isinstance(part, (TextPart, ThinkingPart, ToolCallPart))
+    parts: list[Any] = [part]
+    message = ModelResponse(parts) if answers else ModelRequest(parts)
     bare = forecast_of(CLAUDE).input_tokens
     assert tokens <= forecast_of(CLAUDE, message).input_tokens - bare <= tokens + 30
 

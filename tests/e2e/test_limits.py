@@ -23,7 +23,7 @@ MAP = {
         "kind": "map",
         "over": "{{ input.items }}",
         "max_parallel": 3,
-        "body": {"kind": "agent", "prompt": "word {{ item }}"},
+        "body": {"kind": "agent", "prompt": "word {{ item }}", "tools": []},
     },
 }
 
@@ -48,7 +48,7 @@ async def uid_of(client: httpx.AsyncClient) -> str:
 
 
 async def make(client: httpx.AsyncClient, **definition: Any) -> str:
-    script = [{"chunks": ["four words of answer"]}]
+    script = [{"chunks": ["word "], "repeat": 16}]
     made = await client.post("/agents", json={"name": "frugal", "model": {**SCRIPTED, "script": script}, **definition})
     assert made.status_code == 201, made.text
     return str(made.json()["id"])

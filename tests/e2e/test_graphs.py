@@ -1,0 +1,91 @@
+"""Graphs end to end: definitions that come with the request, kept agents, graphs within graphs, values in files."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator
+from typing import Any
+
+import httpx
+import pytest
+
+from tests.e2e.test_approvals import comes_to
+from tests.support.people import sign_up
+
+SAYING: dict[str, Any] = {"provider": "local", "model": "scripted", "script": [{"chunks": ["It rings."]}]}
+CALC: dict[str, Any] = {"kind": "tool", "tool": "calculator"}
+
+
+@pytest.fixture
+async def ada(api: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
+    async with sign_up(api) as client:
+        yield client
+
+
+async def post(client: httpx.AsyncClient, path: str, status: int, body: dict[str, Any]) -> Any:
+    answer = await client.post(path, json=body)
+    assert answer.status_code == status, answer.text
+    return answer.json()
+
+
+async def test_a_graph_of_the_request_runs_kept_agents_subgraphs_and_fallbacks(ada: httpx.AsyncClient) -> None:
+    sounder = await post(ada, "/agents", 201, {"name": "sounder", "model": SAYING})
+    inner = {"strike": {"kind": "agent", "agent": {"id": sounder["id"]}, "input": "{{ input.metal }}"}}
+    broken = {**CALC, "arguments": {"expression": "1 +"}, "fallback": {**CALC, "arguments": {"expression": "2 + 2"}}}
+    nodes = {
+        "test": {"kind": "subgraph", "input": {"metal": "{{ input.text }}"}, "graph": {"nodes": inner}},
+        "weigh": {**broken, "after": ["test"]},
+        "all": {"kind": "join", "after": ["test", "weigh"]},
+    }
+    definition = {"name": "forge", "model": "local:extractive", "graph": {"nodes": nodes}}
+    run = await comes_to(
+        ada,
+        await post(ada, "/workflows/graph", 202, {"definition": definition, "input": "iron"}),
+        "succeeded",
+        "failed",
+    )
+    assert run["output"] == ["It rings.", {"expression": "2 + 2", "result": "4", "exact": True}], run["error"]
+
+
+async def test_single_agents_and_delegations_run_without_being_kept(ada: httpx.AsyncClient) -> None:
+    alone = {"name": "alone", "model": SAYING}
+    for shape, more in (("single", {}), ("delegation", {"agents": {"critic": {"description": "Judges."}}})):
+        asked = {"definition": {**alone, **more}, "input": "Hm."}
+        run = await comes_to(ada, await post(ada, f"/workflows/{shape}", 202, asked), "succeeded", "failed")
+        assert (run["shape"], run["output"]) == (shape, "It rings.")
+
+
+async def test_what_is_too_large_for_a_document_is_read_as_a_file(ada: httpx.AsyncClient) -> None:
+    script = [{"chunks": ["0123456789" * 100], "repeat": 400}]
+    definition = {"name": "writer", "model": {"provider": "local", "model": "scripted", "script": script}}
+    began = await post(ada, "/workflows/single", 202, {"definition": definition, "input": "Write."})
+    run = await comes_to(ada, began, "succeeded", "failed")
+    assert run["state"] == "succeeded", run["error"]
+    assert run["output"] is None
+    file = run["output_file"]
+    found = await ada.get(
+        f"/sessions/{file['session_id']}/artifacts", params={"name": file["name"], "version": file["version"]}
+    )
+    assert (found.status_code, found.json()) == (200, "0123456789" * 40_000)
+
+
+async def test_the_worst_case_of_a_graph_is_told_before_there_is_a_version(ada: httpx.AsyncClient) -> None:
+    each = {
+        "kind": "map",
+        "over": "{{ input.pages }}",
+        "body": {"kind": "agent", "prompt": "{{ item }}"},
+        "max_items": 7,
+    }
+    raw: dict[str, Any] = {
+        "name": "readers",
+        "type": "graph",
+        "model": "local:extractive",
+        "graph": {"nodes": {"each": each}},
+    }
+    told = await post(ada, "/agents/validate", 200, raw)
+    assert (told["valid"], told["bounds"]["node_runs"]) == (True, 9)
+    made = await post(ada, "/agents", 201, raw)
+    version = (await ada.get(f"/agents/{made['id']}/versions/1")).json()
+    assert version["bounds"] == told["bounds"]
+    raw["graph"]["nodes"]["size"] = {"kind": "branch", "cases": {"long": "input.pages >"}}
+    told = await post(ada, "/agents/validate", 200, raw)
+    assert [fault["path"] for fault in told["faults"]] == ["graph.nodes.size.cases.long"]

@@ -44,6 +44,7 @@ from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent, restore_agent
 from shared.usecases.agents.get_agent import get_agent, get_version
 from shared.usecases.agents.list_agents import AgentSearch, list_agents
+from shared.usecases.agents.list_agents_of import list_agents_of
 from shared.usecases.agents.save_draft import discard_draft, get_draft, save_draft
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
@@ -149,8 +150,7 @@ def reading_routes(shelf: Shelf) -> APIRouter:
     async def find_of_user(caller: Caller, user_id: str, query: Annotated[PageQuery, Query()]) -> AgentPage:
         """List the agents of somebody that you may see, the newest first; `me` is you."""
         owner = caller.uid if user_id == "me" else Uid(user_id)
-        search = AgentSearch(owner, limit=query.limit, page_token=query.page_token)
-        return render_agents(await list_agents(shelf.documents, caller.uid, search))
+        return render_agents(await list_agents_of(shelf.documents, caller, owner, query.limit, query.page_token))
 
     @router.get(
         "/agents/{agent_id}", response_model=AgentDetail | DraftDetail, responses=problem_responses(401, 403, 404)

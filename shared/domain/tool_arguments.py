@@ -178,6 +178,10 @@ class FileArguments(Arguments):
 class DocumentAnalyzerArguments(FileArguments):
     """Arguments of `document_analyzer`."""
 
+    show: bool = Field(
+        default=False,
+        description="Of a PDF: show the pages themselves as well, with their tables and pictures, if you can see them.",
+    )
     offset: int = Field(
         default=0,
         ge=0,

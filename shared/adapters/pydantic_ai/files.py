@@ -19,19 +19,25 @@ from shared.domain.tools import Attachment, ToolResult
 
 SHOWN = "shown_file"
 """The key that marks a reference: `{"shown_file": {"name", "version", "mime_type"}}`."""
-NOT_SHOWN = "You cannot see this file: the model that runs you takes no images. Go by what is known of it."
+NOT_SHOWN = "You cannot see this file: the model that runs you takes no such files. Go by what is known of it."
+_IMAGES = "image/"
 
 
-def sees_images(model: object) -> bool:
-    """Whether images can be sent to the model."""
-    return isinstance(model, Model) and bool(cast("Model[Any]", model).profile.get("supports_image_input", True))
+def sees(model: object, attachment: Attachment) -> bool:
+    """Whether a file can be sent to the model: images and documents are capabilities of their own."""
+    if not isinstance(model, Model):
+        return False
+    profile = cast("Model[Any]", model).profile
+    if attachment.mime_type.startswith(_IMAGES):
+        return bool(profile.get("supports_image_input", True))
+    return bool(profile.get("supports_document_input", True))
 
 
-async def show_files(result: ToolResult, caller: Callbacks, *, sees: bool) -> Any:
+async def show_files(result: ToolResult, caller: Callbacks, model: object) -> Any:
     """What a tool returns to the model: its content, and the files that it shows."""
     if not result.attachments:
         return result.content
-    files = [await _load(attachment, caller) for attachment in result.attachments] if sees else []
+    files = [await _load(attachment, caller) for attachment in result.attachments if sees(model, attachment)]
     shown = [file for file in files if file is not None]
     return [result.content, *shown] if shown else [result.content, NOT_SHOWN]
 

@@ -36,7 +36,7 @@ class LocalModel(Model[None]):
 
     def __init__(self, name: str, usd_micros_per_token: int = 0) -> None:
         """Go by `local:<name>`, and say that each token costs so much."""
-        super().__init__(profile=ModelProfile(supports_image_input=False))
+        super().__init__(profile=ModelProfile(supports_image_input=False, supports_document_input=False))
         self._name = f"local:{name}"
         self._usd_micros_per_token = usd_micros_per_token
 

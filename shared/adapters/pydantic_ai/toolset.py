@@ -14,7 +14,7 @@ from pydantic_core import SchemaValidator, core_schema
 
 from shared.adapters.pydantic_ai.arguments import ArgumentFaults, ArgumentSchema
 from shared.adapters.pydantic_ai.callbacks import Callbacks
-from shared.adapters.pydantic_ai.files import sees_images, show_files
+from shared.adapters.pydantic_ai.files import show_files
 from shared.adapters.pydantic_ai.native_search import WEB_SEARCH
 from shared.domain.errors import Internal
 from shared.domain.tools import ToolCall, ToolSpec
@@ -86,7 +86,7 @@ class CalledToolset(AbstractToolset[object]):
             return None  # no model sees it: the run ends before the next request
         if result.is_error:
             raise ToolFailed(_as_text(result.content))
-        return await show_files(result, self._caller, sees=sees_images(ctx.model))
+        return await show_files(result, self._caller, ctx.model)
 
 
 def _as_text(content: object) -> str:

@@ -12,7 +12,7 @@ from typing import Any, Generic, TypeVar
 from shared.adapters.tools.calculator import calculator
 from shared.adapters.tools.current_time import current_time
 from shared.adapters.tools.diff import diff
-from shared.adapters.tools.document_analyzer import document_analyzer
+from shared.adapters.tools.document_analyzer import PDF, document_analyzer, show_document
 from shared.adapters.tools.document_reader import LocalDocumentReader
 from shared.adapters.tools.file_edit import file_edit
 from shared.adapters.tools.file_read import file_read
@@ -144,7 +144,8 @@ class LocalToolbox:
 
     async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
         """As `Toolbox.show`."""
-        return await show_image(attachment, self._workspace(None, context))
+        show = show_document if attachment.mime_type == PDF else show_image
+        return await show(attachment, self._workspace(None, context))
 
     def _workspace(self, call: ToolCall | None, context: ToolContext) -> Workspace:
         return Workspace(

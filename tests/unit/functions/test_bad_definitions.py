@@ -196,6 +196,26 @@ def node(**fields: Any) -> dict[str, Any]:
     return put({**HELPER, **GRAPH}, ("graph", "nodes", "a"), {"kind": "agent", "prompt": "x", **fields})
 
 
+def delegating(depth: int, name: str = "a") -> dict[str, Any]:
+    """An agent that may ask another, which may ask another, and so on."""
+    below: dict[str, Any] = {}
+    for _ in range(depth):
+        below = {"agents": {name: {"description": "x", **below}}}
+    return {**HELPER, "type": "delegation", **below}
+
+
+def waiting(*names: str) -> dict[str, Any]:
+    """A graph each of whose nodes waits for the next one, and the last for the first."""
+    nodes = {
+        name: {"kind": "agent", "prompt": "x", "after": [names[(place + 1) % len(names)]]}
+        for place, name in enumerate(names)
+    }
+    return {**HELPER, "type": "graph", "graph": {"nodes": nodes}}
+
+
+HUMAN = ("http_tools.0.name", "is the name of a built-in tool")
+
+
 @pytest.mark.parametrize(
     ("body", "path", "reason"),
     [
@@ -233,6 +253,11 @@ def node(**fields: Any) -> dict[str, Any]:
         ),
         ({**HELPER, "limits": {"requests": 10**30}}, "limits.requests", "less than or equal"),
         ({**HELPER, "schema_version": 99}, "schema_version", "must be 1"),
+        (delegating(9), "agents.a.agents.a.agents.a.agents", "at most 3 deep"),
+        (delegating(1, name="human"), "agents.human", "which is a built-in tool"),
+        ({**HELPER, "http_tools": [{"name": "ask_human", "description": "x", "url": "https://x.org"}]}, *HUMAN),
+        (waiting("a", "b"), "graph.nodes", "wait for each other"),
+        (waiting("a"), "graph.nodes.a.after.0", "cannot wait for itself"),
         ({**HELPER, "model": {"provider": "local", "model": "x" * 300}}, "model.model", "at most 200"),
     ],
     ids=lambda value: None if isinstance(value, str) and len(value) < 60 else "body",

@@ -107,6 +107,17 @@ async def test_whoever_takes_the_turn_over_shows_the_image_again(model: str) -> 
     assert second.kinds.count("show") == 2
 
 
+@pytest.mark.parametrize("model", MODELS)
+async def test_a_model_that_takes_documents_gets_a_pdf_as_it_is(model: str) -> None:
+    attached = ToolResult({"path": "a@b.pdf"}, attachments=(Attachment("a@b.pdf", 3, "application/pdf"),))
+    recorder = Recorder({"image": attached}, files={"a@b.pdf": ShownFile("application/pdf", PIXELS)})
+    async with asked(model, LOOKS, SAYS) as (stub, runner):
+        await runner.run(turn(model), recorder, recorder)
+        assert IN_BASE64 in said(stub)
+        assert "application/pdf" in said(stub)
+    assert IN_BASE64 not in "".join(recorder.messages)
+
+
 async def test_in_later_turns_the_model_has_the_reference() -> None:
     recorder = looking()
     async with asked(CLAUDE, LOOKS, SAYS, SAYS) as (stub, runner):

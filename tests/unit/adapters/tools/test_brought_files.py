@@ -89,6 +89,18 @@ async def test_a_document_of_the_web_is_read_whatever_its_format(body: bytes, me
     assert (await workspace.answer("document_analyzer", path=answer["path"], offset=1))["characters"] > 0
 
 
+async def test_a_pdf_is_shown_as_it_is_where_that_is_asked_for() -> None:
+    workspace = workspace_of(told(MANUAL, "application/pdf"), told(MANUAL, "application/pdf"), told(RULES, WORD))
+    assert (await workspace.call("document_analyzer", url=URL)).attachments == ()
+    result = await workspace.call("document_analyzer", url=URL, show=True)
+    (attachment,) = result.attachments
+    assert (attachment.name, attachment.version, attachment.mime_type) == (KEPT, 1, "application/pdf")
+    shown = await workspace.show(attachment)
+    assert (shown.mime_type, shown.content) == ("application/pdf", MANUAL)
+    word = await workspace.call("document_analyzer", url=f"{URL}&format=docx", show=True)
+    assert (word.is_error, word.attachments) == (False, ())
+
+
 @pytest.mark.parametrize(
     ("answer", "reason"),
     [

@@ -49,7 +49,7 @@ _ENDS = frozenset({NodeState.SUCCEEDED, NodeState.FAILED, NodeState.SKIPPED, Nod
 
 NODE_TRANSITIONS: dict[NodeState, frozenset[NodeState]] = {
     NodeState.PENDING: frozenset({NodeState.READY, NodeState.RUNNING}),
-    NodeState.READY: frozenset({NodeState.RUNNING}),
+    NodeState.READY: frozenset({NodeState.RUNNING, NodeState.CANCELLED}),
     NodeState.RUNNING: frozenset({NodeState.READY, NodeState.RUNNING, NodeState.WAITING}) | _ENDS,
     NodeState.WAITING: frozenset({NodeState.READY, NodeState.RUNNING, NodeState.FAILED, NodeState.CANCELLED}),
     NodeState.SUCCEEDED: frozenset(),

@@ -16,6 +16,7 @@ from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.engine import Core
 
 TRIES = 10
+_UNHELD = (NodeState.WAITING, NodeState.READY)
 
 
 async def release_waiting(core: Core, run_id: RunId) -> int:
@@ -26,17 +27,17 @@ async def release_waiting(core: Core, run_id: RunId) -> int:
     Raises:
         Unavailable: the store or the queue does not answer.
     """
-    waiting = await _waiting(core, run_id)
+    waiting = await _nodes_in(core, run_id, NodeState.WAITING)
     for snapshot in waiting:
         await _release(core, run_id, snapshot)
     return len(waiting)
 
 
-async def withdraw_waiting(core: Core, run_id: RunId) -> None:
-    """End the waiting nodes of a run that ended without them."""
-    for snapshot in await _waiting(core, run_id):
+async def withdraw_unheld(core: Core, run_id: RunId) -> None:
+    """End the nodes that nobody holds, of a run that ended without them: they wait, or were to be tried again."""
+    for snapshot in await _nodes_in(core, run_id, *_UNHELD):
         for _ in range(TRIES):
-            if snapshot.fields is None or snapshot.fields["state"] != NodeState.WAITING:
+            if snapshot.fields is None or snapshot.fields["state"] not in _UNHELD:
                 break
             try:
                 await core.documents.commit(_withdrawal(core, snapshot))
@@ -46,8 +47,8 @@ async def withdraw_waiting(core: Core, run_id: RunId) -> None:
             break
 
 
-async def _waiting(core: Core, run_id: RunId) -> list[Snapshot]:
-    return await core.documents.query(Query(nodes_path(run_id), (Filter("state", "==", str(NodeState.WAITING)),)))
+async def _nodes_in(core: Core, run_id: RunId, *states: NodeState) -> list[Snapshot]:
+    return await core.documents.query(Query(nodes_path(run_id), (Filter("state", "in", [*map(str, states)]),)))
 
 
 def _withdrawal(core: Core, snapshot: Snapshot) -> list[Write]:

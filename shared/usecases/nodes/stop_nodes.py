@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.mark_leases import mark_leases
 from shared.usecases.nodes.node_context import Target
-from shared.usecases.nodes.release_waiting import withdraw_waiting
+from shared.usecases.nodes.release_waiting import withdraw_unheld
 
 
 async def stop_rest(core: Core, end: Target) -> None:
@@ -16,4 +16,4 @@ async def stop_rest(core: Core, end: Target) -> None:
     """
     if end.graph.may_end_early:
         await mark_leases(core, end.run.id, "cancel")
-        await withdraw_waiting(core, end.run.id)
+        await withdraw_unheld(core, end.run.id)

@@ -17,7 +17,7 @@ from shared.ports.documents import Snapshot
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
-from shared.usecases.nodes.release_waiting import release_waiting, withdraw_waiting
+from shared.usecases.nodes.release_waiting import release_waiting, withdraw_unheld
 
 
 async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
@@ -72,7 +72,7 @@ async def look_again(core: Core, run_id: RunId) -> None:
     """
     run = parse(Run, (await core.documents.get(run_path(run_id))).fields or {})
     if is_terminal(run.state):
-        await withdraw_waiting(core, run_id)
+        await withdraw_unheld(core, run_id)
     elif run.cancel_requested:
         await release_waiting(core, run_id)
 

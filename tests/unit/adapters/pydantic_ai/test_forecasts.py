@@ -54,11 +54,11 @@ async def test_no_response_consumes_more_than_its_forecast() -> None:
     for told, response in zip(recorder.forecasts, recorder.responses, strict=True):
         used = response.usage
         assert 0 < used.input_tokens <= told.input_tokens
-        assert told.output_tokens is not None
         assert used.output_tokens <= told.output_tokens
-        assert used.cost_usd_micros == 3 * (used.input_tokens + used.output_tokens)
+        cost = used.cost_usd_micros or 0
+        assert cost == 3 * (used.input_tokens + used.output_tokens)
         most = (told.input_cost_usd_micros or 0) + told.output_usd_micros_per_token * told.output_tokens
-        assert used.cost_usd_micros <= most
+        assert cost <= most
 
 
 async def test_without_a_budget_there_is_no_forecast() -> None:

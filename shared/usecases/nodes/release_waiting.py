@@ -64,11 +64,12 @@ def _withdrawal(core: Core, snapshot: Snapshot) -> list[Write]:
 
 async def _release(core: Core, run_id: RunId, snapshot: Snapshot) -> None:
     for _ in range(TRIES):
-        if snapshot.fields is None or snapshot.fields["state"] != NodeState.WAITING:
+        if snapshot.fields is None or snapshot.fields["state"] not in {NodeState.WAITING, NodeState.READY}:
             return
         node = parse(NodeRun, snapshot.fields)
         try:
-            await core.documents.commit(await _writes(core, node, snapshot))
+            if node.state is NodeState.WAITING:  # else it was released, perhaps by the commit whose reply was lost
+                await core.documents.commit(await _writes(core, node, snapshot))
         except (CommitRefused, OutcomeUnknown):
             snapshot = await core.documents.get(snapshot.path)
             continue

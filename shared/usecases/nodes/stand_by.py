@@ -8,7 +8,7 @@ from shared.domain.ids import RunId
 from shared.domain.records import parse
 from shared.domain.runs import Run, run_path
 from shared.domain.states import NodeState, RunState
-from shared.domain.writes import Delete, Update, Write
+from shared.domain.writes import Update, Write
 from shared.ports.documents import Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.attempt import Attempt
@@ -16,21 +16,21 @@ from shared.usecases.nodes.engine import Core
 
 
 async def stand_by(core: Core, attempt: Attempt, waits: int) -> None:
-    """Undo the claim of a node that waited `waits` times before; what earlier attempts recorded stays.
+    """Undo the claim of a node that waited `waits` times before.
 
-    Who resumes a run clears its mark first and looks for nodes that nobody holds then, so that one of the two sees the
-    other.
+    The node stays, because a claim that was given up may still be applied, and would create it anew with nobody to
+    hold it. Who resumes a run clears its mark first and looks for nodes that nobody holds then, so that one of the two
+    sees the other.
 
     Raises:
-        Superseded: another attempt has the node, or whether the claim is undone is not known.
+        Superseded: another attempt has the node.
         Unavailable: the store or the queue does not answer.
     """
     ready = {"state": NodeState.READY, "waits": waits + 1}
-    given_up: Write = Delete(attempt.path) if attempt.number == 1 else Update(attempt.path, ready)
 
     async def make() -> Sequence[Write]:
         snapshot = await core.documents.get(run_path(attempt.run_id))
-        return [given_up, *_still_paused(snapshot)]
+        return [Update(attempt.path, ready), *_still_paused(snapshot)]
 
     async def applied(found: Snapshot) -> bool:
         return found.fields is not None and found.fields["state"] == NodeState.READY

@@ -5,11 +5,13 @@ from __future__ import annotations
 from collections.abc import Callable, Generator, Sequence
 from contextlib import AbstractContextManager, ExitStack, contextmanager
 from dataclasses import dataclass, replace
+from itertools import count
 from typing import Any
 from unittest.mock import patch
 
 from shared.domain.budgets import Amount, Fund
 from shared.domain.events import append, start_event
+from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
 from shared.domain.journal import Journal
 from shared.domain.plans import PlanGraph
@@ -92,6 +94,9 @@ class _EarlierRun:
     def __init__(self, inner: Documents, earlier: Snapshot) -> None:
         self._inner = inner
         self._earlier = earlier
+
+    async def get(self, path: str) -> Snapshot:
+        return await self._inner.get(path)
 
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
         found = await self._inner.get_many(paths)
@@ -213,8 +218,12 @@ def _unchecked(_: Attempt) -> None:
     return None
 
 
-def _no_id(_: Any) -> None:
-    return None
+def _another_id(*_: Any) -> RunId:
+    return RunId(f"another-{next(_OTHERS)}")
+
+
+def _unheard(self: Attempt, *, at_once: bool = False) -> None:
+    del self, at_once
 
 
 async def _no_entries(*_: Any) -> Journal:
@@ -274,6 +283,7 @@ async def _send_broken_off(self: Attempt, batch: Sequence[Write]) -> Any:
     return await self._core.documents.commit(batch)  # pyright: ignore[reportPrivateUsage] # as it was
 
 
+_OTHERS = count()
 STOPPED = Scenario(
     DELEGATION,
     items=0,
@@ -301,7 +311,8 @@ GUARDS = {
     "added with the items": Guard("a join fires when all have ended", _added_late),
     "shard marker": Guard("a join counts each edge once", _replaced(wake_successors, promote=_unmarked)),
     "claim, then read": Guard("a cancelled run asks no model", _read_then_claim),
-    "marked leases": Guard("a cancelled run asks no model", _replaced(cancel_run, _mark_leases=_nothing)),
+    "marked leases": Guard("a cancelled run asks no model", _replaced(cancel_run, mark_leases=_nothing)),
+    "leases marked by a pause": Guard("a paused run asks no model", _replaced(Attempt, give_way=_unheard)),
     "state read before the start": Guard("an ended run stays ended", _replaced(PlanGraph, may_end_early=False)),
     "whole commits": Guard("a delegate ends once", _replaced(Attempt, _send=_send_broken_off), Rules(scenario=STOPPED)),
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
@@ -310,6 +321,6 @@ GUARDS = {
     "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),
     "fact in the last commit": Guard("a run's end is told of", _replaced(end_run, record_run_end=_no_fact)),
-    "key makes the id": Guard("same request, same run", _replaced(start_run, _id_of=_no_id)),
+    "key makes the id": Guard("same request, same run", _replaced(start_run, id_of_key=_another_id)),
 }
 """By what is taken away."""

@@ -23,6 +23,7 @@ from shared.usecases.runs.pause_run import pause_run, resume_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, RunPaused
+from tests.support.chaos.monitor import fields_of
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
@@ -65,7 +66,7 @@ async def test_a_run_that_is_paused_before_its_first_node_starts_none_and_loses_
     await rig.drain()
     assert (await rig.run(run_id)).state is RunState.PAUSED
     assert not rig.toolbox.calls
-    assert not await rig.documents.query(Query(f"runs/{run_id}/nodes"))
+    assert {(await rig.node(run_id, name)).state for name in ("first~0", "side~0")} == {NodeState.READY}
     await resume(rig, run_id)
     assert (await rig.run(run_id)).state is RunState.SUCCEEDED
     assert await rig.output(run_id) == OUTPUT
@@ -333,7 +334,7 @@ async def test_a_resumption_while_a_worker_gives_its_claim_up_wakes_the_node() -
         """The run is resumed just before a claim is undone."""
 
         async def commit(self, writes: Any) -> Any:
-            if not resumed and any(type(write).__name__ == "Delete" for write in writes):
+            if not resumed and any(fields_of(write).get("state") == NodeState.READY for write in writes):
                 resumed.append(True)
                 await resume_run(rig.core, ANN, run_id)
             return await super().commit(writes)

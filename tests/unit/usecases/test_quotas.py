@@ -13,6 +13,7 @@ from shared.domain.ids import Uid
 from shared.domain.quotas import Quota, parse_quota
 from shared.domain.states import RunState
 from shared.domain.writes import Create
+from shared.ports.documents import CommitRefused
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest, start_run
@@ -149,6 +150,19 @@ async def test_what_an_administrator_sets_for_a_person_holds_for_that_person_alo
     assert (await usage(rig, Uid("bob"))).runs.limit == 1
     with pytest.raises(NotFound):
         await set_quota(rig.documents, Uid("nobody"), Quota())
+
+
+async def test_a_quota_that_was_changed_at_the_same_time_is_to_be_set_again() -> None:
+    rig = EngineRig()
+    now = rig.clock.now()
+    await rig.documents.commit([Create(f"users/{ANN}", {**USER, "created_at": now, "updated_at": now})])
+
+    async def refuse(_: Any) -> Any:
+        raise CommitRefused("contention")
+
+    rig.documents.commit = refuse
+    with pytest.raises(Aborted):
+        await set_quota(rig.documents, ANN, Quota())
 
 
 async def test_what_nodes_at_work_hold_is_shown_apart() -> None:

@@ -240,15 +240,19 @@ async def test_each_sees_their_own_and_administrators_everybodys(here: HooksRig)
     assert await letters(here) == []
 
 
-async def test_of_two_who_settle_one_is_told_that_the_other_did(here: HooksRig) -> None:
-    letter = await a_dead_fact(here)
+@pytest.mark.parametrize(
+    ("make", "settle"),
+    [(a_dead_delivery, discard_dead_letter), (a_dead_fact, discard_dead_letter), (a_dead_fact, requeue_dead_letter)],
+)
+async def test_of_two_who_settle_one_is_told_that_the_other_did(here: HooksRig, make: Any, settle: Any) -> None:
+    letter = await make(here)
 
     async def discard() -> None:
         await discard_dead_letter(undertaker(here), ROOT, letter.id)
 
     between = InterferingDocuments(here.rig.documents, discard, before_commit=1)
     with pytest.raises(Aborted):
-        await requeue_dead_letter(undertaker(here, between), OWNER, letter.id)
+        await settle(undertaker(here, between), OWNER, letter.id)
     assert (await letters(here), await here.rig.documents.query(Query(FACTS))) == ([], [])
 
 

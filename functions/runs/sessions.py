@@ -64,6 +64,31 @@ def session_routes(core: Core) -> APIRouter:
         """Read a session."""
         return render_session(await get_session(core.documents, caller.uid, SessionId(session_id)))
 
+    @router.delete("/sessions/{session_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
+    async def delete(caller: Caller, session_id: ResourceId) -> None:
+        """Delete a session with its history and files; its runs are cancelled."""
+        await delete_session(core, caller.uid, SessionId(session_id))
+
+    @router.get("/sessions/{session_id}/history", responses=problem_responses(400, 401, 404))
+    async def history(caller: Caller, session_id: ResourceId, query: Annotated[HistoryQuery, Query()]) -> EventPage:
+        """Read what happened in a session, in its order or the newest first."""
+        page = await read_history(
+            core.documents,
+            caller.uid,
+            SessionId(session_id),
+            limit=query.limit,
+            page_token=query.page_token,
+            newest_first=query.newest_first,
+        )
+        return render_history(page)
+
+    _add_copying(router, core)
+    return router
+
+
+def _add_copying(router: APIRouter, core: Core) -> None:
+    """The routes by which something that was said is said again, or elsewhere."""
+
     @router.post(
         "/sessions/{session_id}/regenerate",
         status_code=202,
@@ -96,23 +121,3 @@ def session_routes(core: Core) -> APIRouter:
         copy = await fork_session(core, ForkRequest(caller.uid, SessionId(session_id), at_seq, idempotency_key))
         response.headers["Location"] = f"/sessions/{copy.id}"
         return render_session(copy)
-
-    @router.delete("/sessions/{session_id}", status_code=204, responses=problem_responses(401, 403, 404, 409))
-    async def delete(caller: Caller, session_id: ResourceId) -> None:
-        """Delete a session with its history and files; its runs are cancelled."""
-        await delete_session(core, caller.uid, SessionId(session_id))
-
-    @router.get("/sessions/{session_id}/history", responses=problem_responses(400, 401, 404))
-    async def history(caller: Caller, session_id: ResourceId, query: Annotated[HistoryQuery, Query()]) -> EventPage:
-        """Read what happened in a session, in its order or the newest first."""
-        page = await read_history(
-            core.documents,
-            caller.uid,
-            SessionId(session_id),
-            limit=query.limit,
-            page_token=query.page_token,
-            newest_first=query.newest_first,
-        )
-        return render_history(page)
-
-    return router

@@ -17,7 +17,7 @@ from tests.support.people import sign_up
 
 PRICE = 7
 SCRIPTED = {"provider": "local", "model": "scripted", "usd_micros_per_token": PRICE, "max_tokens": 20}
-MAP = {
+MAP: dict[str, Any] = {
     "list": {"kind": "tool", "tool": "calculator", "arguments": {"expression": "1 + 1"}},
     "each": {
         "kind": "map",

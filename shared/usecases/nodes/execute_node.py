@@ -116,7 +116,7 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
         not_before = engine.core.clock.now() + pause if pause else None
         outcome = Outcome(NodeState.READY, usage=recorder.usage, not_before=not_before, cause="yield")
     except DomainError as error:
-        purse.drop_failed()
+        purse.drop_failed(error)
         outcome = _failure(engine, context, recorder, error)
     finally:
         await recorder.close()

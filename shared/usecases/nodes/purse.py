@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from typing import Any
 
 from shared.domain.budgets import NAMES, Amount, Fund, Held, chunk, day_of, tightest
-from shared.domain.errors import FailedPrecondition, LimitReached
+from shared.domain.errors import DomainError, FailedPrecondition, LimitReached, ModelUnavailable
 from shared.domain.records import parse, render
 from shared.domain.usage import Usage
 from shared.domain.writes import Update, Write
@@ -133,10 +133,13 @@ class Purse:
             used += Amount(cost_usd_micros=call.reserved.cost_usd_micros)
         self._charge(used)
 
-    def drop_failed(self) -> None:
-        """Count the calls that were refused before the model said anything as calls, and no more."""
-        for caller in [caller for caller, call in self._calls.items() if not call.answers]:
-            self.drop(caller)
+    def drop_failed(self, error: DomainError) -> None:
+        """Count a call that the model failed before it said anything as a call, and no more.
+
+        Where anything else stops calls, their models may answer all the same, and have their price.
+        """
+        if isinstance(error, ModelUnavailable) and len(self._calls) == 1:
+            self.drop(next(iter(self._calls)))
 
     async def closing(self, fields: Mapping[str, Any]) -> list[Write]:
         """The writes that give the node up with these fields, and account for what it has drawn.

@@ -9,7 +9,14 @@ from typing import Any
 import pytest
 
 from shared.domain.budgets import Amount, Budget, Fund, run_fund
-from shared.domain.errors import BudgetExceeded, FailedPrecondition, ModelUnavailable
+from shared.domain.errors import (
+    BudgetExceeded,
+    DeadlineExceeded,
+    DomainError,
+    FailedPrecondition,
+    ModelUnavailable,
+    Unavailable,
+)
 from shared.domain.ids import Instance, RunId, Token
 from shared.domain.nodes import lease_path, node_path
 from shared.domain.usage import Usage
@@ -92,6 +99,20 @@ async def test_a_call_whose_cost_is_not_told_costs_what_was_set_aside() -> None:
     assert (await ledger(rig, fund))["cost_usd_micros"] == 30
     with pytest.raises(FailedPrecondition):
         await purse.reserve("me", Forecast(10, None))
+
+
+@pytest.mark.parametrize(
+    ("error", "tokens"),
+    [(ModelUnavailable("the model is down"), 0), (DeadlineExceeded("too long"), 10), (Unavailable("no store"), 10)],
+)
+async def test_a_call_that_something_else_stopped_counts_in_full(error: DomainError, tokens: int) -> None:
+    rig = EngineRig()
+    purse, fund = await opened(rig, tokens=100)
+    await purse.reserve("me", Forecast(10, 0))
+    purse.drop_failed(error)
+    await give_up(rig, purse)
+    found = await ledger(rig, fund)
+    assert (found["tokens"], found["granted_tokens"], found["calls"]) == (tokens, tokens, 1)
 
 
 async def test_what_was_never_set_aside_is_not_counted() -> None:

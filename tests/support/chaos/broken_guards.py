@@ -314,6 +314,7 @@ GUARDS = {
     "marked leases": Guard("a cancelled run asks no model", _replaced(cancel_run, mark_leases=_nothing)),
     "leases marked by a pause": Guard("a paused run asks no model", _replaced(Attempt, give_way=_unheard)),
     "state read before the start": Guard("an ended run stays ended", _replaced(PlanGraph, may_end_early=False)),
+    "stopped rest": Guard("an ended run leaves nothing behind", _replaced(execute_node, stop_rest=_nothing)),
     "whole commits": Guard("a delegate ends once", _replaced(Attempt, _send=_send_broken_off), Rules(scenario=STOPPED)),
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),

@@ -5,6 +5,8 @@ import sys
 import pytest
 
 from tests.chaos.replay import main
+from tests.support.chaos.broken_guards import GUARDS
+from tests.support.chaos.campaign import play_until_broken
 from tests.support.chaos.schedules import play
 
 
@@ -24,16 +26,30 @@ def test_reading_a_schedule_does_not_change_it() -> None:
         assert play(seed, traced=True).met == play(seed).met
 
 
-@pytest.mark.parametrize(
-    ("arguments", "verdict"),
-    [(["3"], "every promise held"), (["0", "--without", "journal"], "which is recorded")],
-)
-def test_a_schedule_can_be_read_from_its_first_effect_to_its_verdict(
-    arguments: list[str], verdict: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:
     monkeypatch.setattr(sys, "argv", ["replay", *arguments])
     main()
     lines = capsys.readouterr().out.splitlines()
     assert any("Create runs/" in line for line in lines)
+    return lines
+
+
+def test_a_schedule_can_be_read_from_its_first_effect_to_its_verdict(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    faulty = next(seed for seed in range(100) if play(seed).done)
+    lines = told(monkeypatch, capsys, str(faulty))
     assert any("<<<" in line for line in lines)
-    assert verdict in lines[-1]
+    assert lines[-1] == "every promise held"
+
+
+def test_a_broken_schedule_can_be_read_to_what_is_wrong(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    guard = GUARDS["journal"]
+    with guard.broken():
+        broken = play_until_broken(range(100), guard.rules)
+    assert broken is not None
+    lines = told(monkeypatch, capsys, str(broken.job.seed), "--without", "journal")
+    assert any("VIOLATION" in line for line in lines)
+    assert lines[-1] == broken.violations[-1]

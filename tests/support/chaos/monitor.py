@@ -190,8 +190,9 @@ class Monitor:
     def paused(self, run_id: RunId) -> None:
         """Somebody was told that the run is paused, or that it has ended."""
         run = self.runs[run_id]
-        run.paused_at = self.now()
-        if not (run.is_paused or run.cancel_requested or is_terminal(run.state)):
+        if run.is_paused:
+            run.paused_at = self.now()
+        elif not run.cancel_requested and not is_terminal(run.state):
             self.violation(f"run {run_id} is said to be paused and goes on")
 
     def resumed(self, run_id: RunId) -> None:

@@ -29,6 +29,9 @@ class Rules:
 
 EVERYTHING = Rules()
 """Whatever can go wrong."""
-QUEUE_ALONE = Rules(kinds=EVERY - {Fault.LOST}, sweeper=False, only_workers=True)
-"""What the queue's repetitions alone must repair: workers fail in every way, no task is lost, nobody sweeps."""
+QUEUE_ALONE = Rules(kinds=EVERY - {Fault.LOST, Fault.LATE}, sweeper=False, only_workers=True)
+"""What the queue's repetitions alone must repair: workers fail in every way, no task is lost, nobody sweeps.
+
+Nor is a commit applied after it was given up: a claim that was undone since would stay for the sweeper to find.
+"""
 FAMILIES = {"everything": EVERYTHING, "queue_alone": QUEUE_ALONE}

@@ -73,10 +73,12 @@ async def ask_delegate(
     delegate, call = question.delegate, question.call
     child = _child_context(context, delegate, call)
     path = child.attempt.path
-    earlier = await _earlier(engine, child)
-    if earlier is not None and earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
-        return await _known_answer(engine, delegate, earlier)
-    await _open(engine, context, child, delegate, exists=earlier is not None)
+    stored = await _earlier(engine, child)
+    if stored is not None:
+        earlier = parse(NodeRun, stored.fields or {})
+        if earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
+            return await _known_answer(engine, delegate, earlier)
+    await _open(engine, context, child, delegate, stored)
     below = NodeRecorder(engine, child, await read_node_journal(engine, child))
     recorder.open_child(path, below)
     try:
@@ -142,12 +144,12 @@ async def take_up_children(engine: Engine, context: NodeContext, recorder: NodeR
         recorder.open_child(snapshot.path, below)
 
 
-async def _earlier(engine: Engine, child: NodeContext) -> NodeRun | None:
+async def _earlier(engine: Engine, child: NodeContext) -> Snapshot | None:
     """The child as an earlier attempt left it."""
     if child.attempt.number == 1:
         return None
     snapshot = await engine.core.documents.get(child.attempt.path)
-    return None if snapshot.fields is None else parse(NodeRun, snapshot.fields)
+    return snapshot if snapshot.exists else None
 
 
 async def _known_answer(engine: Engine, delegate: Delegate, child: NodeRun) -> Answer:
@@ -162,8 +164,13 @@ def _failed(delegate: Delegate, failure: Failure) -> ToolResult:
     return ToolResult(f"{delegate.name} failed: {failure.message}", is_error=True)
 
 
-async def _open(engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate, *, exists: bool) -> None:
-    """Create the child's document, or take it up from an earlier attempt."""
+async def _open(
+    engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate, stored: Snapshot | None
+) -> None:
+    """Create the child's document, or take it up as an earlier attempt left it.
+
+    Only as it was seen: a commit that was given up may still be applied when the child has ended.
+    """
     attempt, now = child.attempt, engine.core.clock.now()
     node = NodeRun(
         owner_uid=context.run.owner_uid,
@@ -180,7 +187,8 @@ async def _open(engine: Engine, context: NodeContext, child: NodeContext, delega
         item=delegate.name,
     )
     taken = {"state": NodeState.RUNNING, "attempt": attempt.number, "token": attempt.token, "completed_at": None}
-    write: Write = Update(attempt.path, taken) if exists else Create(attempt.path, render(node))
+    create = Create(attempt.path, render(node))
+    write: Write = create if stored is None else Update(attempt.path, taken, seen=stored.update_time)
 
     async def make() -> Sequence[Write]:
         return [write]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Sequence
+from contextlib import suppress
 from functools import partial
 from typing import Any
 
@@ -15,9 +16,9 @@ from shared.domain.errors import FailedPrecondition, ModelUnavailable
 from shared.domain.nodes import NodeRun
 from shared.domain.records import parse
 from shared.domain.states import NodeState, RunState
-from shared.domain.writes import Create
+from shared.domain.writes import Create, Update
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Query
+from shared.ports.documents import CommitRefused, OutcomeUnknown, Query
 from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
@@ -127,6 +128,42 @@ async def test_a_delegate_whose_model_is_down_is_tried_again_from_its_journal() 
     assert await asking.output(run.id) == "all done"
     assert [prompt for prompt, step in asking.runner.requests if step == 0].count("hello") == 1
     assert all(count == 1 for count in asking.toolbox.calls.values())
+
+
+async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_later_stays_ended() -> None:
+    asking = rig()
+    failures = iter([True])
+
+    def failing(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith("writer") and next(failures, False):
+            raise ModelUnavailable("down")
+        return script(turn)
+
+    class Late(FailingDocuments):
+        """The first commit that takes the writer up is applied when the writer has ended."""
+
+        held: Any = None
+
+        async def commit(self, writes: Any) -> Any:
+            taken = [w for w in writes if isinstance(w, Update) and re.search(r"/nodes/main\.writer\.[^/.]+$", w.path)]
+            if taken and self.held is None and taken[0].fields.get("attempt") == 2:
+                self.held = writes
+                raise OutcomeUnknown("no reply")
+            committed = await super().commit(writes)
+            if taken and taken[0].fields["state"] == NodeState.SUCCEEDED and self.held:
+                with suppress(CommitRefused):
+                    await super().commit(self.held)
+            return committed
+
+    asking.runner.script = failing
+    run = await start(asking)
+    late = Late(asking.documents, lambda _: Fate.APPLIED)
+    while asking.queue.pending:
+        await asking.queue.deliver_next(partial(asking.deliver, documents=late))
+        await asking.clock.advance(3)
+    assert late.held is not None
+    assert await asking.output(run.id) == "all done"
+    assert {node.state for node in await nodes_of(asking, run)} == {NodeState.SUCCEEDED}
 
 
 @pytest.mark.parametrize("refuses", [False, True])

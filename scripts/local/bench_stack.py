@@ -9,14 +9,13 @@ from collections.abc import AsyncGenerator
 from contextlib import asynccontextmanager
 from typing import Any
 
-import grpc.aio
 import httpx
 
 from scripts.local.api import Api, Person, api_client
 from scripts.local.bench_figures import Figure, median_figure
 from scripts.local.bench_graphs import ended_run
 from scripts.local.environment import PROJECT
-from scripts.local.listener import Listener
+from scripts.local.listener import Listener, emulator_channels
 from scripts.local.processes import HOST
 from scripts.local.stack import Stack
 from scripts.local.watch import SessionWatch
@@ -28,10 +27,10 @@ _FIRST_DELAY_SECONDS = 0.2
 async def signed_in(stack: Stack) -> AsyncGenerator[tuple[Api, Person, httpx.AsyncClient, Listener], None]:
     """A new person with a client and a listener."""
     firestore = f"{HOST}:{stack.settings.ports.emulators.firestore}"
-    async with api_client(stack.api) as client, grpc.aio.insecure_channel(firestore) as channel:
+    async with api_client(stack.api) as client:
         api = Api(client)
         person = await api.register(f"bench-{secrets.token_hex(4)}", secrets.token_urlsafe(12))
-        async with Listener(channel, PROJECT, lambda: person.token) as listener:
+        async with Listener(emulator_channels(firestore), PROJECT, lambda: person.token) as listener:
             yield api, person, client, listener
 
 

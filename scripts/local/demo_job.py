@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Self
 
-import grpc.aio
 import yaml
 from rich.console import Console
 from rich.live import Live
@@ -19,7 +18,7 @@ from rich.markdown import Markdown
 from scripts.local.api import Api, Person, api_client
 from scripts.local.demo_files import TextFile
 from scripts.local.demo_screen import Speech, cost_of, node_table, row_of, seconds_of, turn_error
-from scripts.local.listener import Listener
+from scripts.local.listener import Listener, emulator_channels
 from scripts.local.paths import ROOT
 from scripts.local.run_view import RunView
 from scripts.local.watch import ListenRefused, RunWatch, SessionWatch
@@ -125,8 +124,7 @@ class Job:
         api = Api(await self._open.enter_async_context(api_client(self._addresses.api)))
         person = await api.register(f"{name}-{secrets.token_hex(3)}", secrets.token_urlsafe(16))
         self._step(f"{person.username} registered, with the role {person.role} from the blocking hook")
-        channel = await self._open.enter_async_context(grpc.aio.insecure_channel(self._addresses.firestore))
-        listener = Listener(channel, self._addresses.project, lambda: person.token)
+        listener = Listener(emulator_channels(self._addresses.firestore), self._addresses.project, lambda: person.token)
         return api, await self._open.enter_async_context(listener)
 
     async def _show_refusal(self, session_id: str) -> None:

@@ -5,14 +5,16 @@ speaks the same Listen call in one event loop, with the person's ID token, so th
 
 The emulator (1.19.9) writes to a stream from several threads: when documents of one target change at the same time, a
 message now and then lands inside another, and what follows is lost or never read. So each target has a stream
-of its own, and one that brings something unreadable, or nothing for a while, is opened anew.
+of its own, and one that brings something unreadable, or nothing for a while, is opened anew: on a connection of its
+own too, because what is left of a broken stream may stand in the way of the next.
 Source: https://firebase.google.com/docs/firestore/reference/rpc/google.firestore.v1#firestore
 """
 
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeAlias
@@ -36,8 +38,15 @@ _TARGET = 1
 _FIRST_PAUSE_SECONDS = 0.05
 _LONGEST_PAUSE_SECONDS = 5.0
 
-Streams: TypeAlias = Callable[[AsyncIterator[ListenRequest]], Any]
-"""Opens a Listen call."""
+OpenChannel: TypeAlias = Callable[[], grpc.aio.Channel]
+"""Opens a connection to Firestore, which is closed by whoever asked for it."""
+Streams: TypeAlias = Callable[[AsyncIterator[ListenRequest]], AbstractAsyncContextManager[Any]]
+"""Opens a Listen call for a while."""
+
+
+def emulator_channels(address: str) -> OpenChannel:
+    """Opens connections to the emulator at an address, no two of which are one beneath."""
+    return lambda: grpc.aio.insecure_channel(address, options=[("grpc.use_local_subchannel_pool", 1)])
 
 
 @dataclass(frozen=True, slots=True)
@@ -135,7 +144,10 @@ class Subscription:
 
     async def _read_stream(self) -> bool:
         """Read one stream until it breaks; True when the subscription is refused."""
-        call = self._streams(self._requests())
+        async with self._streams(self._requests()) as call:
+            return await self._read_call(call)
+
+    async def _read_call(self, call: Any) -> bool:
         try:
             while True:
                 response = await asyncio.wait_for(call.read(), self._silence_seconds)
@@ -148,8 +160,6 @@ class Subscription:
         except TimeoutError:
             self._start_over()
             return False
-        finally:
-            call.cancel()
 
     def _start_over(self) -> None:
         """Ask for everything again: it is not known what was lost. What was told is not told twice."""
@@ -211,19 +221,18 @@ class Listener:
     """All that one signed-in person listens to. Use as a context."""
 
     def __init__(
-        self, channel: grpc.aio.Channel, project: str, token: Callable[[], str], *, silence_seconds: float = 5.0
+        self, open_channel: OpenChannel, project: str, token: Callable[[], str], *, silence_seconds: float = 5.0
     ) -> None:
         """Prepare.
 
         Args:
-            channel: to Firestore or its emulator; closed by whoever opened it.
+            open_channel: opens a connection to Firestore or its emulator, for one stream.
             project: the project's id.
             token: gives a Firebase ID token that is valid now.
             silence_seconds: open a stream anew that brought nothing for so long. On the emulator that costs
                 nothing; every new stream of production is billed as a query.
         """
-        transport: Any = FirestoreGrpcAsyncIOTransport(channel=channel)
-        self._listen = transport.listen  # the client's own method adds a time limit
+        self._open_channel = open_channel
         self._database = f"projects/{project}/databases/(default)"
         self._token = token
         self._silence_seconds = silence_seconds
@@ -254,6 +263,13 @@ class Listener:
         if task is not None:
             task.cancel()
 
-    def _stream(self, requests: AsyncIterator[ListenRequest]) -> Any:
+    @asynccontextmanager
+    async def _stream(self, requests: AsyncIterator[ListenRequest]) -> AsyncGenerator[Any]:
         metadata = (("google-cloud-resource-prefix", self._database), ("authorization", f"Bearer {self._token()}"))
-        return self._listen(requests, metadata=metadata)
+        async with self._open_channel() as channel:
+            transport: Any = FirestoreGrpcAsyncIOTransport(channel=channel)
+            call = transport.listen(requests, metadata=metadata)  # the client's own method adds a time limit
+            try:
+                yield call
+            finally:
+                call.cancel()

@@ -13,8 +13,9 @@ from tests.e2e.test_approvals import comes_to
 from tests.e2e.test_chat import history, scripted
 from tests.support.people import sign_up
 
-COUNT = {"name": "calculator", "arguments": {"expression": "6 * 7"}}
-AGENT = {**scripted(calls=[COUNT], chunks=["word "], repeat=10, delay_seconds=0.2), "tools": ["calculator"]}
+WORDS = {"kind": "agent", "prompt": "go"}
+GRAPH = {"nodes": {"first": WORDS, "second": {**WORDS, "after": ["first"]}}}
+AGENT = {**scripted(chunks=["word "], repeat=10, delay_seconds=0.2), "type": "graph", "graph": GRAPH}
 
 
 @pytest.fixture
@@ -31,15 +32,30 @@ async def started(client: httpx.AsyncClient) -> dict[str, Any]:
     return run.json()
 
 
+async def states(client: httpx.AsyncClient, run: dict[str, Any]) -> dict[str, str]:
+    nodes = (await client.get(f"/runs/{run['id']}/nodes")).json()["items"]
+    return {node["node"]: node["state"] for node in nodes}
+
+
+async def first_is(client: httpx.AsyncClient, run: dict[str, Any], state: str) -> None:
+    async with asyncio.timeout(60):
+        while True:
+            if (await states(client, run)).get("first") == state:
+                return
+            await asyncio.sleep(0.1)
+
+
 async def test_a_paused_run_stands_still_and_goes_on_from_where_it_stood(ada: httpx.AsyncClient) -> None:
     run = await started(ada)
+    await first_is(ada, run, "running")
     paused = await ada.post(f"/runs/{run['id']}/pause")
     assert (paused.status_code, paused.json()["state"]) == (202, "paused")
     assert paused.json()["paused_at"] is not None
-    await asyncio.sleep(2)
+    await first_is(ada, run, "succeeded")  # the response in flight is kept
     still = await history(ada, run["session_id"])
     assert not any(event["turn_complete"] for event in still)
     assert (await ada.get(f"/runs/{run['id']}")).json()["state"] == "paused"
+    assert (await states(ada, run)).get("second") not in {"running", "succeeded"}
     listed = (await ada.get("/runs", params={"state": "paused"})).json()["items"]
     assert [one["id"] for one in listed] == [run["id"]]
     resumed = await ada.post(f"/runs/{run['id']}/resume")

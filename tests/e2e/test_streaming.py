@@ -7,11 +7,10 @@ import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
-import grpc.aio
 import pytest
 
 from scripts.local.api import Api, Person, api_client
-from scripts.local.listener import Listener, One, Owned
+from scripts.local.listener import Listener, One, Owned, emulator_channels
 from scripts.local.stack import Stack
 from scripts.local.watch import Following, ListenRefused
 from tests.support.breaking_proxy import breaking_proxy
@@ -235,10 +234,8 @@ async def test_the_engines_own_documents_are_refused_even_to_the_owner(
         Owned(f"runs/{run}/joins", person.uid),
         Owned(f"runs/{run}/nodes/{MAIN}/journal", person.uid),
     ]
-    async with (
-        grpc.aio.insecure_channel(place.firestore) as channel,
-        Listener(channel, place.project, lambda: person.token) as listener,
-    ):
+    channels = emulator_channels(place.firestore)
+    async with Listener(channels, place.project, lambda: person.token) as listener:
         for wanted in forbidden:
             following = Following(listener, person.uid)
             listener.subscribe(wanted, following)

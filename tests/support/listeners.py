@@ -13,9 +13,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeAlias
 
-import grpc.aio
-
-from scripts.local.listener import Listener
+from scripts.local.listener import Listener, emulator_channels
 from scripts.local.paths import ROOT
 from scripts.local.run_view import RunView, SessionView
 from scripts.local.watch import ListenRefused, RunWatch, SessionWatch
@@ -123,10 +121,8 @@ async def follow_in_python(
         except ListenRefused as refusal:
             pictures.refuse(str(refusal) or "refused")
 
-    async with (
-        grpc.aio.insecure_channel(place.firestore) as channel,
-        Listener(channel, place.project, lambda: person.token) as listener,
-    ):
+    channels = emulator_channels(place.firestore)
+    async with Listener(channels, place.project, lambda: person.token) as listener:
         gathering = asyncio.create_task(gather(listener))
         try:
             yield pictures

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from jsonschema import Draft202012Validator
 
 from shared.domain.definition_schemas import (
     KEYWORDS,
@@ -172,6 +173,11 @@ SCHEMAS = JSON | st.dictionaries(st.sampled_from(sorted(KEYWORDS)), JSON, max_si
 
 
 @given(schema=SCHEMAS, value=JSON)
-def test_whatever_is_written_is_judged_and_never_a_crash(schema: Any, value: Any) -> None:
-    if not schema_faults("s", schema):
-        value_faults("v", schema, value)
+def test_whatever_is_written_is_judged_as_the_standard_judges_it(schema: Any, value: Any) -> None:
+    wrong = schema_faults("s", schema)
+    assert all(fault.path.startswith("s") and fault.reason for fault in wrong)
+    if not wrong:
+        misfits = value_faults("v", schema, value)
+        assert all(fault.path.startswith("v") and fault.reason for fault in misfits)
+        standard: Any = Draft202012Validator(schema)
+        assert (misfits == ()) == standard.is_valid(value)

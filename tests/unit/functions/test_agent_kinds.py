@@ -185,4 +185,6 @@ async def test_administrators_make_templates_for_everybody(here: Deployment) -> 
 async def test_a_draft_that_is_a_template_is_not_run(here: Deployment) -> None:
     agent = (await here.make())["id"]
     await here.ask("PUT", f"/agents/{agent}?draft=true", json={**GREETER, "scope": "user"})
-    await here.ask("POST", "/runs", 400, json={"agent_id": agent, "version": "draft", "input": "x"})
+    refused = await here.ask("POST", "/runs", 400, json={"agent_id": agent, "version": "draft", "input": "x"})
+    assert refused.json()["code"] == "failed_precondition"
+    assert (await here.ask("GET", "/runs")).json()["items"] == []

@@ -232,8 +232,10 @@ async def test_an_agent_has_twenty_aliases_at_most(here: Deployment) -> None:
     path = f"/agents/{(await here.make())['id']}"
     for number in range(20):
         await here.ask("PUT", f"{path}/aliases/a{number}", json={"version": 1})
-    await here.ask("PUT", f"{path}/aliases/one_more", 400, json={"version": 1})
+    refused = await here.ask("PUT", f"{path}/aliases/one_more", 400, json={"version": 1})
+    assert "20" in refused.json()["detail"]
     await here.ask("PUT", f"{path}/aliases/a0", json={"version": 1})
+    assert set((await here.ask("GET", path)).json()["aliases"]) == {f"a{number}" for number in range(20)} | {"latest"}
 
 
 async def test_runs_and_sessions_stay_with_what_an_alias_meant_when_they_began(here: Deployment) -> None:
@@ -333,9 +335,10 @@ async def test_an_agent_whose_name_was_taken_meanwhile_is_not_restored(here: Dep
     path = f"/agents/{(await here.make())['id']}"
     await here.ask("DELETE", path, 204)
     other = (await here.make())["id"]
-    await here.ask("POST", f"{path}/restore", 409)
+    refused = await here.ask("POST", f"{path}/restore", 409)
+    assert refused.json()["code"] == "already_exists"
     await here.ask("PUT", f"/agents/{other}", json={**HELPER, "name": "other"})
-    await here.ask("POST", f"{path}/restore")
+    assert (await here.ask("POST", f"{path}/restore")).json()["is_active"]
 
 
 @pytest.mark.parametrize(
@@ -357,5 +360,7 @@ async def test_what_is_private_is_not_there_for_others(here: Deployment, method:
     path = f"/agents/{(await here.make())['id']}{rest}"
     body = {"version": 1} if "aliases" in rest else HELPER if "draft" in rest else {}
     sent: dict[str, Any] = {} if method in {"GET", "DELETE"} else {"json": body}
-    await here.ask(method, path, 404, by="bob", **sent)
-    await here.ask(method, path, 401, by="eve", **sent)
+    hidden = await here.ask(method, path, 404, by="bob", **sent)
+    assert hidden.json()["code"] == "not_found"
+    unknown = await here.ask(method, path, 401, by="eve", **sent)
+    assert unknown.json()["code"] == "unauthenticated"

@@ -32,7 +32,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     documents = FirestoreDocuments(settings.project)
     admin = AdminSdk(settings.project)
     accounts = IdentityPlatformAccounts(RestClient(settings.api_key, settings.auth_emulator_host), admin)
-    people = People(documents, accounts, SystemIds())
+    people = People(documents, accounts, accounts, SystemIds())
     app = create_app(
         "auth",
         verifier=IdTokenVerifier(admin, documents, SystemClock()),

@@ -26,7 +26,7 @@ from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import Uid
 from shared.domain.users import Application, User
 from shared.edge.auth import Administrator, Caller
-from shared.ports.accounts import Accounts
+from shared.ports.accounts import Accounts, Credentials
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
@@ -47,13 +47,14 @@ class People:
 
     documents: Documents
     accounts: Accounts
+    credentials: Credentials
     ids: Ids
 
 
 def credential_routes(people: People) -> APIRouter:
     """Registering, signing in, and proving that one owns an address. No token is needed, but for a verification."""
     router = APIRouter(prefix="/auth", tags=["auth"])
-    documents, accounts = people.documents, people.accounts
+    documents, accounts, credentials = people.documents, people.accounts, people.credentials
 
     @router.post("/register", status_code=201)
     async def register(body: RegisterBody) -> SignedInShape:
@@ -69,31 +70,31 @@ def credential_routes(people: People) -> APIRouter:
     @router.post("/refresh")
     async def refresh(body: RefreshBody) -> TokensShape:
         """Buy a new ID token."""
-        return TokensShape.of(await refresh_tokens(accounts, body.refresh_token))
+        return TokensShape.of(await refresh_tokens(credentials, body.refresh_token))
 
     @router.post("/password-reset", status_code=202)
     async def ask_for_password_reset(body: EmailBody) -> AcceptedShape:
         """Send a code that sets a new password. The answer is the same whether or not there is such an account."""
-        await request_password_reset(accounts, body.email)
+        await request_password_reset(credentials, body.email)
         return AcceptedShape()
 
     @router.post("/password-reset/confirm", status_code=204)
     async def confirm_password_reset(body: NewPasswordBody) -> Response:
         """Set a new password with the code; every refresh token is revoked."""
-        await reset_password(accounts, body.code, body.new_password)
+        await reset_password(credentials, body.code, body.new_password)
         return Response(status_code=204)
 
     @router.post("/email-verification", status_code=202)
     async def ask_for_email_verification(_caller: Caller, request: Request) -> AcceptedShape:
         """Send a code to one's own address that proves it."""
         id_token = request.headers["Authorization"].partition(" ")[2]
-        await request_email_verification(accounts, id_token)
+        await request_email_verification(credentials, id_token)
         return AcceptedShape()
 
     @router.post("/email-verification/confirm", status_code=204)
     async def confirm_email_verification(body: CodeBody) -> Response:
         """Prove the address with the code; the next ID token says so."""
-        await verify_email(accounts, body.code)
+        await verify_email(credentials, body.code)
         return Response(status_code=204)
 
     return router

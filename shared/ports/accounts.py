@@ -35,7 +35,7 @@ class HookRefused(Exception):
 
 
 class Accounts(Protocol):
-    """Accounts and what proves them.
+    """Accounts: who there is, and who may sign in.
 
     Every method raises `shared.domain.errors.Unavailable` when Identity Platform does not answer (what was asked may
     have happened), and `shared.domain.errors.ResourceExhausted` when it has had enough requests.
@@ -59,6 +59,37 @@ class Accounts(Protocol):
             HookRefused: the hook refused or failed.
         """
         ...
+
+    async def find_uid(self, email: str) -> Uid | None:
+        """The account that has this address, or None."""
+        ...
+
+    async def disable(self, uid: Uid) -> None:
+        """Refuse further sign-ins and revoke every refresh token.
+
+        Raises:
+            shared.domain.errors.NotFound: there is no such account.
+        """
+        ...
+
+    async def enable(self, uid: Uid) -> None:
+        """Admit sign-ins again.
+
+        Raises:
+            shared.domain.errors.NotFound: there is no such account.
+        """
+        ...
+
+    async def delete(self, uid: Uid) -> None:
+        """Delete the account, if it exists."""
+        ...
+
+
+class Credentials(Protocol):
+    """What proves an account: its tokens, its password, and codes that are sent to its address.
+
+    Every method raises what every method of `Accounts` raises.
+    """
 
     async def refresh(self, refresh_token: str) -> Tokens:
         """Buy a new ID token.
@@ -94,28 +125,4 @@ class Accounts(Protocol):
         Raises:
             shared.domain.errors.InvalidArgument: the code is unknown, used or expired.
         """
-        ...
-
-    async def find_uid(self, email: str) -> Uid | None:
-        """The account that has this address, or None."""
-        ...
-
-    async def disable(self, uid: Uid) -> None:
-        """Refuse further sign-ins and revoke every refresh token.
-
-        Raises:
-            shared.domain.errors.NotFound: there is no such account.
-        """
-        ...
-
-    async def enable(self, uid: Uid) -> None:
-        """Admit sign-ins again.
-
-        Raises:
-            shared.domain.errors.NotFound: there is no such account.
-        """
-        ...
-
-    async def delete(self, uid: Uid) -> None:
-        """Delete the account, if it exists."""
         ...

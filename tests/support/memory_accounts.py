@@ -76,21 +76,6 @@ class MemoryAccounts:
         await self._hook("before_sign_in", person.account)
         return _tokens(uid)
 
-    async def refresh(self, refresh_token: str) -> Tokens:
-        raise NotImplementedError
-
-    async def send_password_reset(self, email: str) -> None:
-        raise NotImplementedError
-
-    async def reset_password(self, code: str, password: str) -> None:
-        raise NotImplementedError
-
-    async def send_email_verification(self, id_token: str) -> None:
-        raise NotImplementedError
-
-    async def verify_email(self, code: str) -> None:
-        raise NotImplementedError
-
     async def find_uid(self, email: str) -> Uid | None:
         await self._meet("find_uid")
         return next((uid for uid, person in self.people.items() if person.account.email == email), None)

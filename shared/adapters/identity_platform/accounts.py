@@ -1,4 +1,7 @@
-"""`Accounts` on Identity Platform: what a person does over REST, what an administrator does through the Admin SDK."""
+"""`Accounts` and `Credentials` on Identity Platform.
+
+What a person does goes over REST, what an administrator does through the Admin SDK.
+"""
 
 from __future__ import annotations
 

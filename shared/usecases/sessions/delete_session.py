@@ -58,9 +58,9 @@ async def remove_session(documents: Documents, session_id: SessionId) -> bool:
     slot = parse(Slot, snapshot.fields or {})
     if slot.run_id is not None or slot.queue:
         return False
-    async for paths in _below(documents, session_id):
-        await documents.commit([Delete(path) for path in paths])
     try:
+        async for paths in _below(documents, session_id):
+            await documents.commit([Delete(path) for path in paths])
         await documents.commit(
             (Delete(slot_path(session_id), seen=snapshot.update_time), Delete(session_path(session_id)))
         )

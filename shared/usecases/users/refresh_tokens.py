@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from shared.ports.accounts import Accounts, Tokens
+from shared.ports.accounts import Credentials, Tokens
 
 
-async def refresh_tokens(accounts: Accounts, refresh_token: str) -> Tokens:
+async def refresh_tokens(credentials: Credentials, refresh_token: str) -> Tokens:
     """New tokens.
 
     Raises:
         InvalidCredentials: the refresh token is unknown, expired, revoked, or of a deactivated account.
     """
-    return await accounts.refresh(refresh_token)
+    return await credentials.refresh(refresh_token)

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.users import normal_email, password_fault
-from shared.ports.accounts import Accounts
+from shared.ports.accounts import Credentials
 
 
-async def request_password_reset(accounts: Accounts, email: str) -> None:
+async def request_password_reset(credentials: Credentials, email: str) -> None:
     """Send a code to `email`; whether an account has that address is not told."""
-    await accounts.send_password_reset(normal_email(email))
+    await credentials.send_password_reset(normal_email(email))
 
 
-async def reset_password(accounts: Accounts, code: str, password: str) -> None:
+async def reset_password(credentials: Credentials, code: str, password: str) -> None:
     """Set a new password; every refresh token of the account is revoked.
 
     Raises:
@@ -21,4 +21,4 @@ async def reset_password(accounts: Accounts, code: str, password: str) -> None:
     reason = password_fault(password)
     if reason:
         raise InvalidArgument("The password is not allowed.", (Fault("password", reason),))
-    await accounts.reset_password(code, password)
+    await credentials.reset_password(code, password)

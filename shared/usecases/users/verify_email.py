@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-from shared.ports.accounts import Accounts
+from shared.ports.accounts import Credentials
 
 
-async def request_email_verification(accounts: Accounts, id_token: str) -> None:
+async def request_email_verification(credentials: Credentials, id_token: str) -> None:
     """Send a code to the address of the caller, whom `id_token` proves."""
-    await accounts.send_email_verification(id_token)
+    await credentials.send_email_verification(id_token)
 
 
-async def verify_email(accounts: Accounts, code: str) -> None:
+async def verify_email(credentials: Credentials, code: str) -> None:
     """Mark the address as verified; ID tokens say so from their next refresh on.
 
     Raises:
         InvalidArgument: the code is unknown, used or expired.
     """
-    await accounts.verify_email(code)
+    await credentials.verify_email(code)

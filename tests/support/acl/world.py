@@ -150,8 +150,8 @@ class ForgettingDocuments:
         return await self.now.commit(writes)
 
 
-class ObligingAccounts(MemoryAccounts):
-    """Accounts that do what the API asks of them, and need no code to be sent."""
+class ObligingCredentials:
+    """`Credentials` that do what the API asks of them, and need no code to be sent."""
 
     async def refresh(self, refresh_token: str) -> Tokens:
         return Tokens(Uid(refresh_token), f"id of {refresh_token}", refresh_token, 3600)
@@ -188,7 +188,7 @@ class World:
         world.rig.documents = documents
         sharing = SharingRig(world.rig)
         vault = Vault(documents, MemorySecretStore(), world.rig.clock, world.rig.ids)
-        accounts = ObligingAccounts(documents, people=world.accounts)
+        accounts = MemoryAccounts(documents, people=world.accounts)
         library = KnowledgeRig(world.rig.clock, world.rig.ids, documents=documents).library
         await _settle(sharing, accounts)
         await _make_agents(world, sharing)
@@ -243,7 +243,7 @@ def _filled(value: Any, ids: Mapping[str, str]) -> Any:
     return value.format(**ids) if isinstance(value, str) and value.startswith("{") else value
 
 
-async def _settle(sharing: SharingRig, accounts: ObligingAccounts) -> None:
+async def _settle(sharing: SharingRig, accounts: MemoryAccounts) -> None:
     people = [role for role in Role if role is not Role.ANONYMOUS]
     await sharing.settle(*people)
     for role in people:
@@ -365,9 +365,9 @@ def _apps(world: World, sharing: SharingRig, library: Library) -> dict[str, Fast
     return apps
 
 
-def _own_routes(world: World, vault: Vault, accounts: ObligingAccounts, desk: Desk) -> dict[str, list[APIRouter]]:
+def _own_routes(world: World, vault: Vault, accounts: MemoryAccounts, desk: Desk) -> dict[str, list[APIRouter]]:
     """The routes of what is everybody's own."""
-    people = People(vault.documents, accounts, world.rig.ids)
+    people = People(vault.documents, accounts, ObligingCredentials(), world.rig.ids)
     return {
         "auth": [
             *(routes(people) for routes in (credential_routes, profile_routes, administration_routes)),

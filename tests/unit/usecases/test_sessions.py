@@ -84,6 +84,22 @@ async def test_deleting_gives_up_when_the_store_keeps_refusing() -> None:
         await delete_session(core_on(rig, FailingDocuments(rig.documents, lambda _: Fate.ABORTED)), ANN, session.id)
 
 
+@pytest.mark.parametrize("fate", [Fate.REPLY_LOST, Fate.ABORTED])
+@pytest.mark.parametrize("lost", range(1, 4))
+async def test_a_removal_that_breaks_off_is_a_deletion_all_the_same(fate: Fate, lost: int) -> None:
+    rig = EngineRig()
+    session = await opened(rig)
+    await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id))
+    await rig.drain()
+    documents = FailingDocuments(rig.documents, lambda commit: fate if commit == lost else Fate.APPLIED)
+    await delete_session(core_on(rig, documents), ANN, session.id)
+    assert documents.commits > lost
+    with pytest.raises(NotFound):
+        await get_session(rig.documents, ANN, session.id)
+    await remove_deleted(rig.documents, 10)
+    assert left_of(rig, session.id) == []
+
+
 async def test_a_run_that_is_being_started_does_not_slip_into_a_deleted_session() -> None:
     rig = EngineRig()
     session = await opened(rig)

@@ -52,7 +52,7 @@ class PubSubFactTopic:
         self._path = f"/v1/projects/{project}/topics/{topic}:publish"
         self._base_url = f"http://{emulator_host}" if emulator_host else base_url or GOOGLE_URL
         self._needs_token = emulator_host is None
-        self._given = credentials
+        self._credentials = credentials
         self._refreshing = asyncio.Lock()
 
     @cached_property
@@ -60,12 +60,6 @@ class PubSubFactTopic:
         from httpx import AsyncClient
 
         return AsyncClient(base_url=self._base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
-
-    @cached_property
-    def _credentials(self) -> Credentials:
-        import google.auth
-
-        return self._given or google.auth.default(scopes=[_SCOPE])[0]
 
     async def publish(self, facts: Sequence[FactId]) -> None:
         """Hand ids to the topic."""
@@ -86,12 +80,20 @@ class PubSubFactTopic:
         await self._client.aclose()
 
     async def _token(self) -> str:
-        from google.auth.transport.requests import Request
-
         async with self._refreshing:
-            if not self._credentials.valid:
-                await asyncio.to_thread(self._credentials.refresh, Request())
-        return str(self._credentials.token)
+            if self._credentials is None or not self._credentials.valid:
+                self._credentials = await asyncio.to_thread(_refreshed, self._credentials)
+            return str(self._credentials.token)
+
+
+def _refreshed(credentials: Credentials | None) -> Credentials:
+    """The credentials with a token, by default those of the environment; asks the metadata server, and waits for it."""
+    import google.auth
+    from google.auth.transport.requests import Request
+
+    found = credentials or google.auth.default(scopes=[_SCOPE])[0]
+    found.refresh(Request())
+    return found
 
 
 def message_data(fact: FactId) -> str:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import threading
 from collections.abc import AsyncIterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -103,6 +104,26 @@ async def test_a_token_is_shown_and_kept_while_it_lasts(google: Site) -> None:
     await topic.close()
     assert [asked.headers["authorization"] for asked in google.asked] == ["Bearer token-1"] * 3
     assert credentials.refreshes == 1
+
+
+@pytest.mark.loopback
+async def test_the_environments_credentials_are_looked_for_off_the_event_loop(
+    google: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    asked_in: list[threading.Thread] = []
+
+    def default(scopes: list[str]) -> tuple[Credentials, None]:
+        assert scopes == ["https://www.googleapis.com/auth/pubsub"]
+        asked_in.append(threading.current_thread())
+        return Refreshing(), None
+
+    monkeypatch.setattr("google.auth.default", default)
+    topic = PubSubFactTopic("acme", "facts", base_url=google.url(""))
+    for _ in range(2):
+        await topic.publish([FactId("one")])
+    await topic.close()
+    assert len(asked_in) == 1
+    assert asked_in != [threading.current_thread()]
 
 
 @pytest.mark.loopback

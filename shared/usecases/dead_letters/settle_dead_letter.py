@@ -41,7 +41,7 @@ async def requeue_dead_letter(undertaker: Undertaker, caller: Identity, letter_i
     Raises:
         NotFound: there is no such dead letter, it is somebody else's, or what it is about is gone.
         FailedPrecondition: something must be put right first; the message says what.
-        Aborted: somebody else settles it.
+        Aborted: somebody else settles it, or what it is about is changing; do it again.
         Unavailable: the store or a queue does not answer; do it again.
     """
     letter = await open_dead_letter(undertaker.core.documents, caller, letter_id)
@@ -104,11 +104,11 @@ async def _tell_again(core: Core, letter: DeadLetter) -> None:
 
 async def _wake_again(core: Core, letter: DeadLetter) -> None:
     run_id, now = RunId(letter.subject["run_id"]), core.clock.now()
-    fields = (await core.documents.get(run_path(run_id))).fields
-    if fields is None or is_terminal(parse(Run, fields).state):
+    found = await core.documents.get(run_path(run_id))
+    if found.fields is None or is_terminal(parse(Run, found.fields).state):
         await _settle(core, letter, [])  # it has ended meanwhile
         return
-    await _settle(core, letter, [Update(run_path(run_id), {"next_sweep_at": now})])
+    await _settle(core, letter, [Update(found.path, {"next_sweep_at": now}, seen=found.update_time)])
     lost = await find_lost(core, run_id, now)
     await enqueue_ready(core, run_id, lost.instances, f"requeue {now.isoformat()}")
 
@@ -126,7 +126,7 @@ async def _settle(core: Core, letter: DeadLetter, writes: Sequence[Write]) -> No
     try:
         await core.documents.commit([Delete(letter.path, must_exist=True), Delete(suspect_path(letter.id)), *writes])
     except (CommitRefused, OutcomeUnknown):
-        raise Aborted("The dead letter is being settled; look, and try again.", retry_after_seconds=1) from None
+        raise Aborted("The dead letter, or what it is about, is changing; try again.", retry_after_seconds=1) from None
 
 
 def _fact(letter: DeadLetter) -> str:

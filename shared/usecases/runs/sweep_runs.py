@@ -129,13 +129,14 @@ async def _silent_nodes(core: Core, before: datetime) -> list[tuple[RunId, Insta
 
 
 async def _postpone(core: Core, run_id: RunId, later: datetime) -> None:
-    """Look at the run again later, unless it has ended meanwhile, or waits for people: who decides sets a time then."""
+    """Look at the run again later, unless it has ended, or waits for people: who decides sets a time then."""
     snapshot = await core.documents.get(run_path(run_id))
     if snapshot.fields is None or snapshot.fields["next_sweep_at"] is None:
         return
     waits = snapshot.fields["state"] == RunState.WAITING and not snapshot.fields["cancel_requested"]
+    leaves = waits or is_terminal(RunState(snapshot.fields["state"]))
     try:
-        update = Update(snapshot.path, {"next_sweep_at": None if waits else later}, seen=snapshot.update_time)
+        update = Update(snapshot.path, {"next_sweep_at": None if leaves else later}, seen=snapshot.update_time)
         await core.documents.commit([update])
     except (CommitRefused, OutcomeUnknown):
         return

@@ -10,10 +10,10 @@ from shared.domain.dead_letters import FRUITLESS_PAUSE, MAX_FRUITLESS, DeadLette
 from shared.domain.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied
 from shared.domain.facts import FACTS, MAX_PUBLISHES
 from shared.domain.ids import Uid
-from shared.domain.runs import SWEEP_AFTER
+from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import RunState
 from shared.domain.webhooks import DeliveryState
-from shared.domain.writes import Delete
+from shared.domain.writes import Delete, Update
 from shared.ports.documents import Query
 from shared.ports.identity import Identity
 from shared.usecases.dead_letters.list_dead_letters import list_dead_letters
@@ -168,6 +168,28 @@ async def test_a_run_that_has_ended_meanwhile_only_loses_its_letter(here: HooksR
     accepted = len(here.rig.queue.accepted)
     await requeue_dead_letter(undertaker(here), OWNER, letter.id)
     assert (await letters(here), len(here.rig.queue.accepted)) == ([], accepted)
+
+
+async def test_a_run_that_ends_while_it_is_requeued_is_not_swept_ever_after(here: HooksRig) -> None:
+    letter = await a_stuck_run(here)
+    run_id: Any = letter.subject["run_id"]
+    await here.rig.clock.advance(FRUITLESS_PAUSE.total_seconds() + 1)
+    await sweep_runs(here.core, LEASE_SECONDS)
+    between = InterferingDocuments(here.rig.documents, here.rig.drain, before_commit=1)
+    with pytest.raises(Aborted):
+        await requeue_dead_letter(undertaker(here, between), OWNER, letter.id)
+    run = await here.rig.run(run_id)
+    assert (run.state, run.next_sweep_at) == (RunState.SUCCEEDED, None)
+    await requeue_dead_letter(undertaker(here), OWNER, letter.id)
+    assert await letters(here) == []
+
+
+async def test_a_run_that_has_ended_is_swept_once_more_at_most(here: HooksRig) -> None:
+    run_id = (await here.rig.start(await here.rig.make_agent())).run.id
+    await here.rig.drain()
+    await here.rig.documents.commit([Update(run_path(run_id), {"next_sweep_at": here.rig.clock.now()})])
+    assert (await sweep_runs(here.core, LEASE_SECONDS)).runs == 1
+    assert (await here.rig.run(run_id)).next_sweep_at is None
 
 
 async def test_a_run_that_moves_is_not_stuck_however_long_it_takes(here: HooksRig) -> None:

@@ -255,6 +255,11 @@ class PlanGraph:
         """Whether the run may end while some of its nodes have not: a join does not wait for all."""
         return any(node.enough is not None for node in self.plan.nodes)
 
+    @cached_property
+    def starts_with_its_claim(self) -> bool:
+        """Whether nobody has started or ended the run before its first node is claimed for the first time."""
+        return len(self.entries) == 1 and not self.may_end_early
+
     def is_map(self, node: NodeId) -> bool:
         """Whether the vertex expands into an instance for each item of a list."""
         return isinstance(self.by_id[node].work, MapWork)

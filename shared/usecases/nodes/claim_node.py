@@ -69,9 +69,10 @@ async def _claim(engine: Engine, target: Target, token: Token) -> int | Finished
 
 
 def claim_writes(target: Target, token: Token, now: datetime) -> list[Write]:
-    """The commit of a first claim; that of a node which waits for nothing starts the run.
+    """The commit of a first claim; that of the only node which waits for nothing starts the run.
 
-    Where the run may have ended before the node is claimed, its state must be read first (`enter_node`).
+    Where the run may have been started or have ended before the node is claimed, its state must be read first
+    (`enter_node`): what counts the run's time is when it started.
     """
     run = target.run
     node = NodeRun(
@@ -89,7 +90,7 @@ def claim_writes(target: Target, token: Token, now: datetime) -> list[Write]:
         item=target.label,
     )
     writes: list[Write] = [Create(node_path(run.id, node.instance), render(node)), _lease(node, 1, token)]
-    if not target.node.after and not target.graph.may_end_early:
+    if not target.node.after and target.item is None and target.graph.starts_with_its_claim:
         writes.append(Update(run.path, {"state": RunState.RUNNING, "started_at": now}))
     return writes
 

@@ -30,7 +30,9 @@ async def _hang(_: Any) -> None:
 async def play(nodes: dict[str, Any], pause: float = 0, **fields: Any) -> tuple[EngineRig, Any]:
     """A run of the graph to its end; `pause` seconds pass between two tasks."""
     rig = EngineRig(toolbox=CountingToolbox({"echo": lambda args: args["value"], "hang": _hang}))
-    started = await rig.start(await rig.make_agent(type="graph", graph={"nodes": nodes}, **fields))
+    started = await rig.start(
+        await rig.make_agent(type="graph", graph={"nodes": nodes}, **fields), input={"items": [1, 2, 3, 4]}
+    )
     while rig.queue.pending:
         await rig.queue.deliver_next(rig.deliver)
         await rig.clock.advance(pause)
@@ -51,6 +53,18 @@ async def test_time_counts_from_the_start_of_the_run_over_all_nodes() -> None:
     states = [(await rig.node(run.id, f"{name}~0")).state for name in "abc"]
     assert states == [NodeState.SUCCEEDED, NodeState.SUCCEEDED, NodeState.FAILED]
     assert rig.toolbox.calls["c~0 echo call"] == 0
+
+
+FIRST_NODES: dict[str, dict[str, Any]] = {
+    "several": {name: echo(name) for name in "abcde"},
+    "items of a map": {"each": {"kind": "map", "over": "{{ input.items }}", "body": echo("{{ item }}")}},
+}
+
+
+@pytest.mark.parametrize("first", FIRST_NODES)
+async def test_a_first_node_that_comes_later_does_not_start_the_time_anew(first: str) -> None:
+    _, run = await play(FIRST_NODES[first], pause=4, limits={"seconds": 6})
+    assert (run.state, run.error.code) == (RunState.FAILED, "limit_reached")
 
 
 async def test_a_nodes_own_limit_counts_where_it_is_shorter() -> None:

@@ -58,6 +58,15 @@ def faults_of(raw: Any) -> tuple[Fault, ...]:
     return inspect_definition(raw)[1]
 
 
+@pytest.mark.parametrize(
+    ("old", "provider"), [("vertex-gemini", "google-cloud"), ("vertex-anthropic", "anthropic-vertex")]
+)
+@pytest.mark.parametrize("in_one_text", [False, True])
+def test_an_old_name_of_a_provider_means_the_present_one(old: str, provider: str, in_one_text: bool) -> None:  # noqa: FBT001 - a table
+    model = f"{old}:m" if in_one_text else {"provider": old, "model": "m"}
+    assert parse_definition({**SINGLE, "model": model}).model.full_name == f"{provider}:m"
+
+
 def test_the_first_users_own_file_imports_as_it_stands() -> None:
     raw = yaml.safe_load((DATA / "research-agent.yaml").read_text())
     definition = parse_definition(raw)

@@ -39,6 +39,7 @@ def test_every_example_fits_it(file: Path) -> None:
     ("fields", "fits"),
     [
         ({}, True),
+        ({"schema_version": 1}, True),
         ({"model": "default"}, True),
         ({"model": {"provider": "default"}}, True),
         ({"model": {"provider": "vertex-anthropic", "model": "claude-sonnet-5-5"}}, True),

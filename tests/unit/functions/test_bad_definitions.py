@@ -274,9 +274,9 @@ def test_what_is_hostile_is_refused_with_a_reason(
     text = body if isinstance(body, str) else json.dumps(body)
     media_type = JSON if text[:1] in "{[" else YAML
     headers = {"Authorization": "Bearer ada", "Content-Type": media_type}
-    for route in ("/agents", "/agents/import"):
+    for route, status in (("/agents", 400), ("/agents/import", 400), ("/agents/validate", 200)):
         answer = loop.run(here.client.post(route, content=text.encode(), headers=headers))
-        assert answer.status_code == 400
+        assert (answer.status_code, answer.json().get("valid", False)) == (status, False)
         wanted = [fault for fault in answer.json()["faults"] if fault["path"] == path and reason in fault["reason"]]
         assert len(wanted) == 1, answer.text[:2000]
 

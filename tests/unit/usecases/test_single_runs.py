@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -282,11 +283,16 @@ async def test_a_released_node_does_not_start_before_its_time() -> None:
 
     rig.runner.script = script
     started = await rig.start(await rig.make_agent())
+    start = rig.clock.now()
     await rig.queue.deliver_next(rig.deliver)
-    assert (await rig.node(started.run.id, "main~0")).state is NodeState.READY
+    node = await rig.node(started.run.id, "main~0")
+    (task,) = rig.queue.pending
+    assert (node.state, node.not_before, task.not_before) == (NodeState.READY, *[start + timedelta(seconds=20)] * 2)
+    await rig.queue.deliver_next(rig.deliver)
+    await rig.clock.advance(19)
     await rig.queue.deliver_next(rig.deliver)
     assert len(rig.runner.turns) == 1
-    await rig.clock.advance(21)
+    await rig.clock.advance(2)
     await rig.drain()
     assert await rig.output(started.run.id) == "fine"
 

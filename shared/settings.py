@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from shared.domain.quotas import Quota, parse_quota
+from shared.domain.run_bounds import MOST_NODE_RUNS
 from shared.domain.runs import WAVE
 
 _REGION = "us-central1"
@@ -53,6 +54,8 @@ class Settings:
         quota: what everybody may do for whom an administrator has set nothing else, such as
             `calls_per_day=1000,runs_per_minute=60`; nothing is limited by default.
         wave: how many items of a map are set off before the first of them has ended, at most.
+        most_node_runs: how many node runs a run may come to, with all items of maps and rounds of loops; what may
+            come to more is refused before it begins. FIRELOOM_NODE_RUNS.
         max_body_bytes: the largest request body of ordinary routes.
         egress_loopback: `host:port` pairs, a comma list, that tools may reach although they lead to this machine; None
             of them, whatever is set, where there are no emulators.
@@ -90,6 +93,7 @@ class Settings:
     secrets_key: str | None = field(default=None, repr=False)
     quota: Quota = field(default_factory=Quota)
     wave: int = WAVE
+    most_node_runs: int = MOST_NODE_RUNS
     max_body_bytes: int = _BODY_BYTES
     egress_loopback: frozenset[tuple[str, int]] = frozenset()
     search_engine: str | None = None
@@ -138,6 +142,7 @@ def load_settings(environ: Mapping[str, str]) -> Settings:
         api_key=text("API_KEY"),
         quota=_quota(text("QUOTA")),
         wave=math.ceil(_number("WAVE", text("WAVE", str(WAVE)))),
+        most_node_runs=math.ceil(_number("NODE_RUNS", text("NODE_RUNS", str(MOST_NODE_RUNS)))),
         admin_emails=frozenset(email.lower() for email in _listed(text("ADMIN_EMAILS"))),
         hook_base_url=text("HOOK_BASE_URL", f"https://{region}-{project}.cloudfunctions.net/auth").rstrip("/"),
         oidc_audience=text("OIDC_AUDIENCE"),

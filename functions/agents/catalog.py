@@ -39,10 +39,10 @@ def catalog_routes(shelf: Shelf) -> APIRouter:
         if definition is not None:
             faults = (*faults, *shelf.models.faults(definition))
             try:
-                bounds = await check_graph(shelf.documents, caller, definition, shelf.conditions)
+                bounds = await check_graph(shelf, caller, definition)
             except InvalidArgument as error:
                 faults = (*faults, *error.faults)
-        warnings = written.placed(warnings_of(written.raw))
+        warnings = written.placed(warnings_of(written.raw, bounds))
         return render_validation(written.placed(faults), warnings, None if faults else bounds)
 
     @router.get("/agents/schema", tags=["agents"])

@@ -51,7 +51,7 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     )
     models = AllowedModels(settings.models, settings.default_model)
     directory = IdentityPlatformDirectory(AdminSdk(settings.project))
-    shelf = Shelf(documents, SystemClock(), SystemIds(), models, directory, CelConditions())
+    shelf = Shelf(documents, SystemClock(), SystemIds(), models, directory, CelConditions(), settings.most_node_runs)
     sharing = Sharing(documents, SystemClock(), directory)
     app.include_router(sharing_routes(sharing))
     app.include_router(model_routes(models, settings.providers))

@@ -15,8 +15,9 @@ from shared.domain.definition_diffs import Comparison, Kind
 from shared.domain.definition_warnings import warnings_of
 from shared.domain.errors import Fault
 from shared.domain.pages import Page
-from shared.domain.plan_bounds import PlanBounds
+from shared.domain.run_bounds import PlanBounds
 from shared.domain.tools import Effect, Risk
+from shared.edge.bounds_view import BoundsView
 
 
 class _View(BaseModel):
@@ -72,16 +73,6 @@ class AgentDetail(AgentView):
 
     definition: dict[str, Any]
     warnings: list[FaultView] = Field(description="What the author should know of the definition.")
-
-
-class BoundsView(_View):
-    """The most that a run can come to: every node runs, maps and loops as often as they may."""
-
-    nodes: int = Field(description="Of the plan, with what subgraphs, kept agents and fallbacks add.")
-    node_runs: int = Field(description="With all items of maps and rounds of loops.")
-    requests: int = Field(description="Model requests.")
-    tool_calls: int
-    cost_usd_micros: int | None = Field(description="Null where a model's price is not known.")
 
 
 class VersionView(_View):
@@ -197,7 +188,8 @@ def view_agent(agent: Agent) -> AgentView:
 def render_agent(agent: Agent, version: AgentVersion) -> AgentDetail:
     """An agent with its latest version's definition."""
     definition = json.loads(version.definition_json)
-    return AgentDetail(**view_agent(agent).model_dump(), definition=definition, warnings=_told(warnings_of(definition)))
+    warnings = _told(warnings_of(definition, version.bounds))
+    return AgentDetail(**view_agent(agent).model_dump(), definition=definition, warnings=warnings)
 
 
 def render_version(version: AgentVersion) -> VersionDetail:

@@ -15,6 +15,7 @@ from shared.domain.records import from_json
 from shared.domain.runs import RepeatKind, Run, Shape
 from shared.domain.sessions import Session
 from shared.domain.states import NodeState, RunState
+from shared.edge.bounds_view import BoundsView
 from shared.edge.event_view import EventView, render_event
 
 
@@ -78,12 +79,21 @@ class ValueFileView(_View):
     size_bytes: int
 
 
+class WarningView(_View):
+    """What may stop a run before its end."""
+
+    path: str
+    reason: str
+
+
 class RunView(RunSummary):
     """A run."""
 
     input: Any
     output: Any = Field(description="Null where it is too large, and kept in a file.")
     output_file: ValueFileView | None
+    bounds: BoundsView | None = Field(description="The most that it can come to.")
+    warnings: list[WarningView]
 
 
 class NodeView(_View):
@@ -182,8 +192,14 @@ def render_run(run: Run) -> RunView:
     """A run with its input and output."""
     shown = RunSummary.model_validate(run).model_dump()
     file = None if run.output_file is None else ValueFileView.model_validate(run.output_file)
-    output = from_json(run.output_json)
-    return RunView(**shown, input=from_json(run.input_json), output=output, output_file=file)
+    return RunView(
+        **shown,
+        input=from_json(run.input_json),
+        output=from_json(run.output_json),
+        output_file=file,
+        bounds=None if run.bounds is None else BoundsView.model_validate(run.bounds),
+        warnings=[WarningView.model_validate(warning) for warning in run.warnings],
+    )
 
 
 def render_runs(page: Page[Run]) -> RunPage:

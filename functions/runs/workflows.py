@@ -34,26 +34,34 @@ def workflow_routes(core: Core, models: AllowedModels, conditions: Conditions) -
         definition = None if body.definition is None else _checked(body, shape, models, conditions)
         return replace(run_request(caller, body.agent_id, body, key), definition=definition, shape=shape)
 
+    async def start(response: Response, request: RunRequest) -> RunView:
+        try:
+            return await start_and_show(core, response, request)
+        except InvalidArgument as error:
+            if request.definition is None or not error.faults:
+                raise
+            raise InvalidArgument(error.message, tuple(_placed(fault) for fault in error.faults)) from None
+
     @router.post("/workflows/single", status_code=202, responses=_ANSWERS)
     async def single(
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run one agent: one that you may run, or one that you define here."""
-        return await start_and_show(core, response, asked(caller.uid, "single", body, idempotency_key))
+        return await start(response, asked(caller.uid, "single", body, idempotency_key))
 
     @router.post("/workflows/delegation", status_code=202, responses=_ANSWERS)
     async def delegation(
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run an agent that asks others."""
-        return await start_and_show(core, response, asked(caller.uid, "delegation", body, idempotency_key))
+        return await start(response, asked(caller.uid, "delegation", body, idempotency_key))
 
     @router.post("/workflows/graph", status_code=202, responses=_ANSWERS)
     async def graph(
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run a graph."""
-        return await start_and_show(core, response, asked(caller.uid, "graph", body, idempotency_key))
+        return await start(response, asked(caller.uid, "graph", body, idempotency_key))
 
     return router
 
@@ -77,6 +85,11 @@ def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels, conditions
     if found or definition is None:
         raise InvalidArgument("The definition cannot be run.", tuple(found))
     return definition
+
+
+def _placed(fault: Fault) -> Fault:
+    """What is seen when the definition is planned is in it; what is wrong with the input is not."""
+    return _below(fault) if fault.path.startswith("graph.") else fault
 
 
 def _below(fault: Fault) -> Fault:

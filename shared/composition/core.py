@@ -31,6 +31,7 @@ def connect_core(settings: Settings, documents: Documents | None = None) -> Core
         SystemIds(),
         quota=settings.quota,
         wave=settings.wave,
+        most_node_runs=settings.most_node_runs,
         topic=connect_topic(settings),
     )
 

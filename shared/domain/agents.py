@@ -12,8 +12,8 @@ from typing import Any, Literal, TypeAlias
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import NotFound, TooLarge
 from shared.domain.ids import AgentId, Uid, hashed_id
-from shared.domain.plan_bounds import PlanBounds
 from shared.domain.records import render, to_json
+from shared.domain.run_bounds import PlanBounds
 from shared.domain.suggestions import closest
 from shared.domain.writes import Create, Delete, Write
 

@@ -7,16 +7,26 @@ from typing import Any, cast
 
 from shared.domain.definition_models import retirement_of
 from shared.domain.errors import Fault
+from shared.domain.run_bounds import PlanBounds, bound_warnings
 from shared.domain.templates import paths
 from shared.domain.tool_checks import unused_tools
 
 
-def warnings_of(raw: Any) -> tuple[Fault, ...]:
-    """Retired models, each with the nearest current one; inputs that a prompt needs and a run may lack; idle tools."""
+def warnings_of(raw: Any, bounds: PlanBounds | None = None) -> tuple[Fault, ...]:
+    """Retired models, each with the nearest current one; inputs that a prompt needs and a run may lack; idle tools.
+
+    Where its bounds are known: a budget that a run may cross.
+    """
     if not isinstance(raw, dict):
         return ()
     raw = cast("dict[str, Any]", raw)
-    return (*_retirements(raw), *_optional_inputs(raw), *unused_tools(raw))
+    return (*_retirements(raw), *_optional_inputs(raw), *unused_tools(raw), *_crossed_budget(raw, bounds))
+
+
+def _crossed_budget(raw: Mapping[str, Any], bounds: PlanBounds | None) -> Iterator[Fault]:
+    most = _fields(raw.get("budget")).get("cost_usd_micros")
+    if bounds is not None and isinstance(most, int):
+        yield from bound_warnings(bounds, most)
 
 
 def _retirements(raw: Mapping[str, Any]) -> Iterator[Fault]:

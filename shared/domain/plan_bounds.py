@@ -2,38 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
 
 from shared.domain.definitions import AgentSpec
 from shared.domain.errors import Fault
 from shared.domain.model_catalog import CATALOG, Price
 from shared.domain.model_specs import ModelSpec
 from shared.domain.plans import AgentWork, LoopWork, MapWork, Plan, PlanNode, ToolWork
+from shared.domain.run_bounds import MOST_NODE_RUNS, PlanBounds
 
-MOST_NODE_RUNS = 100_000
-"""Of one run."""
 DEFAULT_OUTPUT_TOKENS = 65_536
 """What a response is taken to have at most where the definition does not limit it."""
-
-
-@dataclass(frozen=True, slots=True)
-class PlanBounds:
-    """The worst case of a plan.
-
-    Args:
-        nodes: its vertices.
-        node_runs: executions of nodes, with all items of maps and rounds of loops.
-        requests: model requests, those of delegates included.
-        tool_calls: tool calls, likewise.
-        cost_usd_micros: what the requests cost; None where a model's price or the size of a request is not known.
-    """
-
-    nodes: int
-    node_runs: int
-    requests: int
-    tool_calls: int
-    cost_usd_micros: int | None
 
 
 def bound_plan(plan: Plan) -> PlanBounds:
@@ -42,7 +22,7 @@ def bound_plan(plan: Plan) -> PlanBounds:
     cost: int | None = 0
     for node in plan.nodes:
         times = times_of(node)
-        runs += 1 + times if isinstance(node.work, MapWork | LoopWork) else 1
+        runs += runs_of(node)
         step = node.work.body if isinstance(node.work, MapWork | LoopWork) else node.work
         if isinstance(step, ToolWork):
             calls += times
@@ -54,11 +34,20 @@ def bound_plan(plan: Plan) -> PlanBounds:
     return PlanBounds(len(plan.nodes), runs, requests, calls, cost)
 
 
-def bound_faults(bounds: PlanBounds) -> Iterator[Fault]:
-    """What no deployment runs."""
-    if bounds.node_runs > MOST_NODE_RUNS:
-        reason = f"may come to {bounds.node_runs:,} node runs, and {MOST_NODE_RUNS:,} are the most"
-        yield Fault("graph.nodes", reason, "max_items of maps, max_rounds of loops")
+def bound_faults(plan: Plan, bounds: PlanBounds, most: int = MOST_NODE_RUNS) -> Iterator[Fault]:
+    """What a deployment does not run that lets a run come to `most` node runs; told of the node with the most."""
+    if bounds.node_runs > most:
+        parts = Counter[str]()
+        for node in plan.nodes:
+            parts[node.id.partition(".")[0]] += runs_of(node)
+        ((name, runs),) = parts.most_common(1)
+        reason = f"a run may come to {bounds.node_runs:,} node runs, {runs:,} of them here, and {most:,} are the most"
+        yield Fault(f"graph.nodes.{name}", reason, "a lower max_items of maps, or max_rounds of loops")
+
+
+def runs_of(node: PlanNode) -> int:
+    """How often a vertex is executed at most: once, and once for each item or round."""
+    return 1 + times_of(node) if isinstance(node.work, MapWork | LoopWork) else 1
 
 
 def times_of(node: PlanNode) -> int:

@@ -6,10 +6,12 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
-from shared.domain.budgets import Fund
+from shared.domain.budgets import Fund, own_budget
+from shared.domain.errors import Fault
 from shared.domain.ids import AgentId, NodeId, RunId, SessionId, Uid
 from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
+from shared.domain.run_bounds import PlanBounds, bound_warnings
 from shared.domain.states import RunState
 from shared.domain.usage import Usage
 
@@ -61,6 +63,7 @@ class Run:
         grantee_uid: under whose grant, a person's or everyone's, it was started; None where none was needed.
         wave: how many items of a map are set off before the first of them has ended.
         funds: the budgets that its nodes draw on, as they were when it was started.
+        bounds: what it can come to at most.
         plan_chunks: how many documents below `plan` hold the plan.
         output_file: where the output is kept, if it is too large for this document; `output_json` is null then.
         repeats: the run that this one repeats; None for a message of its own.
@@ -90,6 +93,7 @@ class Run:
     wave: int = WAVE
     funds: tuple[Fund, ...] = ()
     is_counted: bool = False
+    bounds: PlanBounds | None = None
     readers: tuple[Uid, ...] = ()
     repeats: Repetition | None = None
     last_seq: int | None = None
@@ -108,6 +112,12 @@ class Run:
     pauses: int = 0
     started_at: datetime | None = None
     completed_at: datetime | None = None
+
+    @property
+    def warnings(self) -> tuple[Fault, ...]:
+        """What may stop it before its end."""
+        most = own_budget(self.funds).cost_usd_micros
+        return () if self.bounds is None else tuple(bound_warnings(self.bounds, most))
 
     @property
     def path(self) -> str:

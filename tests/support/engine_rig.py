@@ -22,6 +22,7 @@ from shared.domain.ids import AgentId, Instance, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.quotas import Quota
 from shared.domain.records import from_json, parse
+from shared.domain.run_bounds import MOST_NODE_RUNS
 from shared.domain.runs import WAVE, Run, run_path
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
@@ -87,6 +88,7 @@ class EngineRig:
     documents: Any = None
     quota: Quota = field(default_factory=Quota)
     wave: int = WAVE
+    most_node_runs: int = MOST_NODE_RUNS
     defects: list[BaseException] = field(default_factory=list[BaseException])
 
     def __post_init__(self) -> None:
@@ -97,7 +99,8 @@ class EngineRig:
     @property
     def core(self) -> Core:
         """The light ports."""
-        return Core(self.documents, self.queue, self.clock, self.ids, quota=self.quota, wave=self.wave)
+        ports = Core(self.documents, self.queue, self.clock, self.ids)
+        return replace(ports, quota=self.quota, wave=self.wave, most_node_runs=self.most_node_runs)
 
     def engine(self, documents: Documents | None = None) -> Engine:
         """A worker process of its own: nothing is kept from another; `documents` stands between it and the store."""

@@ -38,6 +38,7 @@ from shared.domain.allowed_models import AllowedModels
 from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
 from shared.domain.ids import RunId, Uid
+from shared.domain.run_bounds import MOST_NODE_RUNS
 from shared.edge.app import create_app
 from shared.ports.identity import Identity
 from shared.usecases.agents.shelf import Shelf
@@ -92,18 +93,21 @@ class Deployment:
 
 
 @asynccontextmanager
-async def deployed(models: AllowedModels | None = None) -> AsyncGenerator[Deployment, None]:
+async def deployed(
+    models: AllowedModels | None = None, most_node_runs: int = MOST_NODE_RUNS
+) -> AsyncGenerator[Deployment, None]:
     """A deployment with nothing in it yet, which runs all models if none are given."""
     models = models or AllowedModels()
     runner: Any = PydanticAiRunner(Models(ProviderSettings.from_environ({}), models))
-    rig = EngineRig(runner=runner)
+    rig = EngineRig(runner=runner, most_node_runs=most_node_runs)
     web = GuardedWebClient(EgressPolicy())
     vault = Vault(rig.documents, MemorySecretStore(), rig.clock, rig.ids)
     knowledge = KnowledgeRig(rig.clock, rig.ids, documents=rig.documents)
     built_in = LocalToolbox(rig.documents, rig.clock, web=web, searcher=knowledge.searcher)
     tools: Any = DefinitionToolbox(built_in, vault, web)
     rig.toolbox = tools
-    shelf = Shelf(rig.documents, rig.clock, rig.ids, models, conditions=CelConditions())
+    ports = (rig.documents, rig.clock, rig.ids)
+    shelf = Shelf(*ports, models, conditions=CelConditions(), most_node_runs=most_node_runs)
     app = create_app("everything", verifier=NamesAsTokens(), body_limits=(ARCHIVE_BODIES, DOCUMENT_BODIES))
     sharing = SharingRig(rig)
     await sharing.settle(*PEOPLE)

@@ -19,6 +19,13 @@ def test_little_needs_to_be_set() -> None:
     assert (settings.admin_emails, settings.cors_origin_regex, settings.auth_emulator_host) == (frozenset(), None, None)
 
 
+def test_a_deployment_says_how_much_a_run_may_come_to() -> None:
+    assert load_settings(HERE).most_node_runs == 100_000
+    assert load_settings({**HERE, "FIRELOOM_NODE_RUNS": "2000"}).most_node_runs == 2000
+    with pytest.raises(ValueError, match="FIRELOOM_NODE_RUNS"):
+        load_settings({**HERE, "FIRELOOM_NODE_RUNS": "many"})
+
+
 def test_lists_are_split_and_addresses_lowered() -> None:
     settings = load_settings(
         {**HERE, "FIRELOOM_ADMIN_EMAILS": " Ada@X.org ,, bob@x.org", "FIRELOOM_OIDC_SERVICE_ACCOUNTS": "a,b"}

@@ -10,40 +10,40 @@ from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
 from shared.domain.grants import Permission
 from shared.domain.graph_analysis import conditions_in
 from shared.domain.graph_types import Condition
-from shared.domain.plan_bounds import PlanBounds, bound_faults, bound_plan
+from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.planning import compile_plan
+from shared.domain.run_bounds import PlanBounds
 from shared.ports.conditions import Conditions
-from shared.ports.documents import Documents, Snapshot
+from shared.ports.documents import Snapshot
 from shared.ports.identity import Identity
 from shared.usecases.agents.find_kept_agents import find_kept_agents
+from shared.usecases.agents.shelf import Shelf
 from shared.usecases.grants.open_agent import OpenedAgent, admit
 
 
-async def check_graph(
-    documents: Documents, caller: Identity, definition: AgentDefinition, conditions: Conditions | None = None
-) -> PlanBounds:
+async def check_graph(shelf: Shelf, caller: Identity, definition: AgentDefinition) -> PlanBounds:
     """The most that a run of a definition can come to, if it can be planned of agents that its author may run.
 
     Args:
-        documents: the store.
+        shelf: the store, what evaluates conditions, and the most that a run may come to here.
         caller: the author.
         definition: without faults that it shows by itself.
-        conditions: what evaluates its conditions; without it they are not tried.
 
     Raises:
         InvalidArgument: with everything that is wrong.
         Unavailable: the store does not answer.
     """
-    faults = [] if conditions is None else list(condition_faults(conditions, definition))
+    faults = [] if shelf.conditions is None else list(condition_faults(shelf.conditions, definition))
 
     async def opening(snapshot: Snapshot) -> OpenedAgent:
-        return await admit(documents, caller, snapshot, Permission.RUN)
+        return await admit(shelf.documents, caller, snapshot, Permission.RUN)
 
     try:
-        bounds = bound_plan(compile_plan(definition, await find_kept_agents(documents, definition, opening)))
+        plan = compile_plan(definition, await find_kept_agents(shelf.documents, definition, opening))
     except InvalidArgument as error:
         raise InvalidArgument(error.message, (*faults, *error.faults)) from None
-    faults += bound_faults(bounds)
+    bounds = bound_plan(plan)
+    faults += bound_faults(plan, bounds, shelf.most_node_runs)
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
     return bounds

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from shared.domain.allowed_models import AllowedModels
 from shared.domain.ids import Uid
+from shared.domain.run_bounds import MOST_NODE_RUNS
 from shared.ports.clock import Clock
 from shared.ports.conditions import Conditions
 from shared.ports.directory import Directory
@@ -27,6 +28,7 @@ class Shelf:
 
     Args:
         conditions: tries the conditions of graphs; without it they are tried only in runs.
+        most_node_runs: how many node runs a run may come to.
     """
 
     documents: Documents
@@ -35,3 +37,4 @@ class Shelf:
     models: AllowedModels = field(default_factory=AllowedModels)
     directory: Directory = field(default_factory=NobodyKnown)
     conditions: Conditions | None = None
+    most_node_runs: int = MOST_NODE_RUNS

@@ -6,7 +6,7 @@ from datetime import datetime
 
 from shared.domain.agents import Agent, AgentVersion, Proposal, Seen, create_version, next_agent, rename, version_of
 from shared.domain.ids import AgentId
-from shared.domain.plan_bounds import PlanBounds
+from shared.domain.run_bounds import PlanBounds
 from shared.domain.writes import Write
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
@@ -35,7 +35,7 @@ async def update_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    bounds = await check_graph(shelf.documents, caller, proposal.definition, shelf.conditions)
+    bounds = await check_graph(shelf, caller, proposal.definition)
 
     async def decide(agent: Agent, now: datetime) -> Change:
         return with_version(agent, proposal, caller, now, bounds)

@@ -11,6 +11,7 @@ from shared.domain.events import Event
 from shared.domain.ids import RunId, Uid
 from shared.domain.plans import PlanGraph
 from shared.domain.quotas import Quota
+from shared.domain.run_bounds import MOST_NODE_RUNS, PlanBounds
 from shared.domain.runs import WAVE, Run
 from shared.ports.agent_runner import AgentRunner
 from shared.ports.clock import Clock
@@ -24,11 +25,12 @@ from shared.ports.tools import Toolbox
 
 @dataclass(frozen=True, slots=True)
 class CompiledVersion:
-    """The plan of an agent's version, who wrote the version, and what its runs take in."""
+    """The plan of an agent's version, who wrote the version, what its runs take in, and what they come to at most."""
 
     graph: PlanGraph
     author_uid: Uid
     input_schema: Mapping[str, Any] | None = None
+    bounds: PlanBounds | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,7 @@ class Core:
         topic: where facts are published; without one they wait for the sweeper.
         quota: what people may do for whom nobody has set anything else.
         wave: how many items of a map are set off at once, at most.
+        most_node_runs: how many node runs a run may come to.
     """
 
     documents: Documents
@@ -50,6 +53,7 @@ class Core:
     topic: FactTopic | None = None
     quota: Quota = field(default_factory=Quota)
     wave: int = WAVE
+    most_node_runs: int = MOST_NODE_RUNS
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,12 +7,13 @@ from dataclasses import dataclass
 from shared.domain.access import grants_to_run
 from shared.domain.agents import DRAFT_NUMBER, version_path
 from shared.domain.definitions import AgentDefinition
-from shared.domain.errors import PermissionDenied
+from shared.domain.errors import InvalidArgument, PermissionDenied
 from shared.domain.ids import AgentId, Uid
+from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.planning import compile_plan
 from shared.domain.plans import PlanGraph
 from shared.domain.writes import Write
-from shared.ports.documents import Documents, Snapshot
+from shared.ports.documents import Snapshot
 from shared.usecases.agents.find_kept_agents import find_kept_agents
 from shared.usecases.agents.load_definition import load_definition
 from shared.usecases.grants.open_agent import OpenedAgent
@@ -41,7 +42,8 @@ async def compile_run(core: Core, caller: Uid, agent_id: AgentId, number: int) -
 
     Raises:
         NotFound: there is no such version.
-        InvalidArgument: it refers to agents that the caller may not run, or that make no plan with it.
+        InvalidArgument: it refers to agents that the caller may not run, or that make no plan with it; or a run of it
+            may come to more than the deployment lets one.
         GrantUsedUp: the runs that were granted of such an agent were all started.
     """
     path = version_path(agent_id, number)
@@ -49,7 +51,7 @@ async def compile_run(core: Core, caller: Uid, agent_id: AgentId, number: int) -
     if compiled is not None:
         return CompiledRun(compiled)
     loaded = await load_definition(core.documents, agent_id, number)
-    found = await compile_definition(core.documents, caller, loaded.definition, loaded.author_uid)
+    found = await compile_definition(core, caller, loaded.definition, loaded.author_uid)
     if number != DRAFT_NUMBER and not found.version.graph.plan.origins:
         while len(core.plans) >= KEPT_PLANS:
             del core.plans[next(iter(core.plans))]
@@ -57,14 +59,16 @@ async def compile_run(core: Core, caller: Uid, agent_id: AgentId, number: int) -
     return found
 
 
-async def compile_definition(
-    documents: Documents, caller: Uid, definition: AgentDefinition, author_uid: Uid
-) -> CompiledRun:
+async def compile_definition(core: Core, caller: Uid, definition: AgentDefinition, author_uid: Uid) -> CompiledRun:
     """The plan of a definition, with the kept agents that it refers to.
+
+    Also of a version its bounds are asked again: what its references mean may have grown since it was made, and
+    another deployment may run less.
 
     Raises:
         InvalidArgument, GrantUsedUp: as `compile_run`.
     """
+    documents = core.documents
     writes: list[Write] = []
 
     async def opening(snapshot: Snapshot) -> OpenedAgent:
@@ -73,8 +77,11 @@ async def compile_definition(
         return _whole(admission)
 
     kept = await find_kept_agents(documents, definition, opening)
-    graph = PlanGraph(compile_plan(definition, kept))
-    return CompiledRun(CompiledVersion(graph, author_uid, graph.plan.input_schema), tuple(writes))
+    plan = compile_plan(definition, kept)
+    bounds = bound_plan(plan)
+    if faults := tuple(bound_faults(plan, bounds, core.most_node_runs)):
+        raise InvalidArgument("The graph cannot be run.", faults)
+    return CompiledRun(CompiledVersion(PlanGraph(plan), author_uid, plan.input_schema, bounds), tuple(writes))
 
 
 def _whole(admission: Admission) -> OpenedAgent:

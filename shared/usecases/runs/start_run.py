@@ -13,6 +13,7 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
+from shared.domain.plan_bounds import bound_plan
 from shared.domain.plans import PlanGraph, split_plan
 from shared.domain.quotas import standing_path
 from shared.domain.records import parse, render, to_json
@@ -57,7 +58,8 @@ class Repeated:
 
     def version(self, current: CompiledVersion) -> CompiledVersion:
         """What is executed, of an agent that is compiled so by now."""
-        return CompiledVersion(self.graph, self.author_uid, current.input_schema if self.edited else None)
+        schema = current.input_schema if self.edited else None
+        return CompiledVersion(self.graph, self.author_uid, schema, bound_plan(self.graph.plan))
 
 
 @dataclass(frozen=True, slots=True)
@@ -159,7 +161,7 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
 
     Raises:
         InvalidArgument: no agent is named, or another one than the session's; the input is empty, too long, or
-            does not fit the agent's input_schema.
+            does not fit the agent's input_schema; or the graph may come to more than the deployment runs.
         NotFound: there is no such agent, version or session for this caller.
         PermissionDenied: the caller may see the agent, but not run it, or has used up their grant; or may read the
             session, but not write in it.
@@ -299,6 +301,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         funds=(*run_funds(run_id, request.caller, graph.plan.budget.within(request.budget)), *metering.funds),
         wave=core.wave,
         is_counted=metering.is_counted,
+        bounds=compiled.bounds,
         next_sweep_at=None if waits else now + SWEEP_AFTER,
     )
     writes: list[Write] = [
@@ -318,7 +321,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
 async def _executed(core: Core, request: RunRequest, found: _Found) -> CompiledRun:
     """What is run: an agent's version, or the definition that came with the request, or with the one it repeats."""
     if request.definition is not None:
-        return await compile_definition(core.documents, request.caller, request.definition, request.caller)
+        return await compile_definition(core, request.caller, request.definition, request.caller)
     if found.agent_id != AD_HOC:
         return await compile_run(core, request.caller, found.agent_id, found.version)
     if request.repeated is None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from typing import Any
 
 import pytest
@@ -9,8 +10,10 @@ import pytest
 from shared.adapters.cel.conditions import CelConditions
 from shared.domain.definition_faults import inspect_definition
 from shared.domain.definitions import AgentDefinition
-from shared.domain.plan_bounds import MOST_NODE_RUNS, PlanBounds, bound_faults, bound_plan
+from shared.domain.errors import Fault
+from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.planning import compile_plan
+from shared.domain.run_bounds import MOST_NODE_RUNS, PlanBounds, bound_warnings
 from shared.usecases.agents.check_graph import condition_faults
 
 CALC: dict[str, Any] = {"kind": "tool", "tool": "calculator", "arguments": {"expression": "1"}}
@@ -172,6 +175,11 @@ def bounds(nodes: dict[str, Any], **more: Any) -> PlanBounds:
     return bound_plan(compile_plan(AgentDefinition.model_validate(graph(nodes, **more))))
 
 
+def faults(nodes: dict[str, Any], most: int = MOST_NODE_RUNS) -> Iterator[Fault]:
+    plan = compile_plan(AgentDefinition.model_validate(graph(nodes)))
+    return bound_faults(plan, bound_plan(plan), most)
+
+
 def test_the_worst_case_counts_items_rounds_and_every_part() -> None:
     nodes = {
         "each": {"kind": "map", "over": "{{ input.words }}", "body": SAY, "max_items": 10},
@@ -196,5 +204,33 @@ def test_the_cost_is_bounded_by_the_price_or_by_the_limit_and_one_more_response(
 
 def test_what_may_come_to_too_much_is_refused() -> None:
     loop = {"kind": "map", "over": "{{ input.words }}", "body": CALC, "max_items": 10_000}
-    (fault,) = bound_faults(bounds({f"m{n}": loop for n in range(11)}))
-    assert fault.reason == f"may come to 110,012 node runs, and {MOST_NODE_RUNS:,} are the most"
+    nodes = {f"m{n}": loop for n in range(10)}
+    given: dict[str, Any] = {"words": []}
+    wide = {"kind": "subgraph", "input": given, "graph": {"nodes": {"each": loop, "then": loop}}}
+    found = list(faults({**nodes, "in": wide}))
+    assert [(fault.path, fault.reason) for fault in found] == [
+        ("graph.nodes.in", "a run may come to 120,015 node runs, 20,004 of them here, and 100,000 are the most")
+    ]
+
+
+def test_a_deployment_may_run_less_and_exactly_so_much() -> None:
+    three = {"each": {"kind": "map", "over": "{{ input.words }}", "body": CALC, "max_items": 3}}
+    assert list(faults(three, most=5)) == []  # the map, its three items, and $end
+    assert [fault.path for fault in faults(three, most=4)] == ["graph.nodes.each"]
+
+
+@pytest.mark.parametrize(
+    ("cost", "most", "reason"),
+    [
+        (2_250_000, 2_249_999, "a run may come to $2.25, and is stopped before it costs more than $2.249999"),
+        (2_250_000, 2_250_000, None),
+        (2_250_000, None, None),
+        (None, 1, None),
+    ],
+)
+def test_a_run_that_may_cost_more_than_its_budget_is_warned_of_with_both_figures(
+    cost: int | None, most: int | None, reason: str | None
+) -> None:
+    found = list(bound_warnings(PlanBounds(1, 1, 1, 1, cost), most))
+    assert [warning.reason for warning in found] == ([] if reason is None else [reason])
+    assert {warning.path for warning in found} <= {"budget.cost_usd_micros"}

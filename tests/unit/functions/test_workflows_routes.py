@@ -70,6 +70,39 @@ async def test_every_fault_is_told_at_once_with_its_place(here: Deployment) -> N
     ]
 
 
+async def test_what_may_come_to_more_than_the_deployment_runs_is_refused_before_anything_is_stored() -> None:
+    each = {"kind": "map", "over": "{{ input.sums }}", "max_items": 20, "body": CALC}
+    graph = {**SUMS, "type": "graph", "graph": {"nodes": {"sum": CALC, "each": each}}}
+    reason = "a run may come to 23 node runs, 21 of them here, and 22 are the most"
+    async with deployed(most_node_runs=22) as here:
+        told = await run(here, "graph", 400, definition=graph)
+        assert [(fault["path"], fault["reason"]) for fault in told["faults"]] == [
+            ("body.definition.graph.nodes.each", reason)
+        ]
+        assert (await here.ask("GET", "/runs")).json()["items"] == []
+        refusal = (await here.ask("POST", "/agents", 400, json=graph)).json()
+        assert [(fault["path"], fault["reason"]) for fault in refusal["faults"]] == [("graph.nodes.each", reason)]
+    async with deployed(most_node_runs=23) as here:
+        assert (await run(here, "graph", definition=graph))["bounds"]["node_runs"] == 23
+
+
+async def test_who_starts_a_run_that_may_cost_more_than_its_budget_is_told_both_figures(here: Deployment) -> None:
+    model = {"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 1000}
+    dear = {"name": "dear", "model": model, "limits": {"requests": 2}, "budget": {"cost_usd_micros": 400_000}}
+    began = await run(here, "single", definition=dear)
+    assert began["bounds"]["cost_usd_micros"] == 410_000
+    reason = "a run may come to $0.41, and is stopped before it costs more than $0.4"
+    assert began["warnings"] == [{"path": "budget.cost_usd_micros", "reason": reason}]
+    assert (await here.ask("GET", f"/runs/{began['id']}")).json()["warnings"] == began["warnings"]
+    made = (await here.ask("POST", "/agents", 201, json=dear)).json()
+    assert [warning["reason"] for warning in made["warnings"]] == [reason]
+    tight = (await run(here, "single", agent_id=made["id"], budget={"cost_usd_micros": 5}))["warnings"]
+    told = "a run may come to $0.41, and is stopped before it costs more than $0.000005"
+    assert [warning["reason"] for warning in tight] == [told]
+    enough = {**dear, "budget": {"cost_usd_micros": 410_000}}
+    assert (await run(here, "single", definition=enough))["warnings"] == []
+
+
 async def test_the_type_is_that_of_the_path(here: Deployment) -> None:
     told = await run(here, "single", 400, definition={"type": "graph", **SUMS})
     assert told["faults"][0] | {"suggestion": "single"} == told["faults"][0]
@@ -139,4 +172,4 @@ async def test_a_definition_may_refer_to_agents_that_one_may_run(here: Deploymen
         json={"definition": graph, "input": "Hi."},
         headers={"Authorization": "Bearer bob"},
     )
-    assert refusal.json()["faults"][0]["path"] == "graph.nodes.ask.agent.id"
+    assert refusal.json()["faults"][0]["path"] == "body.definition.graph.nodes.ask.agent.id"

@@ -137,6 +137,21 @@ async def test_a_run_keeps_what_its_references_meant_when_it_began(here: Sharing
     assert await output(here, pinned) == "echo: Write about hello"
 
 
+async def test_what_a_reference_has_grown_to_is_refused_when_a_run_starts(here: SharingRig) -> None:
+    say = {"kind": "agent", "prompt": "Hm"}
+    each = {"kind": "map", "over": "{{ input.words }}", "max_items": 20, "body": say}
+    small = {**calling(AgentId("none"), "inner"), "graph": {"nodes": {"one": say}}}
+    inner = await make(here, small)
+    outer = await make(here, calling(inner))
+    here.rig.most_node_runs = 23
+    assert await output(here, outer) == "echo: Hm"
+    await publish(here, inner, {**small, "graph": {"nodes": {"each": each}}})
+    with pytest.raises(InvalidArgument) as refusal:
+        await here.start(outer, "ann")
+    reason = "a run may come to 24 node runs, 23 of them here, and 23 are the most"
+    assert [(fault.path, fault.reason) for fault in refusal.value.faults] == [("graph.nodes.ask", reason)]
+
+
 async def test_only_who_may_run_the_kept_agent_makes_or_runs_the_graph(here: SharingRig) -> None:
     writer = await make(here, WRITER)
     caller = await make(here, calling(writer))

@@ -18,10 +18,21 @@ MAX_STATE_CHARACTERS = 200_000
 
 @dataclass(frozen=True, slots=True)
 class Fork:
-    """Of which session another one is a copy, and up to which of its events it was asked for."""
+    """Of which session another one is a copy.
+
+    Args:
+        at_seq: up to which of its events it was asked for.
+        is_of_all: nobody named the event: it was the last one when the fork was asked for.
+    """
 
     session_id: SessionId
     at_seq: int
+    is_of_all: bool = False
+
+    def answers(self, asked: Fork) -> bool:
+        """Whether it was asked for by the same request, which may have found more events since."""
+        at = self.at_seq if asked.is_of_all else asked.at_seq
+        return self == Fork(asked.session_id, at, asked.is_of_all)
 
 
 @dataclass(frozen=True, slots=True)

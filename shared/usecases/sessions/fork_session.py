@@ -66,15 +66,15 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
     found, slot_found = await documents.get_many([session_path(request.session_id), slot_path(request.session_id)])
     session = own(read_session(found, request.caller), request.caller)
     last = parse(Slot, slot_found.fields or {}).next_seq - 1
-    wanted = last if request.at_seq is None else request.at_seq
-    if not 0 <= wanted <= last:
+    asked = Fork(session.id, last if request.at_seq is None else request.at_seq, request.at_seq is None)
+    if not 0 <= asked.at_seq <= last:
         raise InvalidArgument("The request is not valid.", (Fault("body.at_seq", f"the session has {last} events"),))
     key = request.idempotency_key
     fork_id = SessionId(core.ids.new() if key is None else hashed_id("fork", request.caller, key))
-    fork = _draft(session, fork_id, wanted, core.clock.now())
-    if (earlier := await _begin(documents, fork)) is not None:
-        return earlier
-    events, after = await _events(documents, session.id, wanted)
+    fork, at = await _begin(documents, _draft(session, fork_id, core.clock.now()), asked)
+    if fork.deleted_at is None:
+        return fork
+    events, after = await _events(documents, session.id, at)
     messages = await _messages(documents, session.id, {event.run_id for event in events})
     await _write_all(documents, _copies(fork, events, messages))
     await _copy_files(documents, session.id, fork.id, None if after is None else after.created_at)
@@ -82,7 +82,7 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
     return await _finish(documents, fork, Slot(next_seq=len(events) + 1, next_message=len(messages)))
 
 
-def _draft(session: Session, fork_id: SessionId, at: int, now: datetime) -> Session:
+def _draft(session: Session, fork_id: SessionId, now: datetime) -> Session:
     """The fork before it can be seen."""
     return replace(
         session,
@@ -92,24 +92,24 @@ def _draft(session: Session, fork_id: SessionId, at: int, now: datetime) -> Sess
         created_at=now,
         updated_at=now,
         deleted_at=now + COPIED_WITHIN,
-        fork_of=Fork(session.id, at),
     )
 
 
-async def _begin(documents: Documents, fork: Session) -> Session | None:
-    """Store the fork as one that is to be deleted soon; or return what the same request made before."""
+async def _begin(documents: Documents, draft: Session, asked: Fork) -> tuple[Session, int]:
+    """The fork, stored as one that is to be deleted soon, or as the same request has stored it before; and at where."""
     for _ in range(TRIES):
-        snapshot = await documents.get(session_path(fork.id))
+        snapshot = await documents.get(session_path(draft.id))
         if snapshot.fields is not None:
             earlier = parse(Session, snapshot.fields)
-            if earlier.fork_of != fork.fork_of:
+            if earlier.fork_of is None or not earlier.fork_of.answers(asked):
                 raise IdempotencyKeyReused("this Idempotency-Key came before with another request; use a new key")
-            return earlier if earlier.deleted_at is None else None
+            return earlier, earlier.fork_of.at_seq
+        fork = replace(draft, fork_of=asked)
         try:
             await documents.commit([Create(snapshot.path, render(fork))])
         except (CommitRefused, OutcomeUnknown):
             continue
-        return None
+        return fork, asked.at_seq
     raise Aborted("the session could not be forked; try again", retry_after_seconds=1)
 
 

@@ -18,7 +18,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import SessionId, Uid
 from shared.domain.records import from_json
-from shared.domain.sessions import Session, session_path
+from shared.domain.sessions import Fork, Session, session_path
 from shared.domain.tools import ToolResult
 from shared.domain.writes import Update
 from shared.ports.agent_runner import AgentTurn
@@ -159,6 +159,30 @@ async def test_the_same_request_gives_the_same_fork() -> None:
     assert (await talk.texts(fork.id))[-1] == "re more"
     with pytest.raises(IdempotencyKeyReused):
         await talk.fork(8, idempotency_key="k")
+
+
+async def test_the_same_request_for_all_gives_the_same_fork_also_when_more_was_said_since() -> None:
+    talk = Talk()
+    await talk.open("one")
+    fork = await talk.fork(idempotency_key="k")
+    await talk.say(talk.session, "two")
+    assert await talk.fork(idempotency_key="k") == fork
+    assert await talk.texts(fork.id) == ["one", "re one"]
+    with pytest.raises(IdempotencyKeyReused):
+        await talk.fork(4, idempotency_key="k")
+
+
+async def test_a_fork_of_all_that_was_begun_is_finished_as_it_was_when_it_was_asked_for() -> None:
+    talk = Talk()
+    await talk.open("one")
+    with pytest.raises(Died):
+        await talk.fork(documents=FailingDocuments(talk.rig.documents, lambda _: Fate.DIES_AFTER), idempotency_key="k")
+    await talk.say(talk.session, "two")
+    fork = await talk.fork(idempotency_key="k")
+    assert fork.fork_of == Fork(talk.session, 4, is_of_all=True)
+    assert await talk.texts(fork.id) == ["one", "re one"]
+    assert from_json(fork.state_json) == {"last": "one", "kept": 1}
+    assert (await talk.note(fork.id))[:2] == (1, b"one")
 
 
 async def test_what_cannot_be_forked_is_refused() -> None:

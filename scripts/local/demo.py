@@ -17,6 +17,7 @@ from rich.console import Console
 from scripts.local.api import ApiRefused
 from scripts.local.demo_files import MOST_BYTES, MOST_FILES, TextFile, choose_files
 from scripts.local.demo_job import Addresses, DemoFailed, Job
+from scripts.local.demo_models import check_model
 from scripts.local.down import supervisor_process
 from scripts.local.environment import PROJECT, Ports, StackSettings
 from scripts.local.paths import LOCAL, ROOT
@@ -32,11 +33,11 @@ stops what it started. Reviewed are the text files that git tracks, of at most {
 """
 _EPILOG = """\
 models: local:extractive (needs no key; quotes, it is not an AI model), or with credentials in the environment
-        google:MODEL (GOOGLE_API_KEY), anthropic:MODEL (ANTHROPIC_API_KEY), google-cloud:MODEL, anthropic-vertex:MODEL.
+        google:MODEL (GOOGLE_API_KEY), anthropic:MODEL (ANTHROPIC_API_KEY), google-cloud:MODEL, anthropic-vertex:MODEL
+        (both: Google's application default credentials, and GOOGLE_CLOUD_PROJECT, which pays).
         A real model is sent the files.
 exit:   0 done; 1 something failed, and what is printed; 2 wrong arguments; 130 interrupted
 """
-_KEYS = {"google": ("GOOGLE_API_KEY", "GEMINI_API_KEY"), "anthropic": ("ANTHROPIC_API_KEY",)}
 _FAILURES = (DemoFailed, ApiRefused, ListenRefused, NotReady, PortTaken, ProgramMissing, TimeoutError, OSError)
 _INTERRUPTED = 130
 
@@ -46,7 +47,7 @@ def main() -> None:
     arguments = _parser().parse_args()
     console = Console()
     try:
-        _check_model(arguments.model)
+        check_model(arguments.model)
         files, more = choose_files(arguments.folder, arguments.limit)
         if not files:
             raise DemoFailed(f"{arguments.folder} has no text file of at most {MOST_BYTES // 1024} KiB to review")
@@ -91,13 +92,6 @@ def _count(text: str) -> int:
     return int(text)
 
 
-def _check_model(model: str) -> None:
-    """Say what is missing before anything starts."""
-    keys = _KEYS.get(model.partition(":")[0], ())
-    if keys and not any(os.environ.get(key) for key in keys):
-        raise DemoFailed(f"{model} needs {' or '.join(keys)} in the environment")
-
-
 async def _run(addresses: Addresses, console: Console, model: str, files: list[TextFile]) -> None:
     async with Job(addresses, console, model) as job:
         console.rule("a conversation")
@@ -114,7 +108,7 @@ def _stack(console: Console, *, keep: bool) -> Generator[Addresses, None, None]:
     started = time.monotonic()
     if keep:
         if supervisor_process() is None:
-            subprocess.run([sys.executable, "-m", "scripts.local.up"], cwd=ROOT, check=True)
+            _start_with_up()
         yield _addresses(Ports.from_environment(os.environ))
         console.print("the stack is left up; scripts/down stops it", style="dim")
         return
@@ -127,6 +121,12 @@ def _stack(console: Console, *, keep: bool) -> Generator[Addresses, None, None]:
         yield _addresses(ports)
     finally:
         stack.stop()
+
+
+def _start_with_up() -> None:
+    up = subprocess.run([sys.executable, "-m", "scripts.local.up"], cwd=ROOT, check=False)
+    if up.returncode:
+        raise DemoFailed("the stack did not start, as scripts/up says above")
 
 
 def _addresses(ports: Ports) -> Addresses:

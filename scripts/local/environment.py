@@ -26,7 +26,15 @@ _LOCALHOST = r"https?://(localhost|127\.0\.0\.1)(:\d+)?"
 # What a function may inherit: how to run at all, and the model providers' own variables.
 _INHERITED = ("FIRELOOM_LOCAL_FOLDER", "HOME", "LANG", "LC_ALL", "PATH", "SSL_CERT_FILE", "TMPDIR", "TZ")
 # Beside them: the search engine of a developer's choice, and the sites of the own machine that tools may reach.
-_PROVIDERS = ("ANTHROPIC_", "CLOUD_ML_REGION", "FIRELOOM_EGRESS_", "FIRELOOM_SEARCH_", "GEMINI_", "GOOGLE_")
+_PROVIDERS = (
+    "ANTHROPIC_",
+    "CLOUDSDK_CONFIG",
+    "CLOUD_ML_REGION",
+    "FIRELOOM_EGRESS_",
+    "FIRELOOM_SEARCH_",
+    "GEMINI_",
+    "GOOGLE_",
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +77,8 @@ class StackSettings:
             deployed, or else from the working tree in the development environment.
         project: A project named ``demo-…``.
         extra: More variables for the functions, over all others.
-        providers: Whether functions see the caller's model credentials.
+        providers: Whether functions see the caller's model credentials, and with them the project
+            that pays for the models; the functions' own is FIRELOOM_PROJECT.
     """
 
     ports: Ports
@@ -103,7 +112,8 @@ class StackSettings:
             **_inherited(providers=self.providers),
             **self.ports.emulators.environment,
             **({} if self.staged else {"PYTHONPATH": str(ROOT)}),
-            "GOOGLE_CLOUD_PROJECT": self.project,
+            # The caller's, or none, goes with the caller's credentials: a demo project answers no model's call.
+            **({} if self.providers else {"GOOGLE_CLOUD_PROJECT": self.project}),
             "PYTHONUNBUFFERED": "1",
             "FIRELOOM_PROJECT": self.project,
             "FIRELOOM_REGION": REGION,

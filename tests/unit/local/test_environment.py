@@ -2,10 +2,12 @@ import pytest
 from watchfiles import Change
 
 from scripts.local.emulators import EmulatorPorts, Emulators, NotADemoProject
-from scripts.local.environment import Ports, StackSettings
+from scripts.local.environment import PROJECT, Ports, StackSettings
 from scripts.local.paths import LOCAL, ROOT
 from scripts.local.staging import function_names
 from scripts.local.supervisor import affected_functions
+from shared.adapters.pydantic_ai.providers import ProviderSettings
+from shared.settings import load_settings
 
 
 def test_the_fixed_ports_are_those_that_the_readme_names() -> None:
@@ -61,6 +63,28 @@ def test_credentials_of_models_reach_the_functions_only_when_asked(
 
     assert ("ANTHROPIC_API_KEY" in environment) == providers
     assert "UNRELATED_SECRET" not in environment
+
+
+@pytest.mark.parametrize("of_the_caller", ["acme-production", None])
+def test_the_callers_project_pays_for_models_and_is_never_ours(
+    of_the_caller: str | None, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.delenv("GOOGLE_CLOUD_PROJECT", raising=False)
+    if of_the_caller:
+        monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", of_the_caller)
+
+    environment = StackSettings(Ports.from_environment({}), providers=True).function_environment("worker")
+
+    assert ProviderSettings.from_environ(environment).vertex_project == of_the_caller
+    assert load_settings(environment).project == PROJECT
+
+
+def test_without_models_of_the_caller_every_client_means_the_demo_project(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "acme-production")
+
+    environment = StackSettings(Ports.from_environment({})).function_environment("worker")
+
+    assert (environment["GOOGLE_CLOUD_PROJECT"], load_settings(environment).project) == (PROJECT, PROJECT)
 
 
 def test_a_function_accepts_only_tokens_made_for_it() -> None:

@@ -14,6 +14,8 @@ from contextlib import suppress
 from pathlib import Path
 
 HOST = "127.0.0.1"
+START_SECONDS = 180.0
+"""How long anything may take while all programs of a stack start at once, on however few cores."""
 _STOP_SECONDS = 10.0
 _TAIL_LINES = 20
 _PR_SET_PDEATHSIG = 1
@@ -101,7 +103,7 @@ class Program:
         """Whether it has not ended yet."""
         return self._process.poll() is None
 
-    def wait_until_serving(self, url: str, *, seconds: float = 60.0) -> None:
+    def wait_until_serving(self, url: str, *, seconds: float = START_SECONDS) -> None:
         """Wait until a GET of the address is answered below 500.
 
         Raises:

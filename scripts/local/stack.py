@@ -13,7 +13,7 @@ import httpx
 from scripts.local.emulators import Emulators
 from scripts.local.environment import DELIVERY_QUEUE, QUEUE, REGION, StackSettings, function_setting
 from scripts.local.paths import LOCAL
-from scripts.local.processes import HOST, NotReady, Program, check_port, stop_all
+from scripts.local.processes import HOST, START_SECONDS, NotReady, Program, check_port, stop_all
 from scripts.local.staging import environment, function_names, render_entry, stage
 from scripts.local.subscription import subscribe_to_facts
 
@@ -162,7 +162,7 @@ class Stack:
     def _create_queue(self, queue: str) -> None:
         host = self.settings.ports.emulators.environment["CLOUD_TASKS_EMULATOR_HOST"]
         path = f"projects/{self.settings.project}/locations/{REGION}/queues/{queue}"
-        answer = httpx.post(f"http://{host}/{path}", json=_QUEUE_CONFIGURATION, trust_env=False)
+        answer = httpx.post(f"http://{host}/{path}", json=_QUEUE_CONFIGURATION, timeout=START_SECONDS, trust_env=False)
         if not answer.is_success:
             raise NotReady(f"the queue {queue} was not created: {answer.text}")
 
@@ -175,6 +175,7 @@ class Stack:
             params={"updateMask": "blockingFunctions"},
             headers={"Authorization": "Bearer owner"},
             json={"blockingFunctions": {"triggers": triggers}},
+            timeout=START_SECONDS,
             trust_env=False,
         )
         if not answer.is_success:

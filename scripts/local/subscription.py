@@ -6,7 +6,7 @@ import httpx
 
 from scripts.local.environment import FACT_TOPIC, StackSettings, push_caller
 from scripts.local.oidc import make_token
-from scripts.local.processes import NotReady
+from scripts.local.processes import START_SECONDS, NotReady
 
 _SUBSCRIPTION = "events"
 # The emulator signs no token, so one that outlives the stack stands in the address.
@@ -36,6 +36,6 @@ def subscribe_to_facts(settings: StackSettings) -> None:
 
 def _put(settings: StackSettings, path: str, content: Mapping[str, object]) -> None:
     host = settings.ports.emulators.environment["PUBSUB_EMULATOR_HOST"]
-    answer = httpx.put(f"http://{host}/v1/{path}", json=content, trust_env=False)
+    answer = httpx.put(f"http://{host}/v1/{path}", json=content, timeout=START_SECONDS, trust_env=False)
     if not answer.is_success:
         raise NotReady(f"{path} was not made: {answer.text}")

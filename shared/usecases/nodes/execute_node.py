@@ -123,7 +123,7 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     if outcome.state is NodeState.WAITING:
         await _wait(engine, context, outcome, recorder)
     elif outcome.state is NodeState.READY:
-        await _release(engine, context, outcome)
+        await _release(engine, context, outcome, recorder)
     else:
         await _finish(engine, context, outcome, recorder)
 
@@ -171,8 +171,8 @@ def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error
     return replace(outcome, state=NodeState.READY, not_before=engine.core.clock.now() + wait)
 
 
-async def _release(engine: Engine, context: NodeContext, outcome: Outcome) -> None:
-    await release_node(context, outcome)
+async def _release(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
+    await release_node(context, outcome, recorder.unrecorded_writes())
     cause = f"{outcome.cause} {context.attempt.number}"
     task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
     await engine.core.queue.enqueue([task])
@@ -193,6 +193,8 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
         await take_up_children(engine, context, recorder, work.agent)
         outcome = replace(outcome, usage=recorder.usage)
     live = await recorder.final_writes()
+    if outcome.state is not NodeState.SUCCEEDED:
+        live += recorder.unrecorded_writes()
     outcome = replace(outcome, position=recorder.position)
     counts = await finish_node(engine, context, outcome, live)
     indices = spawned(None if outcome.items is None else len(outcome.items), outcome.next_index)

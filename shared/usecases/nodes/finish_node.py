@@ -98,8 +98,8 @@ def _counts(edges: list[Edge], committed: Committed) -> Counts:
     return {edge.path: JoinCount.read(sums) for edge, sums in zip(edges, committed.sums[: len(edges)], strict=True)}
 
 
-async def release_node(context: NodeContext, outcome: Outcome) -> None:
-    """Give the node up so that it is tried again from its journal, not before the outcome says."""
+async def release_node(context: NodeContext, outcome: Outcome, records: Sequence[Write] = ()) -> None:
+    """Give the node up so that it is tried again from its journal, with `records`, not before the outcome says."""
     fields = {
         "state": NodeState.READY,
         "failures": context.failures + (outcome.error is not None),
@@ -109,7 +109,7 @@ async def release_node(context: NodeContext, outcome: Outcome) -> None:
     }
 
     async def make() -> Sequence[Write]:
-        return await context.purse.closing(fields)
+        return [*await context.purse.closing(fields), *records]
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] == NodeState.READY

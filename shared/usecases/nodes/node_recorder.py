@@ -22,7 +22,7 @@ from shared.domain.journal import (
     result_id,
 )
 from shared.domain.large_values import file_name, is_large, told_of
-from shared.domain.plans import AgentWork
+from shared.domain.plans import AgentWork, ToolWork
 from shared.domain.records import render, to_json
 from shared.domain.segments import first_try
 from shared.domain.states import NodeState
@@ -57,6 +57,8 @@ class NodeRecorder:
     """The runner's sink and tool caller for one node.
 
     A final answer is not committed by itself but with the node's end, which saves a round trip: no tool depends on it.
+    Nor is the result of the one call that a tool's node makes: whoever takes the node over before its end finds what it
+    would have found a moment earlier, a call that is safe to make again, or one of which nobody knows.
     """
 
     def __init__(self, engine: Engine, context: NodeContext, journal: Journal) -> None:
@@ -75,6 +77,7 @@ class NodeRecorder:
         self._children: dict[str, NodeRecorder] = {}
         self._answered: set[str] = set()
         self._requests: dict[str, Request] = {}
+        self._unrecorded: list[Write] = []
 
     @property
     def journal(self) -> Journal:
@@ -160,6 +163,10 @@ class NodeRecorder:
             writes += await self._writer.finish()
         recorded = record_response(self._journal_path, response.step, response.messages, response.text, response.usage)
         return [*writes, recorded]
+
+    def unrecorded_writes(self) -> list[Write]:
+        """The writes that record a result which waits for the node to be given up; a success says it itself."""
+        return list(self._unrecorded)
 
     async def final_writes(self) -> list[Write]:
         """The writes that complete the live text of the step that ends the node; call it once.
@@ -286,6 +293,9 @@ class NodeRecorder:
         result = await self._laid_aside(call, answer.result)
         self.charge(result_id(call), answer.usage + Usage(tool_calls=1))
         record = record_result(self._journal_path, call, result, answer.usage)
+        if isinstance(self._context.target.work, ToolWork) and result.file is None:
+            self._unrecorded = [record]
+            return result
         event = self.step_event("tool", {"result": result_content(call, result)}, call.step)
         event = replace(event, actions=action_content(result))
         await self._commit([record], record.path, event)

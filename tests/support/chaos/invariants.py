@@ -11,7 +11,7 @@ from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
 from shared.domain.ids import SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.nodes import NodeRun, node_path
-from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode
+from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode, ToolWork
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.segments import segments_path
@@ -184,7 +184,7 @@ class RunCheck:
     # Usage.
 
     def _usage_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
-        """A node's usage is what is journalled, and the answer that ended it."""
+        """A node's usage is what is journalled, and the answer or the result that ended it."""
         recorded, responses = self._recorded(node)
         work = (
             vertex.work.body if isinstance(vertex.work, MapWork | LoopWork) and node.index is not None else vertex.work
@@ -193,7 +193,10 @@ class RunCheck:
         if node.state is NodeState.SUCCEEDED:
             if steps and responses != steps - 1:
                 yield f"has {responses} recorded responses, and its script {steps - 1}"
-            if node.usage != (recorded + COST if steps else recorded):
+            ended_by = COST if steps else Usage()
+            if isinstance(work, ToolWork) and not recorded.tool_calls:
+                ended_by = Usage(tool_calls=1)
+            if node.usage != recorded + ended_by:
                 yield f"used {node.usage}, recorded is {recorded}"
             return
         # A response or a call that was stopped on its way into the journal was paid, and counts.

@@ -10,24 +10,34 @@ from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
 from shared.domain.grants import Permission
 from shared.domain.graph_analysis import conditions_in
 from shared.domain.graph_types import Condition
+from shared.domain.ids import AgentId
+from shared.domain.kept_agents import KeptAgent, KeptAgents
 from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.planning import compile_plan
+from shared.domain.plans import Plan
 from shared.domain.run_bounds import PlanBounds
 from shared.ports.conditions import Conditions
 from shared.ports.documents import Snapshot
 from shared.ports.identity import Identity
+from shared.usecases.agents.find_circles import find_circles
 from shared.usecases.agents.find_kept_agents import find_kept_agents
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.grants.open_agent import OpenedAgent, admit
 
+_NOT_NUMBERED = -1
+"""Of a version that is not stored yet."""
 
-async def check_graph(shelf: Shelf, caller: Identity, definition: AgentDefinition) -> PlanBounds:
+
+async def check_graph(
+    shelf: Shelf, caller: Identity, definition: AgentDefinition, agent_id: AgentId | None = None
+) -> PlanBounds:
     """The most that a run of a definition can come to, if it can be planned of agents that its author may run.
 
     Args:
         shelf: the store, what evaluates conditions, and the most that a run may come to here.
         caller: the author.
         definition: without faults that it shows by itself.
+        agent_id: the agent whose latest version it becomes, so that whoever refers to that one comes to run it.
 
     Raises:
         InvalidArgument: with everything that is wrong.
@@ -38,8 +48,10 @@ async def check_graph(shelf: Shelf, caller: Identity, definition: AgentDefinitio
     async def opening(snapshot: Snapshot) -> OpenedAgent:
         return await admit(shelf.documents, caller, snapshot, Permission.RUN)
 
+    written = None if agent_id is None else KeptAgent(agent_id, _NOT_NUMBERED, caller.uid, definition)
     try:
-        plan = compile_plan(definition, await find_kept_agents(shelf.documents, definition, opening))
+        kept = await find_kept_agents(shelf.documents, definition, opening, written)
+        plan = _plan(definition, kept, written)
     except InvalidArgument as error:
         raise InvalidArgument(error.message, (*faults, *error.faults)) from None
     bounds = bound_plan(plan)
@@ -47,6 +59,13 @@ async def check_graph(shelf: Shelf, caller: Identity, definition: AgentDefinitio
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
     return bounds
+
+
+def _plan(definition: AgentDefinition, kept: KeptAgents, written: KeptAgent | None) -> Plan:
+    circles = () if written is None else tuple(find_circles(written, kept))
+    if circles:
+        raise InvalidArgument("The agents run each other.", circles)
+    return compile_plan(definition, kept)
 
 
 def condition_faults(conditions: Conditions, definition: AgentDefinition) -> Iterator[Fault]:

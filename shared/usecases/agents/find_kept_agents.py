@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from shared.domain.agents import agent_path
+from shared.domain.agents import LATEST, agent_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, GrantUsedUp, InvalidArgument, NotFound, PermissionDenied
 from shared.domain.graph_definitions import AgentReference
@@ -18,13 +18,16 @@ Opening = Callable[[Snapshot], Awaitable[OpenedAgent]]
 """Lets somebody run the agent in a snapshot, or raises."""
 
 
-async def find_kept_agents(documents: Documents, definition: AgentDefinition, opening: Opening) -> KeptAgents:
+async def find_kept_agents(
+    documents: Documents, definition: AgentDefinition, opening: Opening, written: KeptAgent | None = None
+) -> KeptAgents:
     """What the references in a definition, and in what they refer to, mean now.
 
     Args:
         documents: the store.
         definition: what is run.
         opening: asked once for each agent whether it may be run.
+        written: a version that is not stored yet, and that references to the latest one of its agent mean already.
 
     Raises:
         InvalidArgument: with every reference to what cannot be run.
@@ -39,7 +42,7 @@ async def find_kept_agents(documents: Documents, definition: AgentDefinition, op
         await _open_all(documents, opening, opened, queue)
         following: list[tuple[str, AgentReference]] = []
         for path, reference in queue:
-            found = kept.get(reference) or await _load(documents, opened[AgentId(reference.id)], reference)
+            found = kept.get(reference) or await _load(documents, opened[AgentId(reference.id)], reference, written)
             if isinstance(found, str):
                 faults[path] = Fault(f"{path}.agent.id", found)
             elif reference not in kept:
@@ -70,10 +73,14 @@ async def _open_all(
             opened[AgentId(snapshot.id)] = f"you cannot run '{snapshot.id}': {error.message}"
 
 
-async def _load(documents: Documents, opened: OpenedAgent | str, reference: AgentReference) -> KeptAgent | str:
+async def _load(
+    documents: Documents, opened: OpenedAgent | str, reference: AgentReference, written: KeptAgent | None
+) -> KeptAgent | str:
     """The version that a reference means, or why it cannot be run."""
     if isinstance(opened, str):
         return opened
+    if written is not None and reference.id == written.agent_id and reference.version in {None, LATEST}:
+        return written
     try:
         number = number_to_run(opened.agent, opened.access, reference.version)
         loaded = await load_definition(documents, opened.agent.id, number)

@@ -35,7 +35,7 @@ async def update_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    bounds = await check_graph(shelf, caller, proposal.definition)
+    bounds = await check_graph(shelf, caller, proposal.definition, agent_id)
 
     async def decide(agent: Agent, now: datetime) -> Change:
         return with_version(agent, proposal, caller, now, bounds)

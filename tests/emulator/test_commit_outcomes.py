@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator
 from dataclasses import dataclass, field
 from typing import Any, TypeAlias
+from urllib.parse import unquote
 
 import grpc
 import grpc.aio
@@ -36,17 +37,22 @@ class FailingFirestore:
     details: str = "as told"
     reads_that_fail: int = 1_000_000
     calls: list[str] = field(default_factory=list[str])
+    routed_by: list[Any] = field(default_factory=list[Any])
 
     async def commit(self, _request: Any, context: Context) -> Any:
-        self.calls.append("commit")
+        self._note("commit", context)
         await context.abort(self.status, self.details)
 
     async def read(self, _request: Any, context: Context) -> AsyncIterator[Any]:
-        self.calls.append("read")
+        self._note("read", context)
         if len(self.calls) <= self.reads_that_fail:
             await context.abort(self.status, self.details)
         for message in ():
             yield message
+
+    def _note(self, call: str, context: Context) -> None:
+        self.calls.append(call)
+        self.routed_by.append(dict(context.invocation_metadata() or ()).get("x-goog-request-params"))
 
 
 @pytest.fixture
@@ -112,6 +118,30 @@ async def test_a_read_is_repeated_when_it_may_help(server: FailingFirestore) -> 
     assert await documents.query(Query("a")) == []
     assert len(server.calls) == 3
     await documents.close()
+
+
+async def test_an_answer_without_the_document_is_none(server: FailingFirestore, documents: FirestoreDocuments) -> None:
+    server.reads_that_fail = 0
+    with pytest.raises(Unavailable):
+        await documents.get("a/b")
+
+
+async def test_every_call_says_where_it_is_to_be_routed(
+    server: FailingFirestore, documents: FirestoreDocuments
+) -> None:
+    server.status = grpc.StatusCode.INVALID_ARGUMENT
+    database = "projects/demo-failing/databases/(default)"
+    root = f"{database}/documents"
+    calls = {
+        f"database={database}": (documents.commit([Create("a/b", {})]), documents.get("a/b")),
+        f"parent={root}": (documents.query(Query("a")),),
+        f"parent={root}/a/b": (documents.query(Query("a/b/c")),),
+    }
+    for expected, asked in calls.items():
+        for call in asked:
+            with pytest.raises(Internal):
+                await call
+            assert unquote(server.routed_by.pop()) == expected
 
 
 async def test_a_store_that_is_not_there_leaves_the_outcome_unknown(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
-from datetime import datetime
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -17,6 +16,9 @@ from shared.ports.vector_index import Near, NearestQuery
 if TYPE_CHECKING:
     from google.cloud.firestore_v1.async_client import AsyncClient
 
+    from shared.adapters.firestore.calls import FirestoreCalls
+
+DEFAULT_DATABASE = "(default)"
 READ_DEADLINE_SECONDS = 10.0
 
 T = TypeVar("T")
@@ -25,7 +27,7 @@ T = TypeVar("T")
 class FirestoreDocuments:
     """`Documents` and `VectorIndex` on one Firestore database.
 
-    The client is made on first use and kept, in one event loop.
+    The connection is made on first use and kept, in one event loop.
 
     The library is imported on first use too: it takes longer to import than all of a small function.
     """
@@ -55,10 +57,22 @@ class FirestoreDocuments:
         self._read_timeout_seconds = read_timeout_seconds
 
     @cached_property
-    def _client(self) -> AsyncClient:
+    def _calls(self) -> FirestoreCalls:
+        from shared.adapters.firestore.calls import FirestoreCalls
+
+        return FirestoreCalls(self._name)
+
+    @cached_property
+    def _queries(self) -> AsyncClient:
+        """What words queries; it sends none."""
+        from google.auth.credentials import AnonymousCredentials
         from google.cloud.firestore_v1.async_client import AsyncClient
 
-        return AsyncClient(project=self.project, database=self._database)
+        return AsyncClient(project=self.project, credentials=AnonymousCredentials(), database=self._database)
+
+    @property
+    def _name(self) -> str:
+        return f"projects/{self.project}/databases/{self._database or DEFAULT_DATABASE}"
 
     async def get(self, path: str) -> Snapshot:
         """Read one document."""
@@ -70,11 +84,15 @@ class FirestoreDocuments:
             return []
         for path in paths:
             check_path(path)
-        references = [self._client.document(path) for path in dict.fromkeys(paths)]
+        from shared.adapters.firestore.answers import snapshot_of_read
+
+        prefix = f"{self._name}/documents/"
+        names = [prefix + path for path in dict.fromkeys(paths)]
 
         async def read() -> dict[str, Snapshot]:
-            found = self._client.get_all(references, retry=None, timeout=self._read_timeout_seconds)
-            return {snapshot.path: snapshot async for snapshot in _snapshots(found)}
+            answers = await self._calls.read(names, self._read_timeout_seconds)
+            snapshots = (snapshot_of_read(answer, prefix) for answer in answers)
+            return {snapshot.path: snapshot for snapshot in snapshots}
 
         found = await self._repeated(read)
         return [found[path] for path in paths]
@@ -87,46 +105,48 @@ class FirestoreDocuments:
         if FirestoreDocuments.observe is not None:
             FirestoreDocuments.observe(query)
 
-        async def read() -> list[Snapshot]:
-            stream = query_of(self._client, query).stream(retry=None, timeout=self._read_timeout_seconds)
-            return [snapshot async for snapshot in _snapshots(stream)]
-
-        return await self._repeated(read)
+        return await self._ask(query.collection, query_of(self._queries, query))
 
     async def nearest(self, query: NearestQuery) -> list[Near]:
         """Find the documents whose vectors are nearest (`VectorIndex`)."""
         from shared.adapters.firestore.neighbours import DISTANCE, nearest_query_of
 
-        async def read() -> list[Near]:
-            asked = nearest_query_of(self._client, query)
-            stream = asked.stream(retry=None, timeout=self._read_timeout_seconds)
-            return [_near(snapshot, DISTANCE) async for snapshot in _snapshots(stream)]
-
-        return await self._repeated(read)
+        found = await self._ask(query.collection, nearest_query_of(self._queries, query))
+        return [_near(snapshot, DISTANCE) for snapshot in found]
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Apply all writes or none, without a retry."""
         from google.api_core.exceptions import GoogleAPIError
 
-        from shared.adapters.firestore.batches import batch_of, committed
+        from shared.adapters.firestore.batches import commit_request, committed
         from shared.adapters.firestore.outcomes import commit_error
 
         check_commit(writes)
         if not writes:
             return Committed(())
-        batch = batch_of(self._client, writes)
         try:
-            results = await batch.commit(retry=None, timeout=self._commit_timeout_seconds)
+            answer = await self._calls.commit(commit_request(self._name, writes), self._commit_timeout_seconds)
         except GoogleAPIError as error:
             raise commit_error(error) from error
-        return committed(writes, results)
+        return committed(writes, answer)
 
     async def close(self) -> None:
         """Close the connection, if one was opened."""
-        if "_client" in self.__dict__:
-            # AsyncClient.close() makes the coroutine that closes the channel and does not await it.
-            api = self._client._firestore_api  # noqa: SLF001 # pyright: ignore[reportPrivateUsage]
-            await api.transport.close()
+        if "_calls" in self.__dict__:
+            await self._calls.close()
+
+    async def _ask(self, collection: str, query: Any) -> list[Snapshot]:
+        from shared.adapters.firestore.answers import snapshot_of_found
+
+        prefix = f"{self._name}/documents/"
+        parent = (prefix + collection).rpartition("/")[0]
+        message = query._to_protobuf()._pb  # noqa: SLF001
+
+        async def read() -> list[Snapshot]:
+            answers = self._calls.query(parent, message, self._read_timeout_seconds)
+            return [snapshot_of_found(answer.document, answer.read_time, prefix) async for answer in answers]
+
+        return await self._repeated(read)
 
     async def _repeated(self, read: Callable[[], Awaitable[T]]) -> T:
         from google.api_core.exceptions import GoogleAPIError
@@ -140,15 +160,6 @@ class FirestoreDocuments:
             return await repeated()
         except GoogleAPIError as error:
             raise read_error(error) from error
-
-
-async def _snapshots(stream: Any) -> AsyncIterator[Snapshot]:
-    from shared.adapters.firestore.values import decode
-
-    async for document in stream:
-        fields = decode(document.to_dict()) if document.exists else None
-        update_time: datetime | None = document.update_time if document.exists else None
-        yield Snapshot(document.reference.path, fields, update_time, document.read_time)
 
 
 def _near(snapshot: Snapshot, distance: str) -> Near:

@@ -44,7 +44,7 @@ _INTERRUPTED = 130
 
 def main() -> None:
     """Run the job, and say with the exit code how it went."""
-    arguments = _parser().parse_args()
+    arguments = parser().parse_args()
     console = Console()
     try:
         check_model(arguments.model)
@@ -63,20 +63,19 @@ def main() -> None:
         raise SystemExit(1) from None
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+def parser() -> argparse.ArgumentParser:
+    """What it may be called with."""
+    known = argparse.ArgumentParser(
         prog="scripts/demo",
         description=_DESCRIPTION,
         epilog=_EPILOG,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("folder", nargs="?", type=_folder, default=ROOT, help="default: this repository")
-    parser.add_argument(
-        "--limit", type=_count, default=MOST_FILES, help=f"review this many files, default {MOST_FILES}"
-    )
-    parser.add_argument("--model", default="local:extractive", help="provider:model, default local:extractive")
-    parser.add_argument("--keep", action="store_true", help="use the stack of scripts/up, and leave it up")
-    return parser
+    known.add_argument("folder", nargs="?", type=_folder, default=ROOT, help="default: this repository")
+    known.add_argument("--limit", type=_count, default=MOST_FILES, help=f"review this many files, default {MOST_FILES}")
+    known.add_argument("--model", default="local:extractive", help="provider:model, default local:extractive")
+    known.add_argument("--keep", action="store_true", help="use the stack of scripts/up, and leave it up")
+    return known
 
 
 def _folder(text: str) -> Path:

@@ -30,8 +30,8 @@ def workflow_routes(core: Core, models: AllowedModels, conditions: Conditions) -
     """The routes."""
     router = APIRouter(tags=["workflows"])
 
-    def asked(caller: Uid, shape: Shape, body: WorkflowBody, key: str | None) -> RunRequest:
-        definition = None if body.definition is None else _checked(body, shape, models, conditions)
+    async def asked(caller: Uid, shape: Shape, body: WorkflowBody, key: str | None) -> RunRequest:
+        definition = None if body.definition is None else await _checked(body, shape, models, conditions)
         return replace(run_request(caller, body.agent_id, body, key), definition=definition, shape=shape)
 
     async def start(response: Response, request: RunRequest) -> RunView:
@@ -47,26 +47,26 @@ def workflow_routes(core: Core, models: AllowedModels, conditions: Conditions) -
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run one agent: one that you may run, or one that you define here."""
-        return await start(response, asked(caller.uid, "single", body, idempotency_key))
+        return await start(response, await asked(caller.uid, "single", body, idempotency_key))
 
     @router.post("/workflows/delegation", status_code=202, responses=_ANSWERS)
     async def delegation(
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run an agent that asks others."""
-        return await start(response, asked(caller.uid, "delegation", body, idempotency_key))
+        return await start(response, await asked(caller.uid, "delegation", body, idempotency_key))
 
     @router.post("/workflows/graph", status_code=202, responses=_ANSWERS)
     async def graph(
         caller: Caller, body: WorkflowBody, response: Response, idempotency_key: IdempotencyKey = None
     ) -> RunView:
         """Run a graph."""
-        return await start(response, asked(caller.uid, "graph", body, idempotency_key))
+        return await start(response, await asked(caller.uid, "graph", body, idempotency_key))
 
     return router
 
 
-def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels, conditions: Conditions) -> AgentDefinition:
+async def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels, conditions: Conditions) -> AgentDefinition:
     """The definition in the body.
 
     Raises:
@@ -74,7 +74,7 @@ def _checked(body: WorkflowBody, shape: Shape, models: AllowedModels, conditions
     """
     definition, faults = inspect_definition({"type": shape, **(body.definition or {})})
     if definition is not None:
-        faults = (*faults, *models.faults(definition), *condition_faults(conditions, definition))
+        faults = (*faults, *models.faults(definition), *await condition_faults(conditions, definition))
     found = [_below(fault) for fault in faults]
     beside = [key for key in ("agent_id", "version") if getattr(body, key) is not None]
     found += [Fault(f"body.{key}", "does not go with a definition") for key in beside]

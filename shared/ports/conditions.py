@@ -17,14 +17,15 @@ class Conditions(Protocol):
         """
         ...
 
-    def misfit(self, condition: str, sample: Mapping[str, Any]) -> str | None:
+    async def misfit(self, condition: str, sample: Mapping[str, Any]) -> str | None:
         """Why the expression does not fit values of the types in `sample`; None if it does, or nobody can say."""
         ...
 
-    def holds(self, condition: str, scope: Mapping[str, Any]) -> bool:
+    async def holds(self, condition: str, scope: Mapping[str, Any]) -> bool:
         """Whether the condition is true in `scope`.
 
         Raises:
-            shared.domain.errors.FailedPrecondition: it is malformed, refers to nothing, or is neither true nor false.
+            shared.domain.errors.FailedPrecondition: it is malformed, refers to nothing, is neither true nor false, or
+                takes too long.
         """
         ...

@@ -10,7 +10,7 @@ import json
 import sys
 from typing import Any
 
-from shared.adapters.tools.program_limits import clean, limit
+from shared.processes.program_limits import clean, limit
 
 
 def main(url: str, max_characters: int, seconds: int, memory_bytes: int) -> None:

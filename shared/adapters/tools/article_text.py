@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.adapters.tools.html_text import html_text
-from shared.adapters.tools.limited_process import read_limited
 from shared.domain.errors import FailedPrecondition
+from shared.processes.limited_process import read_limited
 
 MAX_CHARACTERS = 1_000_000
 SECONDS = 20.0

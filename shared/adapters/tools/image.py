@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from shared.adapters.tools.brought_file import brought_file
-from shared.adapters.tools.limited_process import read_limited
 from shared.adapters.tools.workspace import Workspace, describe
 from shared.domain.errors import FailedPrecondition
 from shared.domain.tool_arguments import ImageArguments
 from shared.domain.tools import Attachment, ShownFile, ToolResult
 from shared.ports.web_client import WebClient
+from shared.processes.limited_process import read_limited
 from shared.usecases.artifacts.get_artifact import ArtifactContent, get_artifact
 
 _PROGRAM = Path(__file__).with_name("image_program.py")

@@ -13,7 +13,7 @@ import sys
 import warnings
 from typing import TYPE_CHECKING, Any
 
-from shared.adapters.tools.program_limits import limit
+from shared.processes.program_limits import limit
 
 if TYPE_CHECKING:
     from PIL.Image import Image

@@ -14,7 +14,7 @@ import zipfile
 from collections.abc import Iterator
 from typing import Any
 
-from shared.adapters.tools.program_limits import clean, limit
+from shared.processes.program_limits import clean, limit
 
 MAX_UNPACKED_BYTES = 100 * 1024 * 1024
 _OLD_FORMAT = b"\xd0\xcf\x11\xe0"

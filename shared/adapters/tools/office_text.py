@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from shared.adapters.tools.html_text import html_text
-from shared.adapters.tools.limited_process import read_limited
+from shared.processes.limited_process import read_limited
 
 MAX_CHARACTERS = 2_000_000
 _PROGRAM = Path(__file__).with_name("office_program.py")

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
-from shared.adapters.tools.limited_process import SECONDS, read_limited
+from shared.processes.limited_process import SECONDS, read_limited
 
 MAX_PAGES = 500
 MAX_CHARACTERS = 2_000_000

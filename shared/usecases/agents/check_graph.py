@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-
 from shared.domain.condition_samples import sample_scope, unknown_names
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
@@ -43,7 +41,7 @@ async def check_graph(
         InvalidArgument: with everything that is wrong.
         Unavailable: the store does not answer.
     """
-    faults = [] if shelf.conditions is None else list(condition_faults(shelf.conditions, definition))
+    faults = [] if shelf.conditions is None else await condition_faults(shelf.conditions, definition)
 
     async def opening(snapshot: Snapshot) -> OpenedAgent:
         return await admit(shelf.documents, caller, snapshot, Permission.RUN)
@@ -68,20 +66,17 @@ def _plan(definition: AgentDefinition, kept: KeptAgents, written: KeptAgent | No
     return compile_plan(definition, kept)
 
 
-def condition_faults(conditions: Conditions, definition: AgentDefinition) -> Iterator[Fault]:
+async def condition_faults(conditions: Conditions, definition: AgentDefinition) -> list[Fault]:
     """What is wrong with the form, the names and the types of conditions."""
-    for condition in conditions_in(definition):
-        yield from _faults(conditions, condition)
+    return [fault for condition in conditions_in(definition) for fault in await _faults(conditions, condition)]
 
 
-def _faults(conditions: Conditions, condition: Condition) -> Iterator[Fault]:
+async def _faults(conditions: Conditions, condition: Condition) -> list[Fault]:
     try:
         names = conditions.names(condition.text)
     except FailedPrecondition as error:
-        yield Fault(condition.path, f"is no condition of CEL: {error.message}")
-        return
+        return [Fault(condition.path, f"is no condition of CEL: {error.message}")]
     unknown = list(unknown_names(condition, names))
-    yield from unknown
     sample = None if unknown else sample_scope(condition)
-    if sample is not None and (reason := conditions.misfit(condition.text, sample)) is not None:
-        yield Fault(condition.path, reason)
+    reason = None if sample is None else await conditions.misfit(condition.text, sample)
+    return unknown if reason is None else [Fault(condition.path, reason)]

@@ -49,7 +49,7 @@ async def perform_work(engine: Engine, context: NodeContext, recorder: NodeRecor
     if (carried := await carry_over(engine, context)) is not None:
         return carried
     scope = await gather_scope(engine.core.documents, context.target)
-    return _next_round(engine, context, await _perform(engine, context, recorder, scope), scope)
+    return await _next_round(engine, context, await _perform(engine, context, recorder, scope), scope)
 
 
 async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder, scope: Mapping[str, Any]) -> Outcome:
@@ -63,7 +63,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
         case MapWork() | LoopWork():
             return _expand(work, scope)
         case BranchWork() | ApprovalWork():
-            return _choose(engine, context, recorder, work, scope)
+            return await _choose(engine, context, recorder, work, scope)
         case _:
             return await _gather(engine, context, work, scope)
 
@@ -136,7 +136,7 @@ def _expand(work: MapWork | LoopWork, scope: Mapping[str, Any]) -> Outcome:
     return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
 
 
-def _choose(
+async def _choose(
     engine: Engine,
     context: NodeContext,
     recorder: NodeRecorder,
@@ -146,18 +146,21 @@ def _choose(
     """The way on, by the conditions or by a person."""
     if isinstance(work, ApprovalWork):
         return ask_for_go_ahead(context, recorder, work, as_text(render_template(work.message, scope)))
-    holds = (case for case, condition in work.cases if engine.conditions.holds(condition, scope))
-    chosen = next(holds, OTHERWISE)
+    chosen = OTHERWISE
+    for case, condition in work.cases:
+        if await engine.conditions.holds(condition, scope):
+            chosen = case
+            break
     return Outcome(NodeState.SUCCEEDED, chosen=chosen, output={"case": chosen}, text=chosen)
 
 
-def _next_round(engine: Engine, context: NodeContext, outcome: Outcome, scope: Mapping[str, Any]) -> Outcome:
+async def _next_round(engine: Engine, context: NodeContext, outcome: Outcome, scope: Mapping[str, Any]) -> Outcome:
     """A loop's round, with the number of the next one unless the loop ends with it."""
     loop, item = context.target.node.work, context.target.item
     if not isinstance(loop, LoopWork) or item is None or outcome.state is not NodeState.SUCCEEDED:
         return outcome
     ends = item.index + 1 >= loop.max_rounds
-    ends = ends or engine.conditions.holds(loop.until, {**scope, "output": outcome.output})
+    ends = ends or await engine.conditions.holds(loop.until, {**scope, "output": outcome.output})
     return outcome if ends else replace(outcome, next_index=item.index + 1)
 
 

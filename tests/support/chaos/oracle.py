@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, cast
 
-from shared.adapters.cel.conditions import CelConditions
+from shared.adapters.cel.evaluation import judge
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide
 from shared.domain.nodes import NodeRun, node_path, passes
@@ -35,7 +35,6 @@ from shared.domain.states import NodeState, is_terminal
 from shared.domain.templates import as_text, render_template
 from tests.support.chaos.definitions import script_of
 
-CONDITIONS = CelConditions()
 MOST_GATHERED = 8
 """Up to how many outputs every selection of them is looked at."""
 
@@ -154,7 +153,7 @@ class Actual:
             case ToolWork():
                 return tool_fate(work.tool, render_template(work.arguments, scope))
             case BranchWork():
-                holds = (case for case, condition in work.cases if CONDITIONS.holds(condition, scope))
+                holds = (case for case, condition in work.cases if judge(condition, scope) is True)
                 chosen = next(holds, OTHERWISE)
                 return Fate(outputs=({"case": chosen},), chosen=chosen)
             case MapWork():

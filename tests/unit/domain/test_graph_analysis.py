@@ -157,17 +157,19 @@ def test_where_nothing_is_known_nothing_is_wrong() -> None:
         ("1 / (input.n - 1) > 0", None),
     ],
 )
-def test_conditions_are_tried_on_values_of_the_types_that_they_refer_to(condition: str, reason: str | None) -> None:
+async def test_conditions_are_tried_on_values_of_the_types_that_they_refer_to(
+    condition: str, reason: str | None
+) -> None:
     nodes = {"say": SAY, "size": SIZE, "calc": CALC, "x": {"kind": "branch", "cases": {"yes": condition}}}
     definition = AgentDefinition.model_validate(graph(nodes, input_schema=TOPIC))
-    found = list(condition_faults(CelConditions(), definition))
+    found = await condition_faults(CelConditions(), definition)
     assert [fault.path for fault in found] == ([] if reason is None else ["graph.nodes.x.cases.yes"])
     assert reason is None or reason in found[0].reason
 
 
-def test_a_loops_condition_knows_what_its_body_gives() -> None:
+async def test_a_loops_condition_knows_what_its_body_gives() -> None:
     nodes = {"x": {"kind": "loop", "body": SAY, "until": "output > index"}}
-    (fault,) = condition_faults(CelConditions(), AgentDefinition.model_validate(graph(nodes)))
+    (fault,) = await condition_faults(CelConditions(), AgentDefinition.model_validate(graph(nodes)))
     assert fault.path == "graph.nodes.x.until"
 
 

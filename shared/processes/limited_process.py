@@ -1,4 +1,4 @@
-"""Programs that read what people upload, each in a process of its own that can be stopped."""
+"""Programs that read what people wrote, each in a process of its own that can be stopped."""
 
 from __future__ import annotations
 
@@ -37,8 +37,7 @@ async def read_limited(
         FailedPrecondition: the content is encrypted, broken or too large, or reading it takes too long.
     """
     try:
-        async with asyncio.timeout(seconds):
-            printed = await _run(program, content, *map(str, (*arguments, SECONDS, MEMORY_BYTES)))
+        printed = await run_limited(program, content, *arguments, SECONDS, MEMORY_BYTES, seconds=seconds)
     except TimeoutError:
         raise FailedPrecondition(f"{what} takes longer than {seconds:g} seconds to read.") from None
     try:
@@ -50,11 +49,26 @@ async def read_limited(
     return found
 
 
+async def run_limited(program: Path, content: bytes, *arguments: int | str, seconds: float) -> bytes:
+    """What a program prints about `content`, which it gets on standard input; nothing where it crashed.
+
+    Args:
+        program: a file of Python.
+        content: what to read.
+        arguments: the program's own.
+        seconds: how long to wait; then it is killed, as when the caller stops waiting.
+
+    Raises:
+        TimeoutError: it took longer.
+    """
+    async with asyncio.timeout(seconds):
+        return await _run(program, content, *map(str, arguments))
+
+
 async def _run(program: Path, content: bytes, *arguments: str) -> bytes:
-    """The program's standard output; it is killed when the caller stops waiting."""
     process = await asyncio.create_subprocess_exec(
         sys.executable,
-        "-P",  # this folder holds modules of the tools' names
+        "-P",  # the program's folder may hold modules of a library's name
         str(program),
         *arguments,
         stdin=asyncio.subprocess.PIPE,

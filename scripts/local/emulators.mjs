@@ -1,6 +1,7 @@
 // Serves the Authentication and Cloud Tasks emulators of firebase-tools from one Node process.
 // firebase-tools' own command starts the tasks emulator only beside a Functions emulator, and takes
 // ten times as long. Usage: node emulators.mjs PROJECT HOST AUTH_PORT TASKS_PORT
+import http from "node:http";
 import { createRequire } from "node:module";
 
 const require = createRequire(import.meta.url);
@@ -26,6 +27,13 @@ TaskQueueController.UPDATE_TIMEOUT = 2;
 // makes the call fail, which the emulators do not try again as Google does.
 const { fetch } = globalThis;
 globalThis.fetch = (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, connection: "close" } });
+
+// No connection is closed because it was idle: the next request on it might be on its way already, and be lost.
+const { listen } = http.Server.prototype;
+http.Server.prototype.listen = function (...where) {
+  this.keepAliveTimeout = 0;
+  return listen.apply(this, where);
+};
 
 // Other projects' administrators are served too; a client's API key always means PROJECT.
 const singleProjectMode = SingleProjectMode.NO_WARNING;

@@ -43,6 +43,11 @@ SwaggerUIBundle({url: "/openapi.json", dom_id: "#page", persistAuthorization: tr
 """
 
 
+_CONNECT_SECONDS = 60
+_KEEP_ALIVE_SECONDS = 600
+"""How long an idle connection of a client is kept: longer than clients do. Whoever closes first decides whether the
+other's next request is lost."""
+
 _Body = asyncio.Queue[bytes | None]
 _Headers = list[tuple[bytes, bytes]]
 
@@ -58,11 +63,12 @@ class Gateway:
             connect_retries: How often to try again, with growing pauses, where nobody listens.
         """
         self._functions = functions
+        # A fresh connection each: none to a function that has just been replaced, or that has just closed an idle one.
+        # The transport keeps the limits; those of a client with a transport of its own count for nothing.
+        limits = httpx.Limits(max_keepalive_connections=0)
         self._client = httpx.AsyncClient(
-            # A fresh connection each: none to a function that has just been replaced.
-            limits=httpx.Limits(max_keepalive_connections=0),
-            transport=httpx.AsyncHTTPTransport(retries=connect_retries),
-            timeout=httpx.Timeout(None, connect=10),
+            transport=httpx.AsyncHTTPTransport(retries=connect_retries, limits=limits, trust_env=False),
+            timeout=httpx.Timeout(None, connect=_CONNECT_SECONDS),
             trust_env=False,
         )
 
@@ -211,11 +217,22 @@ def create_app(functions: Mapping[str, str], *, connect_retries: int = _CONNECT_
     )
 
 
+def serving_config(app: Starlette, port: int) -> uvicorn.Config:
+    """How the gateway is served."""
+    return uvicorn.Config(
+        app,
+        host=HOST,
+        port=port,
+        log_level="warning",
+        timeout_graceful_shutdown=3,
+        timeout_keep_alive=_KEEP_ALIVE_SECONDS,
+    )
+
+
 def main() -> None:
     """Serve. The arguments are the port, and the functions' addresses as a JSON object."""
     port, functions = sys.argv[1:]
-    app = create_app(json.loads(functions))
-    uvicorn.run(app, host=HOST, port=int(port), log_level="warning", timeout_graceful_shutdown=3)
+    uvicorn.Server(serving_config(create_app(json.loads(functions)), int(port))).run()
 
 
 if __name__ == "__main__":

@@ -26,7 +26,7 @@ class Target:
         writer.close()
 
     async def next_head(self) -> str:
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             return await self.heads.get()
 
 
@@ -45,8 +45,17 @@ async def test_each_task_comes_on_a_connection_of_its_own(
     queue = f"/projects/{project_id}/locations/us-central1/queues/nodes"
     task = {"httpRequest": {"url": target.url, "body": base64.b64encode(json.dumps({}).encode()).decode()}}
     base = f"http://{emulators.environment['CLOUD_TASKS_EMULATOR_HOST']}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as client:
         await client.post(queue, json={})
         await client.post(f"{queue}/tasks", json={"task": task})
 
     assert "\r\nconnection: close\r\n" in await target.next_head()
+
+
+@pytest.mark.parametrize("variable", ["CLOUD_TASKS_EMULATOR_HOST", "FIREBASE_AUTH_EMULATOR_HOST"])
+async def test_an_idle_connection_is_kept(emulators: EmulatorPorts, variable: str) -> None:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+        answer = await client.get(f"http://{emulators.environment[variable]}/")
+
+    assert "timeout=" not in answer.headers.get("keep-alive", "")
+    assert answer.headers.get("connection") != "close"

@@ -14,7 +14,7 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 from starlette.types import ASGIApp
 
-from scripts.local.gateway import create_app
+from scripts.local.gateway import create_app, serving_config
 from scripts.local.processes import free_port
 
 pytestmark = pytest.mark.loopback
@@ -59,7 +59,8 @@ class Function:
     async def echo(self, request: Request) -> Response:
         body = (await request.body()).decode()
         headers = dict(request.headers)
-        return JSONResponse({"path": request.url.path, "query": request.url.query, "body": body, "headers": headers})
+        told = {"path": request.url.path, "query": request.url.query, "body": body, "headers": headers}
+        return JSONResponse({**told, "caller": request.client and request.client.port})
 
     async def document(self, _request: Request) -> Response:
         return JSONResponse({"paths": {"/sessions/{session_id}/messages": {"post": {}}}})
@@ -70,7 +71,8 @@ async def serving(app: ASGIApp) -> AsyncGenerator[str, None]:
     listener = socket.socket()
     listener.bind(("127.0.0.1", 0))
     listener.listen()
-    server = uvicorn.Server(uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1))
+    config = uvicorn.Config(app, log_level="critical", timeout_graceful_shutdown=1, proxy_headers=False)
+    server = uvicorn.Server(config)
     task = asyncio.create_task(server.serve(sockets=[listener]))
     try:
         yield f"http://127.0.0.1:{listener.getsockname()[1]}"
@@ -95,9 +97,21 @@ async def base(function: Function) -> AsyncIterator[str]:
 async def client(base: str) -> AsyncIterator[httpx.AsyncClient]:
     async with (
         serving(create_app({"chat": base, "runs": base, "worker": base})) as gateway,
-        httpx.AsyncClient(base_url=gateway, trust_env=False) as client,
+        httpx.AsyncClient(base_url=gateway, timeout=60, trust_env=False) as client,
     ):
         yield client
+
+
+async def test_a_function_is_asked_on_a_connection_of_its_own(client: httpx.AsyncClient) -> None:
+    callers = [(await client.get("/sessions/s1")).json()["caller"] for _ in range(3)]
+
+    assert len(set(callers)) == 3
+
+
+def test_a_clients_connection_is_kept_longer_than_the_client_keeps_it() -> None:
+    kept = serving_config(create_app({}), 0).timeout_keep_alive
+
+    assert kept > (httpx.Limits().keepalive_expiry or 0)
 
 
 async def test_a_stream_flows_before_it_ends(client: httpx.AsyncClient, function: Function) -> None:
@@ -115,7 +129,7 @@ async def test_a_client_that_leaves_is_noticed_by_the_function(client: httpx.Asy
     async with client.stream("POST", "/sessions/s1/messages", json={}) as answer:
         await anext(answer.aiter_bytes())
 
-    async with asyncio.timeout(5):
+    async with asyncio.timeout(60):
         await function.left.wait()
     assert function.left.is_set()
 
@@ -159,7 +173,7 @@ async def test_a_function_that_is_down_is_unavailable(base: str, path: str) -> N
     functions = {"agents": f"http://127.0.0.1:{free_port()}", "chat": base}
     async with (
         serving(create_app(functions, connect_retries=0)) as gateway,
-        httpx.AsyncClient(trust_env=False) as client,
+        httpx.AsyncClient(timeout=60, trust_env=False) as client,
     ):
         answer = await client.get(gateway + path)
         health = await client.get(f"{gateway}/health")

@@ -14,7 +14,7 @@ from enum import StrEnum
 from typing import Any
 
 from shared.domain.errors import BudgetExceeded, LimitReached, QuotaExceeded
-from shared.domain.ids import AgentId, RunId, Uid
+from shared.domain.ids import AgentId, Instance, RunId, Uid
 from shared.domain.usage import Usage
 from shared.domain.writes import Increment, Merge
 
@@ -92,6 +92,7 @@ class FundKind(StrEnum):
     """Whose budget it is."""
 
     RUN = "run"
+    PART = "part"  # of a kept agent that is a part of a run
     DAY = "day"  # a person's, for a day (UTC)
     GRANT = "grant"  # of everybody who uses a grant, for a day (UTC)
     PERSON = "person"  # a person's, at any time
@@ -150,6 +151,9 @@ class Fund:
         what = f"{_told(name, most)}, of which {_told(name, spent)} are used"
         if self.kind is FundKind.RUN:
             return BudgetExceeded(f"The next step would cross the run's budget of {what}.")
+        if self.kind is FundKind.PART:
+            instance = self.ledger.rpartition("/")[2]
+            return BudgetExceeded(f"The next step would cross the budget of {what}, of the agent that is {instance}.")
         whose = "that the grant allows" if self.kind is FundKind.GRANT else "of your quota"
         return QuotaExceeded(f"The next step would cross the day's {what}, {whose}; a new day begins at 00:00 UTC.")
 
@@ -205,6 +209,11 @@ def end_of_day(day: str) -> datetime:
 def run_fund(run_id: RunId, owner: Uid, limits: Budget) -> Fund:
     """A run's own budget."""
     return Fund(FundKind.RUN, f"runs/{run_id}/ledgers/budget", owner, limits)
+
+
+def part_fund(run_id: RunId, part: Instance, owner: Uid, limits: Budget) -> Fund:
+    """The budget that a kept agent brings, where it is a part of a run."""
+    return Fund(FundKind.PART, f"runs/{run_id}/ledgers/{part}", owner, limits)
 
 
 def own_budget(funds: Iterable[Fund]) -> Budget:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterator
+from dataclasses import dataclass
 
+from shared.domain.budgets import Budget
 from shared.domain.definitions import AgentSpec
 from shared.domain.errors import Fault
 from shared.domain.model_catalog import CATALOG, Price
@@ -18,8 +20,8 @@ DEFAULT_OUTPUT_TOKENS = 65_536
 
 def bound_plan(plan: Plan) -> PlanBounds:
     """The worst case of a plan: every node runs, each map has as many items and each loop as many rounds as it may."""
-    runs = requests = calls = 0
-    cost: int | None = 0
+    runs = calls = 0
+    consumed: dict[int | None, _Consumed] = defaultdict(_Consumed)
     for node in plan.nodes:
         times = times_of(node)
         runs += runs_of(node)
@@ -27,11 +29,43 @@ def bound_plan(plan: Plan) -> PlanBounds:
         if isinstance(step, ToolWork):
             calls += times
         if isinstance(step, AgentWork):
-            requests += times * step.agent.limits.requests
             calls += times * step.agent.limits.tool_calls
-            own = cost_of(step.agent)
-            cost = None if cost is None or own is None else cost + times * own
-    return PlanBounds(len(plan.nodes), runs, requests, calls, cost)
+            consumed[node.part] += _Consumed(step.agent.limits.requests, cost_of(step.agent)).times(times)
+    vertices = {node.id: node for node in plan.nodes}
+    for number, part in reversed(list(enumerate(plan.parts))):  # what is within another comes after it
+        most = _Consumed.most(part.budget).times(times_of(vertices[part.vertex]))
+        consumed[part.within] += consumed[number].up_to(most)
+    whole = consumed[None]
+    return PlanBounds(len(plan.nodes), runs, whole.requests or 0, calls, whole.cost)
+
+
+@dataclass(frozen=True, slots=True)
+class _Consumed:
+    """The most that nodes consume; None is not known, or not limited."""
+
+    requests: int | None = 0
+    cost: int | None = 0
+
+    @classmethod
+    def most(cls, budget: Budget) -> _Consumed:
+        return cls(budget.calls, budget.cost_usd_micros)
+
+    def __add__(self, other: _Consumed) -> _Consumed:
+        return _Consumed(_sum(self.requests, other.requests), _sum(self.cost, other.cost))
+
+    def times(self, times: int) -> _Consumed:
+        return _Consumed(*(None if one is None else times * one for one in (self.requests, self.cost)))
+
+    def up_to(self, most: _Consumed) -> _Consumed:
+        return _Consumed(_least(self.requests, most.requests), _least(self.cost, most.cost))
+
+
+def _sum(one: int | None, other: int | None) -> int | None:
+    return None if one is None or other is None else one + other
+
+
+def _least(one: int | None, other: int | None) -> int | None:
+    return min((known for known in (one, other) if known is not None), default=None)
 
 
 def bound_faults(plan: Plan, bounds: PlanBounds, most: int = MOST_NODE_RUNS) -> Iterator[Fault]:

@@ -14,6 +14,7 @@ from dataclasses import dataclass, field, replace
 from graphlib import TopologicalSorter
 from typing import Any
 
+from shared.domain.budgets import Budget
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.graph_definitions import (
@@ -44,6 +45,7 @@ from shared.domain.plans import (
     FallbackWork,
     InputWork,
     Origin,
+    Part,
     Plan,
     PlanNode,
     SubgraphWork,
@@ -65,20 +67,21 @@ def compile_plan(definition: AgentDefinition, kept: KeptAgents | None = None) ->
         InvalidArgument: with everything that keeps the graph from being planned: too many nodes, agents that run
             themselves.
     """
+    planner = _Planner(kept or {})
     if definition.graph is None:
         work = AgentWork(kind="agent", agent=definition.agent_spec(), prompt=definition.prompt)
-        shape, nodes, origins = "delegation" if definition.agents else "single", (PlanNode(id=MAIN, work=work),), ()
+        nodes = (PlanNode(id=MAIN, work=work),)
     else:
-        planner = _Planner(kept or {})
         sinks = planner.plan(_Level(definition), definition.graph.nodes)
         if planner.faults:
             raise InvalidArgument("The graph cannot be planned.", tuple(planner.faults))
         end = PlanNode(id=END, after=sinks, work=EndWork(kind="end"))
-        shape, nodes, origins = "graph", (*in_order(planner.nodes), end), tuple(planner.origins.values())
+        nodes = (*in_order(planner.nodes), end)
     return Plan(
-        shape=shape,
+        shape=definition.type,
         nodes=nodes,
-        origins=origins,
+        origins=tuple(planner.origins.values()),
+        parts=tuple(planner.parts),
         http_tools=definition.http_tools,
         mcp_servers=definition.mcp_servers,
         seconds=definition.limits.seconds,
@@ -107,6 +110,7 @@ class _Level:
         path: where its nodes are in the definition that is run; of a kept agent, where it is referred to.
         scope: the vertex that it is the graph of.
         origin: number of the kept agent that it is of.
+        part: number of the part with limits of its own that it is of.
         agents: the kept agents that it is within, the outermost first.
     """
 
@@ -114,6 +118,7 @@ class _Level:
     path: str = "graph.nodes"
     scope: NodeId | None = None
     origin: int | None = None
+    part: int | None = None
     agents: tuple[AgentId, ...] = ()
     depth: int = 1
 
@@ -132,6 +137,7 @@ class _Step:
 
     work: AnyWork
     origin: int | None
+    part: int | None
     seconds: float | None = None
 
 
@@ -140,6 +146,7 @@ class _Planner:
     kept: KeptAgents
     nodes: dict[NodeId, PlanNode] = field(default_factory=dict[NodeId, PlanNode])
     origins: dict[tuple[AgentId, int], Origin] = field(default_factory=dict[tuple[AgentId, int], Origin])
+    parts: list[Part] = field(default_factory=list[Part])
     faults: list[Fault] = field(default_factory=list[Fault])
 
     def plan(self, level: _Level, nodes: Mapping[str, GraphNode]) -> tuple[NodeId, ...]:
@@ -175,7 +182,7 @@ class _Planner:
             if kept is not None and kept.definition.graph is not None:
                 self._plan_kept_graph(level, path, vertex, node, kept)
             elif kept is not None:
-                self._add(level, vertex, node, self._step(kept, node))
+                self._add(level, vertex, node, self._step(level, vertex, kept, node))
         else:
             step = self._own_step(level, path, vertex, node)
             if step is not None:
@@ -197,7 +204,8 @@ class _Planner:
         definition = kept.definition
         assert definition.graph is not None  # noqa: S101 - asked before
         agents = (*level.agents, kept.agent_id)
-        inner = _Level(definition, path, origin=self._origin(kept), agents=agents, depth=level.depth)
+        part = self._part(level, vertex, definition.budget.of_run)
+        inner = _Level(definition, path, origin=self._origin(kept), part=part, agents=agents, depth=level.depth)
         begin = InputWork(kind="input", value=input_of(node), input_schema=definition.input_schema)
         end = SubgraphWork(kind="subgraph", output_schema=definition.output_schema)
         self._plan_graph(inner, vertex, definition.graph, begin, end)
@@ -210,6 +218,7 @@ class _Planner:
         done: dict[str, Any] = {
             "work": step.work,
             "origin": step.origin,
+            "part": step.part,
             "retry": vertex.retry if isinstance(node, SubgraphNode) else node.retry,
             "timeout_seconds": min(limits, default=None),
         }
@@ -242,9 +251,17 @@ class _Planner:
         )
         return list(self.origins).index(key)
 
-    def _step(self, kept: KeptAgent, node: AgentNode) -> _Step:
-        """A kept agent that is no graph."""
+    def _part(self, level: _Level, vertex: PlanNode, budget: Budget) -> int | None:
+        """The number of a kept agent among the parts with limits of their own, or that of the part it is within."""
+        if not budget.limited:
+            return level.part
+        self.parts.append(Part(vertex=vertex.id, budget=budget, within=level.part))
+        return len(self.parts) - 1
+
+    def _step(self, level: _Level, vertex: PlanNode, kept: KeptAgent, node: AgentNode) -> _Step:
+        """A kept agent that is no graph; it is one node, so how many are at work at once says nothing of it."""
         definition = kept.definition
+        part = self._part(level, vertex, replace(definition.budget.of_run, places=None))
         work = AgentWork(
             kind="agent",
             agent=definition.agent_spec(),
@@ -252,7 +269,7 @@ class _Planner:
             input=input_of(node),
             input_schema=definition.input_schema,
         )
-        return _Step(work, self._origin(kept), definition.limits.seconds)
+        return _Step(work, self._origin(kept), part, definition.limits.seconds)
 
     def _own_step(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> _Step | None:
         """What a node does that is one vertex; None, and a fault, where its body is none."""
@@ -263,19 +280,19 @@ class _Planner:
             case AgentNode() | ToolNode():
                 return self._body_step(level, path, vertex, node)
             case _:
-                return _Step(control(node), level.origin)
+                return _Step(control(node), level.origin, level.part)
 
     def _body_step(self, level: _Level, path: str, vertex: PlanNode, node: AgentNode | ToolNode) -> _Step | None:
         if isinstance(node, ToolNode):
-            return _Step(tool_work(level.definition, node), level.origin)
+            return _Step(tool_work(level.definition, node), level.origin, level.part)
         if node.agent is None:
             name = vertex.id if level.scope is None else vertex.id.removeprefix(f"{level.scope}.")
-            return _Step(agent_work(level.definition, name, node), level.origin)
+            return _Step(agent_work(level.definition, name, node), level.origin, level.part)
         kept = self._find(level, path, node.agent)
         if kept is not None and kept.definition.graph is not None:
             self.faults.append(Fault(f"{path}.agent.id", "is a graph: the body of a map or a loop is a single step"))
             return None
-        return None if kept is None else self._step(kept, node)
+        return None if kept is None else self._step(level, vertex, kept, node)
 
 
 def _vertex(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeAlias
@@ -149,6 +150,7 @@ class PlanNode(Strict):
         scope: the subgraph whose nodes its templates name; None for the nodes of the whole graph.
         within: the vertex whose outcome follows from this one and others; None if the run's does.
         origin: number of the kept agent that it belongs to; None for the agent that is run.
+        part: number of the innermost part with limits of its own that it belongs to.
     """
 
     id: NodeId
@@ -159,6 +161,7 @@ class PlanNode(Strict):
     scope: NodeId | None = None
     within: NodeId | None = None
     origin: int | None = None
+    part: int | None = None
     carried: int = 0
     """In how many of the plan's `earlier` runs an outcome is looked for that holds instead of working."""
     work: Work
@@ -183,6 +186,20 @@ class Origin(Strict):
     mcp_servers: tuple[McpServer, ...] = ()
 
 
+class Part(Strict):
+    """A kept agent as a part of a plan, with limits that it would have by itself.
+
+    Args:
+        vertex: the vertex that it is: each instance of it is a part by itself, as each would be a run.
+        budget: what it may consume.
+        within: number of the part with limits that it is a part of.
+    """
+
+    vertex: NodeId
+    budget: Budget
+    within: int | None = None
+
+
 class Plan(Strict):
     """All vertices, predecessors before successors; the last one ends the run.
 
@@ -202,12 +219,21 @@ class Plan(Strict):
     http_tools: tuple[HttpTool, ...] = ()
     mcp_servers: tuple[McpServer, ...] = ()
     origins: tuple[Origin, ...] = ()
+    parts: tuple[Part, ...] = ()
     earlier: tuple[RunId, ...] = ()
     """The runs that a run of this plan repeats, the latest first."""
 
     def origin_of(self, node: PlanNode) -> Origin | None:
         """The kept agent that a vertex belongs to; None for the agent that is run."""
         return None if node.origin is None else self.origins[node.origin]
+
+    def parts_of(self, node: PlanNode) -> Iterator[Part]:
+        """The parts with limits of their own that a vertex belongs to, the innermost first."""
+        number = node.part
+        while number is not None:
+            part = self.parts[number]
+            yield part
+            number = part.within
 
     def kit(self, node: PlanNode, tools: tuple[ToolUse, ...]) -> ToolKit:
         """What a vertex that lists `tools` may call."""

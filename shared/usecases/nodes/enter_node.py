@@ -45,7 +45,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     node = None if stored is None else parse(NodeRun, stored.fields or {})
     readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
     if is_terminal(run.state) or readiness is Readiness.WAIT:
-        await _undo_claim(open_purse(engine.core, attempt, run, stored))
+        await _undo_claim(open_purse(engine.core, attempt, replace(target, run=run), stored))
         return None
     if run.paused_at is not None:
         await stand_by(engine.core, attempt, 0 if node is None else node.waits)
@@ -66,15 +66,15 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     )
 
 
-def open_purse(core: Core, attempt: Attempt, run: Run, stored: Snapshot | None) -> Purse:
+def open_purse(core: Core, attempt: Attempt, target: Target, stored: Snapshot | None) -> Purse:
     """The purse of a claimed node; what earlier attempts drew and did not account for is taken as spent.
 
     A node that the attempt has created is not read: nobody has drawn anything for it.
     """
     if stored is None:
-        return Purse(core, attempt, run.funds)
+        return Purse(core, attempt, target.funds)
     held = (stored.fields or {}).get("held")
-    return Purse(core, attempt, run.funds, stored.update_time, None if held is None else parse(Held, held))
+    return Purse(core, attempt, target.funds, stored.update_time, None if held is None else parse(Held, held))
 
 
 async def read_history(documents: Documents, session_id: SessionId) -> tuple[Message, ...]:

@@ -102,7 +102,7 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     journal = await read_node_journal(engine, context)
     work = context.target.work
     limits = work.agent.limits if isinstance(work, AgentWork) else None
-    purse = open_purse(engine.core, context.attempt, context.run, context.stored)
+    purse = open_purse(engine.core, context.attempt, context.target, context.stored)
     context = replace(context, allowance=Allowance(limits, journal.usage), drawn=purse)
     recorder = NodeRecorder(engine, context, journal)
     try:

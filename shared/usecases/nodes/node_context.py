@@ -5,9 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
+from shared.domain.budgets import Fund, part_fund
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import item_label
-from shared.domain.plans import AnyWork, LoopWork, MapWork, Plan, PlanGraph, PlanNode
+from shared.domain.plans import AnyWork, LoopWork, MapWork, Part, Plan, PlanGraph, PlanNode
 from shared.domain.runs import Run
 from shared.ports.documents import Snapshot
 from shared.ports.tools import ToolContext
@@ -51,6 +52,17 @@ class Target:
         """What to do: an item of a map and a round of a loop do the body's."""
         work = self.node.work
         return work.body if isinstance(work, MapWork | LoopWork) and self.item is not None else work
+
+    @property
+    def funds(self) -> tuple[Fund, ...]:
+        """What it draws on: the budgets of the run, and those that kept agents bring that it is a part of."""
+        run, parts = self.run, self.graph.plan.parts_of(self.node)
+        return (*run.funds, *(part_fund(run.id, self.part(one), run.owner_uid, one.budget) for one in parts))
+
+    def part(self, part: Part) -> Instance:
+        """The instance that a part is which it belongs to."""
+        index = self.item.index if self.item is not None and part.vertex == self.node.id else None
+        return instance_of(part.vertex, self.run.epoch, index)
 
     @property
     def label(self) -> str | None:

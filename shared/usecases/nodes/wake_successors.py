@@ -63,7 +63,7 @@ def _begun_by(target: Target, indices: range) -> range:
     node, item = target.node, target.item
     if not isinstance(node.work, MapWork):
         return indices
-    limits = (target.run.wave, node.work.max_parallel, tightest(target.run.funds).places)
+    limits = (target.run.wave, node.work.max_parallel, tightest(target.funds).places)
     wave = min(most for most in limits if most is not None)
     return indices[:wave] if item is None else range(item.index + wave, item.count)[:1]
 

@@ -299,6 +299,10 @@ def _no_fact(run: Run, *_: Any) -> Put:
     return Put(f"facts/{run.id}", {})
 
 
+def _run_funds(target: Target) -> tuple[Fund, ...]:
+    return target.run.funds
+
+
 GUARDS = {
     "fencing": Guard("a node has one outcome", _no_fencing),
     "own expiry": Guard("no recorded step runs again", _replaced(Attempt, check=_unchecked)),
@@ -319,6 +323,7 @@ GUARDS = {
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),
     "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
+    "drawn also on what parts bring": Guard("no budget is exceeded", _replaced(Target, funds=property(_run_funds))),
     "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),
     "fact in the last commit": Guard("a run's end is told of", _replaced(end_run, record_run_end=_no_fact)),

@@ -13,6 +13,7 @@ from shared.domain.agents import Proposal, agent_path, create_version, first_age
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
+from shared.domain.kept_agents import KeptAgents
 from shared.domain.planning import compile_plan
 from shared.domain.plans import PlanGraph
 from shared.domain.quotas import Quota, Standing, standing_path
@@ -22,6 +23,7 @@ from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Write
 from shared.usecases.nodes.engine import CompiledVersion
+from tests.support.chaos.kept import BUDGETS, keep_parts
 from tests.support.chaos.processes import START
 
 EFFECTS = {
@@ -173,9 +175,12 @@ def definition(seed: int) -> Definition:
         raw |= {"type": "delegation", **_delegation(random)}
     limits = Random(f"limits of {seed}")  # noqa: S311 - its own, so that the rest of the agent does not depend on it
     raw |= _budget(limits, raw)
+    kept: KeptAgents = {}
+    if seed > 0 and "graph" in raw:
+        kept = keep_parts(Random(f"parts of {seed}"), ANN, raw)  # noqa: S311 - its own, likewise
     parsed = AgentDefinition.model_validate(raw)
     agent_id = AgentId(f"agent{seed}")
-    graph = PlanGraph(compile_plan(parsed))
+    graph = PlanGraph(compile_plan(parsed, kept))
     # Known from the start: a process that reads the version does more than one that has read it before.
     plans = {version_path(agent_id, 1): CompiledVersion(graph, ANN)}
     writes = (*_stored(agent_id, Proposal(parsed, raw)), *_quota(limits))
@@ -186,7 +191,7 @@ def _budget(random: Random, raw: dict[str, Any]) -> dict[str, Any]:
     """In some agents: what a run may consume, mostly too little, and how many nodes work at once."""
     if random.random() < 0.6:
         return {}
-    name, price = random.choice((("calls", 1), ("tokens", 15), ("cost_usd_micros", 7)))
+    name, price = random.choice(BUDGETS)
     limited: dict[str, Any] = {"budget": {name: price * random.choice((1, 2, 3, 4, 6, 9, 20, 200)) + price // 2}}
     if "graph" in raw and random.random() < 0.5:
         limited["budget"]["parallel_nodes"] = random.choice((1, 2, 4))

@@ -50,7 +50,7 @@ def faults_in(world: World, readings: Sequence[Reading]) -> Iterator[str]:
     for watched in world.monitor.runs.values():
         check = RunCheck(world, found, watched)
         yield from (f"run {watched.id}: {fault}" for fault in check.faults())
-    yield from ledger_faults(world.monitor, found)
+    yield from ledger_faults(world.monitor, world.definition.graph, found)
     for session_id in world.monitor.owners:
         yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, session_id))
     for reading in readings:
@@ -160,7 +160,7 @@ class RunCheck:
             code = "" if node.error is None else node.error.code
             denied = code in DENIALS and self._answered(node)
             excused = code in EXCUSES and (self._world.faults.injected or code == "deadline_exceeded")
-            limited = code in LIMITED and self._run.funds
+            limited = code in LIMITED and (self._run.funds or self._graph.plan.parts)
             if not denied and not excused and not limited:
                 yield f"failed with {node.error}"
         if node.state is NodeState.CANCELLED and not self._run.cancel_requested and not self._hurries:

@@ -6,8 +6,9 @@ from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from shared.domain.budgets import Amount, Fund
-from shared.domain.ids import RunId
+from shared.domain.budgets import Amount, Fund, part_fund
+from shared.domain.ids import instance_of, parse_instance
+from shared.domain.plans import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from tests.support.chaos.agents import COST
@@ -17,14 +18,9 @@ Documents = Mapping[str, Mapping[str, Any]]
 PRICE = Amount.of(COST)
 
 
-def ledger_faults(monitor: Monitor, found: Documents) -> Iterator[str]:
+def ledger_faults(monitor: Monitor, graph: PlanGraph, found: Documents) -> Iterator[str]:
     """What is wrong with the ledgers, given the model requests that went out; every one costs the same."""
-    drawing: dict[Fund, list[RunId]] = defaultdict(list)
-    for run_id in monitor.runs:
-        for fund in parse(Run, found[f"runs/{run_id}"]).funds:
-            drawing[fund].append(run_id)
-    for fund, runs in drawing.items():
-        calls = sum(monitor.calls_of[run_id] for run_id in runs)
+    for fund, calls in _drawn(monitor, graph, found).items():
         ledgers = {path: fields for path, fields in found.items() if _is_of(fund, path)}
         for name in fund.limits.limited:
             most = (fund.limits.limit(name) or 0) * len(ledgers)  # the world begins at midnight, and clocks differ
@@ -34,6 +30,27 @@ def ledger_faults(monitor: Monitor, found: Documents) -> Iterator[str]:
             yield from (f"{path}: {fault}" for fault in _held(fund, fields))
         if fund.limits.calls is not None and (counted := sum(one["calls"] for one in ledgers.values())) < calls:
             yield f"the {fund.kind} budget counts {counted} calls of {calls}"
+
+
+def _drawn(monitor: Monitor, graph: PlanGraph, found: Documents) -> dict[Fund, int]:
+    """How many calls were made out of each budget."""
+    drawn: dict[Fund, int] = defaultdict(int)
+    for run_id in monitor.runs:
+        run = parse(Run, found[f"runs/{run_id}"])
+        for fund in run.funds:
+            drawn[fund] += monitor.calls_of[run_id]
+        for fund, calls in _of_parts(monitor, graph, run):
+            drawn[fund] += calls
+    return drawn
+
+
+def _of_parts(monitor: Monitor, graph: PlanGraph, run: Run) -> Iterator[tuple[Fund, int]]:
+    """The budgets that kept agents bring to a run, each with the calls of one of the nodes that draw on it."""
+    for (run_id, instance), calls in monitor.calls_at.items():
+        name, epoch, index = parse_instance(instance)
+        for part in graph.plan.parts_of(graph.by_id[name]) if run_id == run.id and graph.plan.parts else ():
+            whole = instance_of(part.vertex, epoch, index if part.vertex == name else None)
+            yield part_fund(run.id, whole, run.owner_uid, part.budget), calls
 
 
 def _is_of(fund: Fund, path: str) -> bool:

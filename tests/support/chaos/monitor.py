@@ -72,6 +72,8 @@ class Monitor:
     model_calls: int = 0
     calls_of: Counter[RunId] = field(default_factory=Counter[RunId])
     """How many model requests of each run went out."""
+    calls_at: Counter[tuple[RunId, Instance]] = field(default_factory=Counter[tuple[RunId, Instance]])
+    """How many of them each node of a graph made."""
     tool_calls: int = 0
     open_runs: int = 0
     pending: dict[ApprovalId, str] = field(default_factory=dict[ApprovalId, str])
@@ -208,8 +210,9 @@ class Monitor:
     def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
         """A model request goes out."""
         self.model_calls += 1
-        self.calls_of[self.run_of_message[message]] += 1
         run = self.runs[self.run_of_message[message]]
+        self.calls_of[run.id] += 1
+        self.calls_at[run.id, instance] += 1
         if f"{journal_path(run.id, instance)}/{response_id(step)}" in self.journal:
             self.violation(f"{run.id} {instance} asks the model for step {step}, which is recorded")
         if run.paused_at is not None and self._knows(process, run, instance, run.paused_at):

@@ -167,7 +167,8 @@ class Actual:
         """What a node that cannot fail by itself may give."""
         match work:
             case AgentWork():
-                prompt = as_text(render_template(work.prompt, scope))
+                given = None if work.input is None else hand_over(None, render_template(work.input, scope))
+                prompt = as_text(render_template(work.prompt, scope if given is None else {"input": given}))
                 steps = script_of(work.agent.system_prompt)
                 return [steps[-1].text(prompt, len(steps) - 1)]
             case LoopWork():

@@ -13,6 +13,7 @@ from shared.domain.graph_definitions import AgentReference
 from shared.domain.ids import AgentId, Uid
 from shared.domain.kept_agents import KeptAgent, KeptAgents, references_in
 from shared.domain.nodes import FAILED_CASE
+from shared.domain.plan_bounds import bound_plan
 from shared.domain.planning import MAX_NODES, compile_plan
 from shared.domain.plans import AgentWork, Plan, PlanGraph, ToolWork, split_plan
 
@@ -219,3 +220,45 @@ def faults_of(raw: dict[str, Any]) -> tuple[Fault, ...]:
 def test_a_fault_of_a_part_is_told_with_its_place(node: dict[str, Any], path: str, reason: str) -> None:
     found = faults_of(graph({"first": TOOL, "x": node}))
     assert [fault for fault in found if fault.path == f"graph.nodes.{path}" and reason in fault.reason], found
+
+
+def test_a_kept_agent_that_limits_what_it_consumes_is_a_part_by_itself() -> None:
+    inner = {"ask": {"kind": "agent", "agent": {"id": "poor"}}, "say": {"kind": "agent", "prompt": "Hm."}}
+    kept = keep(
+        poor={"budget": {"calls": 2, "parallel_nodes": 3}},
+        busy={"budget": {"parallel_nodes": 3}},
+        writer={"type": "graph", "graph": {"nodes": inner}, "budget": {"calls": 9, "parallel_nodes": 4}},
+    )
+    each = {"kind": "map", "over": "{{ input.words }}", "body": {"kind": "agent", "agent": {"id": "poor"}}}
+    busy = {"kind": "agent", "agent": {"id": "busy"}}
+    plan = plan_of({"in": writer(), "each": each, "busy": busy, "own": {"kind": "agent", "prompt": "Hm."}}, kept)
+    found = {node.id: [part.vertex for part in plan.parts_of(node)] for node in plan.nodes}
+    assert found == {
+        "in.input": [],
+        "in.ask": ["in.ask", "in"],
+        "in.say": ["in"],
+        "in": [],
+        "each": ["each"],
+        "busy": [],
+        "own": [],
+        "$end": [],
+    }
+    budgets = {part.vertex: (part.budget.calls, part.budget.places) for part in plan.parts}
+    assert budgets == {"in": (9, 4), "in.ask": (2, None), "each": (2, None)}, "one node is at work by itself anyhow"
+
+
+def test_a_kept_agent_comes_to_no_more_than_its_budget_allows() -> None:
+    inner = {name: {"kind": "agent", "agent": {"id": "poor"}} for name in ("one", "two")}
+    kept = keep(
+        poor={"budget": {"calls": 2}, "limits": {"requests": 10}},
+        writer={"type": "graph", "graph": {"nodes": inner}, "budget": {"calls": 3, "cost_usd_micros": 7}},
+    )
+    poor = {"kind": "agent", "agent": {"id": "poor"}}
+    each = {"kind": "map", "over": "{{ input.words }}", "body": poor, "max_items": 5}
+    own = {"kind": "agent", "prompt": "Hm."}
+    assert bound_plan(plan_of({"in": writer(), "each": each, "one": poor}, kept)).requests == 3 + 5 * 2 + 2
+    assert bound_plan(plan_of({"own": own, "one": poor}, kept, limits={"requests": 4})).requests == 4 + 2
+    dear = {"name": "dear", "model": "anthropic:claude-haiku-4-5", "budget": {"cost_usd_micros": 7}}
+    assert bound_plan(plan_of({"each": {**each, "body": writer()}}, keep(writer=dear))).cost_usd_micros == 35
+    unknown = {"name": "dear", "model": "anthropic:claude-of-tomorrow", "budget": {"cost_usd_micros": 7}}
+    assert bound_plan(plan_of({"ask": writer()}, keep(writer=unknown))).cost_usd_micros == 7

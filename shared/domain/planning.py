@@ -54,6 +54,8 @@ from shared.domain.plans import (
 
 MAX_NODES = 5000
 """Of a plan, with all that subgraphs, kept agents and fallbacks add."""
+MAX_FAULTS = 100
+"""Told of a graph that cannot be planned, and a few that were found with the last of them."""
 
 
 def compile_plan(definition: AgentDefinition, kept: KeptAgents | None = None) -> Plan:
@@ -159,6 +161,8 @@ class _Planner:
             if len(self.nodes) > MAX_NODES:
                 self.faults.append(Fault(level.path, f"comes to more than {MAX_NODES} nodes"))
                 return ()
+            if len(self.faults) >= MAX_FAULTS:
+                return ()  # a few agents that run each other multiply theirs
         return tuple(below(level.scope, name) for name in nodes if name not in waited_for)
 
     def _plan_node(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> None:

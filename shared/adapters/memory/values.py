@@ -24,24 +24,24 @@ _RANKS: tuple[tuple[type | UnionType, int], ...] = (
 )
 
 
-_IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
+IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 """Types whose values are their own copies."""
 
 
 def stored(value: Any) -> Any:
     """A deep copy of a value, as a reader would get it back."""
-    if type(value) in _IMMUTABLE:
+    if type(value) in IMMUTABLE:
         return value
     match value:
         case str():
             return str(value)  # a member of a StrEnum comes back as its text
         case datetime():
-            return value.astimezone(UTC)
+            return value if value.tzinfo is UTC else value.astimezone(UTC)
         case list() | tuple():
-            return [stored(item) for item in cast("Sequence[Any]", value)]
-        case Mapping():
+            return [item if type(item) in IMMUTABLE else stored(item) for item in cast("Sequence[Any]", value)]
+        case dict() | Mapping():  # what is a dict is a mapping, but to ask for that takes longer
             items = cast("Mapping[str, Any]", value).items()
-            return {str(name): stored(item) for name, item in items}
+            return {str(name): item if type(item) in IMMUTABLE else stored(item) for name, item in items}
         case _:
             return value
 

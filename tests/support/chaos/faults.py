@@ -140,7 +140,7 @@ class FaultPlan:
         return single.fault if single is not None and meets else None
 
     def _random(self, effect: Effect, now: float) -> Fault | None:
-        if self.rate == 0.0 or now > self.until or self.most <= 0 or self.random.random() >= self.rate:
+        if self.most <= 0 or now > self.until or self.rate == 0.0 or self.random.random() >= self.rate:
             return None
         choices = self._choices[effect]
         if not choices:

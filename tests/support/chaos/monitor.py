@@ -89,36 +89,46 @@ class Monitor:
         owners = dict(self.owners)
         events: list[tuple[SessionId, Mapping[str, Any]]] = []
         for write in writes:
-            match write.path.split("/"):
-                case ["runs", run_id]:
-                    self._run_written(RunId(run_id), write)
-                case ["runs", _, "nodes", _]:
-                    self._node_written(write)
-                case ["runs", _, "nodes", _, "journal", _]:
-                    self.journal.add(write.path)
-                case ["sessions", session_id, "events", _]:
-                    events.append((SessionId(session_id), fields_of(write)))
-                case [kind, session_id, *rest]:
-                    self._lease_written(write)
-                    self._session_written(kind, SessionId(session_id), rest, fields_of(write))
-                case _:
-                    pass
+            kind, _, rest = write.path.partition("/")
+            if kind != "sessions":
+                self._written(kind, rest, write)
+                continue
+            session_id, _, below = rest.partition("/")
+            if below.startswith("events/"):
+                events.append((SessionId(session_id), fields_of(write)))
+            elif below.startswith("messages/"):
+                self.messages.setdefault(SessionId(session_id), []).append(fields_of(write)["message_json"])
         for session_id, fields in events:
             self._event_written(session_id, fields, owners.get(session_id))
+
+    def _written(self, kind: str, rest: str, write: Write) -> None:
+        if kind == "leases":
+            self._lease_written(write)
+        elif kind == "runs":
+            self._written_below_run(write, rest.split("/"))
+        elif kind == "slots":
+            self._slot_written(SessionId(rest), fields_of(write))
+        elif kind == "approvals":
+            self._approval_written(ApprovalId(rest), fields_of(write))
 
     def _lease_written(self, write: Write) -> None:
         if isinstance(write, Delete):
             self.leases.discard(write.path)
-        elif write.path.startswith("leases/"):
+        else:
             self.leases.add(write.path)
 
-    def _session_written(self, kind: str, session_id: SessionId, rest: list[str], fields: Mapping[str, Any]) -> None:
-        if kind == "approvals":
-            self._approval_written(ApprovalId(session_id), fields)
-        if kind == "slots" and "run_id" in fields:
+    def _written_below_run(self, write: Write, parts: list[str]) -> None:
+        """A write to a run, or to something below it."""
+        if len(parts) == 1:
+            self._run_written(RunId(parts[0]), write)
+        elif parts[1] == "nodes" and len(parts) == 3:
+            self._node_written(write)
+        elif parts[1] == "nodes" and len(parts) == 5 and parts[3] == "journal":
+            self.journal.add(write.path)
+
+    def _slot_written(self, session_id: SessionId, fields: Mapping[str, Any]) -> None:
+        if "run_id" in fields:
             self.owners[session_id] = fields["run_id"]
-        if kind == "sessions" and rest[:1] == ["messages"]:
-            self.messages.setdefault(session_id, []).append(fields["message_json"])
 
     def _approval_written(self, approval_id: ApprovalId, fields: Mapping[str, Any]) -> None:
         if fields["state"] == ApprovalState.PENDING:

@@ -61,31 +61,35 @@ class NetworkDocuments:
         self._process = process
 
     async def get(self, path: str) -> Snapshot:
-        return (await self.get_many([path]))[0]
+        return (await self._read(self._world.store.read, [path]))[0]
 
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return await self._read(lambda: self._world.store.read(paths), paths)
+        return await self._read(self._world.store.read, paths)
 
     async def query(self, query: Query) -> list[Snapshot]:
-        return await self._read(lambda: self._world.store.query(query), query)
+        return await self._read(self._world.store.query, query)
 
-    async def _read(self, ask: Callable[[], T], what: object) -> T:
+    def _read(self, ask: Callable[[T], list[Snapshot]], what: T) -> asyncio.Future[list[Snapshot]]:
         world, process = self._world, self._process
         fault = world.meet(Effect.READ, process, what)
-        departure, answer = process.departure, _future(world.loop)
+        departure = process.departure
+        answer: asyncio.Future[list[Snapshot]] = asyncio.Future(loop=world.loop)
         if fault is Fault.UNAVAILABLE:
             error = Unavailable("the document store does not answer")
             world.loop.at(departure + world.random.choice((0.1, 10.0)), process.tell, answer, None, error)
         else:
             arrival = departure + world.latency() + (world.random.uniform(1, 9) if fault is Fault.SLOW else 0.0)
-            world.loop.at(arrival, self._answer, ask, fault, answer)
-        return await answer
+            world.loop.at(arrival, self._answer, ask, what, fault, answer)
+        return answer
 
-    def _answer(self, ask: Callable[[], T], fault: Fault | None, answer: asyncio.Future[T]) -> None:
+    def _answer(
+        self, ask: Callable[[T], list[Snapshot]], what: T, fault: Fault | None, answer: asyncio.Future[list[Snapshot]]
+    ) -> None:
+        world = self._world
         if fault is Fault.CRASH_AFTER:
             self._process.crash()
         elif not answer.done():
-            self._world.loop.at(self._world.loop.now + self._world.latency(), self._process.tell, answer, ask())
+            world.loop.at(world.loop.now + world.latency(), self._process.tell, answer, ask(what))
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         world, process = self._world, self._process
@@ -93,7 +97,8 @@ class NetworkDocuments:
         if fault is Fault.LATE and any(isinstance(write, Put) for write in writes):
             # A preview may land late and show an old text; the event is the truth.
             fault = Fault.SLOW
-        departure, answer = process.departure, _future(world.loop)
+        departure = process.departure
+        answer: asyncio.Future[Any] = asyncio.Future(loop=world.loop)
         patience = world.lease_seconds / 3
         arrival = departure + world.latency()
         if fault is Fault.ABORTED:
@@ -135,10 +140,6 @@ class NetworkDocuments:
         world.loop.at(applied_at + wait, process.tell, answer, committed, error)
         if error is None:
             process.when_awake(applied_at + wait, world.acknowledged, process, writes, applied_at)
-
-
-def _future(loop: VirtualLoop) -> asyncio.Future[Any]:
-    return asyncio.Future(loop=loop)
 
 
 def describe(what: object) -> str:

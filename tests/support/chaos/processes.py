@@ -32,7 +32,8 @@ class Process:
         self.frozen_until = 0.0
         self.was_frozen = False
         self.tasks: list[asyncio.Task[Any]] = []
-        self._skew = timedelta(seconds=skew_seconds)
+        self._start = START + timedelta(seconds=skew_seconds)
+        self._told = 0.0, self._start
         self._context = contextvars.copy_context()
         self._context.run(_OWNER.set, self)
 
@@ -102,7 +103,10 @@ class Process:
 
     def now(self) -> datetime:
         """The process's wall clock."""
-        return START + timedelta(seconds=self.loop.now) + self._skew
+        at, instant = self._told
+        if at != self.loop.now:
+            at, instant = self._told = self.loop.now, self._start + timedelta(seconds=self.loop.now)
+        return instant
 
     def monotonic(self) -> float:
         """The process's monotonic clock."""

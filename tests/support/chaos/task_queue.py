@@ -111,7 +111,8 @@ class NetworkQueue:
     async def enqueue(self, tasks: Sequence[NodeTask]) -> None:
         world, process = self._world, self._process
         fault = world.meet(Effect.ENQUEUE, process, tasks)
-        departure, answer = process.departure, asyncio.Future[None](loop=world.loop)
+        departure = process.departure
+        answer: asyncio.Future[None] = asyncio.Future(loop=world.loop)
         world.loop.at(departure + world.latency(), self._arrive, list(tasks), departure, fault, answer)
         await answer
 

@@ -70,6 +70,7 @@ class World:
         self.loop = VirtualLoop()
         self.loop.on_task = Process.adopt
         self.random = random
+        self._chance = random.random
         self.faults = faults
         self.definition = definition
         self.lease_seconds = 30.0
@@ -149,13 +150,13 @@ class World:
 
     def latency(self) -> float:
         """How long a message is under way: some milliseconds, seldom a second."""
-        chance = self.random.random()
-        return 0.002 + 0.03 * chance if chance < 0.95 else chance * self.random.random()
+        chance = self._chance()
+        return 0.002 + 0.03 * chance if chance < 0.95 else chance * self._chance()
 
     def meet(self, effect: Effect, process: Process | None, what: object) -> Fault | None:
         """The fault that an effect meets."""
-        if process is not None:
-            process.check()
+        if process is not None and not process.alive:
+            raise Died
         spared = self.only_workers and process is not None and process.kind != "worker"
         fault = None if spared else self.faults.decide(effect, self.loop.now)
         if self.story is not None:
@@ -216,8 +217,9 @@ class World:
     @property
     def is_quiet(self) -> bool:
         """Whether every run has ended and nothing is under way."""
-        busy = self.queue.outstanding or self.sweeping or self.under_way or self.monitor.leases
-        return self.monitor.open_runs <= 0 and not busy
+        if self.monitor.open_runs > 0 or self.queue.outstanding:
+            return False
+        return not (self.sweeping or self.under_way or self.monitor.leases)
 
     def close(self) -> None:
         """End whatever still runs, so that nothing is left for the collector to find."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -50,7 +51,8 @@ async def test_a_published_draft_is_a_version_and_no_draft_any_more(here: Deploy
     version = answer.json()
     assert answer.headers["location"] == f"{path}/versions/2"
     assert (version["number"], version["version_tag"], version["changelog"]) == (2, "2.0", "It describes itself.")
-    assert len(version["digest"]) == 64
+    text = '{"name":"helper","model":"local:extractive","description":"two","version":"2.0"}'
+    assert version["digest"] == hashlib.sha256(text.encode()).hexdigest()
     assert (await here.ask("GET", f"{path}/versions/latest")).json() == version
     await here.ask("GET", f"{path}?draft=true", 404)
     await here.ask("POST", f"{path}/versions", 404)
@@ -255,6 +257,21 @@ async def test_runs_and_sessions_stay_with_what_an_alias_meant_when_they_began(h
     await here.ask("POST", "/sessions", 404, json={"agent_id": agent, "version": 9})
     refused = await here.ask("POST", "/runs", 400, json={"session_id": session["id"], "version": 2, "input": "x"})
     assert "pinned to version 1" in refused.json()["detail"]
+
+
+async def test_a_run_that_waits_for_its_turn_stays_with_the_version_it_began_with(here: Deployment) -> None:
+    agent = (await here.ask("POST", "/agents", 201, json=scripted("one"))).json()["id"]
+    path = f"/agents/{agent}"
+    await here.ask("PUT", f"{path}/aliases/prod", json={"version": 1})
+    asked = [{"agent_id": agent, "input": "hello"}, {"agent_id": agent, "version": "prod", "input": "hello"}]
+    begun = [(await here.ask("POST", "/runs", 202, json=body)).json() for body in asked]
+    assert [run["state"] for run in begun] == ["queued", "queued"]
+    await here.ask("PUT", path, json=scripted("two"))
+    await here.ask("PUT", f"{path}/aliases/prod", json={"version": 2})
+    await here.ask("DELETE", path, 204)
+    await here.rig.drain()
+    ended = [(await here.ask("GET", f"/runs/{run['id']}")).json() for run in begun]
+    assert [(run["state"], run["version"], run["output"]) for run in ended] == [("succeeded", 1, "one")] * 2
 
 
 async def test_a_key_gives_the_same_run_though_its_alias_moved(here: Deployment) -> None:

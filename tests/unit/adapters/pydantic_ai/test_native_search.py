@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import google.oauth2.credentials
 import pydantic_ai.models
 import pytest
 
@@ -69,9 +70,18 @@ def _models_may_be_asked() -> Iterator[None]:
 @asynccontextmanager
 async def stub_for(model: str, *replies: Reply) -> AsyncGenerator[tuple[Stub, PydanticAiRunner]]:
     provider, _, name = model.partition(":")
-    async with running(SearchingAnthropic(name) if provider == "anthropic" else Gemini(name), replies) as stub:
+    async with running(SearchingAnthropic(name) if "anthropic" in provider else Gemini(name), replies) as stub:
         url = stub.base_url
-        settings = ProviderSettings("key", google_base_url=url, anthropic_api_key="key", anthropic_base_url=url)
+        settings = ProviderSettings(
+            "key",
+            google_base_url=url,
+            anthropic_api_key="key",
+            anthropic_base_url=url,
+            vertex_project="demo-project",
+            vertex_base_url=url,
+            claude_base_url=f"{url}/v1",
+            credentials=google.oauth2.credentials.Credentials(token="t"),
+        )
         models = Models(settings)
         try:
             yield stub, PydanticAiRunner(models)
@@ -96,16 +106,17 @@ def offered(stub: Stub) -> set[str]:
 
 
 PROVIDERS_OWN = {CLAUDE: "web_search", FLASH: "google_search", GEMINI_3: "google_search"}
+ON_VERTEX = {"anthropic-vertex:claude-sonnet-4-6": "web_search", "google-cloud:gemini-2.5-flash": "google_search"}
 
 
-@pytest.mark.parametrize("model", PROVIDERS_OWN)
-async def test_a_provider_that_searches_is_asked_to(model: str) -> None:
+@pytest.mark.parametrize(("model", "search"), [*PROVIDERS_OWN.items(), *ON_VERTEX.items()])
+async def test_a_provider_that_searches_is_asked_to(model: str, search: str) -> None:
     async with stub_for(model, Answer(("They are hard.",))) as (stub, runner):
         recorder = Recorder()
         result = await runner.run(searching(model), recorder, recorder)
 
     assert result.output == "They are hard."
-    assert offered(stub) == {PROVIDERS_OWN[model]}
+    assert offered(stub) == {search}
     assert all("input_schema" not in tool for tool in stub.received[-1].body["tools"])
     assert recorder.calls == []
 

@@ -72,7 +72,10 @@ def receiver() -> Iterator[Receiver]:
         def log_message(self, format: str, *args: Any) -> None:  # noqa: A002 - the library's name
             """Say nothing."""
 
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Worker)
+    class Server(ThreadingHTTPServer):
+        request_queue_size = 500  # as many as the queue calls at once
+
+    server = Server(("127.0.0.1", 0), Worker)
     server.daemon_threads = True
     thread = threading.Thread(target=server.serve_forever)
     thread.start()

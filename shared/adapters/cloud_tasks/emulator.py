@@ -7,26 +7,25 @@ tasks and names.
 
 from __future__ import annotations
 
-import asyncio
 import base64
+import json
+import math
 import time
 from collections.abc import Sequence
-from functools import cached_property
 from http import HTTPStatus
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from shared.adapters.cloud_tasks.emulator_connection import EmulatorConnection
 from shared.adapters.cloud_tasks.target import DISPATCH_DEADLINE_SECONDS, QueueTarget, task_body
 from shared.domain.errors import Unavailable
 from shared.ports.task_queue import Task
 
-if TYPE_CHECKING:
-    from httpx import AsyncClient
-
-_CONCURRENT_REQUESTS = 4
-"""The emulator takes one after the other, and the client looks at each idle connection before each request."""
-_TIMEOUT_SECONDS = 10.0
+_ACCEPTED = {HTTPStatus.OK, HTTPStatus.CONFLICT}
+"""The same cause twice is one task."""
 _TOKEN_SECONDS = 24 * 3600
 """Google signs a token for each delivery; here one must outlast all deliveries of its task."""
+_FRESH_SECONDS = 3600
+"""For so long the tasks share one; that is a small part of its time."""
 
 
 class EmulatorTaskQueue:
@@ -35,36 +34,24 @@ class EmulatorTaskQueue:
     def __init__(self, target: QueueTarget, host: str, oidc_key: str) -> None:
         """Name the queue, the emulator (host and port), and the key that the worker knows too."""
         self._target = target
-        self._host = host
+        self._connection = EmulatorConnection(host)
         self._oidc_key = oidc_key
-        self._slots = asyncio.Semaphore(_CONCURRENT_REQUESTS)
-
-    @cached_property
-    def _client(self) -> AsyncClient:
-        from httpx import AsyncClient
-
-        return AsyncClient(base_url=f"http://{self._host}", timeout=_TIMEOUT_SECONDS, trust_env=False)
+        self._token = ""
+        self._signed_at = -math.inf
 
     async def enqueue(self, tasks: Sequence[Task]) -> None:
-        """Hand all tasks to the queue."""
-        from httpx import HTTPError
-
-        outcomes = await asyncio.gather(*map(self._create, tasks), return_exceptions=True)
-        for outcome in outcomes:
-            if isinstance(outcome, HTTPError):
-                raise Unavailable("the queue did not accept every task") from outcome
-            if isinstance(outcome, BaseException):
-                raise outcome
+        """Hand all tasks to the queue; those that it took stay there when another fails."""
+        bodies = [json.dumps({"task": self._task(task)}).encode() for task in tasks]
+        try:
+            statuses = await self._connection.post(f"/{self._target.path}/tasks", bodies)
+        except (OSError, EOFError) as error:
+            raise Unavailable("the queue did not accept every task") from error
+        if refusals := set(statuses) - _ACCEPTED:
+            raise Unavailable("the queue did not accept every task") from RuntimeError(f"it answered {refusals}")
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
-
-    async def _create(self, task: Task) -> None:
-        async with self._slots:
-            answer = await self._client.post(f"/{self._target.path}/tasks", json={"task": self._task(task)})
-        if answer.status_code != HTTPStatus.CONFLICT:  # the same cause twice is one task
-            answer.raise_for_status()
+        """Close the connection."""
+        await self._connection.close()
 
     def _task(self, task: Task) -> dict[str, Any]:
         return {
@@ -72,10 +59,16 @@ class EmulatorTaskQueue:
             "dispatchDeadline": f"{DISPATCH_DEADLINE_SECONDS}s",
             "httpRequest": {
                 "url": self._target.url_of(task),
-                "headers": {"Authorization": f"Bearer {local_token(self._target, self._oidc_key)}"},
+                "headers": {"Authorization": f"Bearer {self._fresh_token()}"},
                 "body": base64.b64encode(task_body(task)).decode(),
             },
         }
+
+    def _fresh_token(self) -> str:
+        now = time.monotonic()
+        if now - self._signed_at > _FRESH_SECONDS:
+            self._token, self._signed_at = local_token(self._target, self._oidc_key), now
+        return self._token
 
 
 def local_token(target: QueueTarget, oidc_key: str) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
+from shared.adapters.google_oidc.known_tokens import KnownTokens
 from shared.domain.errors import Unauthenticated, Unavailable
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class GoogleTaskTokens:
         self._audience = audience
         self._service_accounts = frozenset(service_accounts)
         self._keys_url = keys_url
+        self._known = KnownTokens()
 
     @cached_property
     def _keys(self) -> PyJWKClient:
@@ -42,6 +44,8 @@ class GoogleTaskTokens:
         """The account that a token proves."""
         from jwt.exceptions import PyJWKClientConnectionError, PyJWTError
 
+        if (account := self._known.account_of(token)) is not None:
+            return account
         try:
             # The keys are fetched with blocking calls, once an hour.
             key = await asyncio.to_thread(self._keys.get_signing_key_from_jwt, token)
@@ -49,7 +53,8 @@ class GoogleTaskTokens:
             raise Unavailable("the keys of the tokens' issuer cannot be read") from error
         except PyJWTError as error:
             raise Unauthenticated("the token is not Google's") from error
-        return _account(token, key.key, "RS256", self._audience, self._service_accounts)
+        account, expires_at = _account(token, key.key, "RS256", self._audience, self._service_accounts)
+        return self._known.keep(token, account, expires_at)
 
 
 class LocalTaskTokens:
@@ -69,13 +74,18 @@ class LocalTaskTokens:
         self._key = key
         self._audience = audience
         self._service_accounts = frozenset(service_accounts)
+        self._known = KnownTokens()
 
     async def verify(self, token: str) -> str:
         """The account that a token proves."""
-        return _account(token, self._key, "HS256", self._audience, self._service_accounts)
+        if (account := self._known.account_of(token)) is not None:
+            return account
+        account, expires_at = _account(token, self._key, "HS256", self._audience, self._service_accounts)
+        return self._known.keep(token, account, expires_at)
 
 
-def _account(token: str, key: Any, algorithm: str, audience: str, accounts: Collection[str]) -> str:
+def _account(token: str, key: Any, algorithm: str, audience: str, accounts: Collection[str]) -> tuple[str, float]:
+    """The account, and when the token expires."""
     import jwt
 
     try:
@@ -93,4 +103,4 @@ def _account(token: str, key: Any, algorithm: str, audience: str, accounts: Coll
     email = claims.get("email")
     if not isinstance(email, str) or email not in accounts or claims.get("email_verified") is not True:
         raise Unauthenticated("the token is of an account that may not call this")
-    return email
+    return email, claims["exp"]

@@ -12,6 +12,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric import rsa
 from jwt.algorithms import RSAAlgorithm
 
+from shared.adapters.google_oidc.known_tokens import KnownTokens
 from shared.adapters.google_oidc.task_tokens import GoogleTaskTokens, LocalTaskTokens
 from shared.domain.errors import Unauthenticated, Unavailable
 
@@ -143,3 +144,32 @@ async def test_keys_that_cannot_be_read_are_no_verdict() -> None:
     verifier = GoogleTaskTokens(AUDIENCE, [ACCOUNT], "http://127.0.0.1:1/certs")
     with pytest.raises(Unavailable):
         await verifier.verify(google_token(claims()))
+
+
+@pytest.mark.loopback
+async def test_a_token_that_was_verified_is_known_without_its_issuer(keys_url: str) -> None:
+    verifier = GoogleTaskTokens(AUDIENCE, [ACCOUNT], keys_url)
+    token = google_token(claims())
+    assert await verifier.verify(token) == ACCOUNT
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(jwt, "decode", None)
+        assert await verifier.verify(token) == ACCOUNT
+
+
+@pytest.mark.parametrize(("seconds", "account"), [(9.9, ACCOUNT), (10.0, None), (11.0, None)])
+def test_a_token_is_known_until_it_expires(seconds: float, account: str | None) -> None:
+    now = 1_000.0
+    known = KnownTokens(lambda: now)
+    assert known.account_of("token") is None
+    assert known.keep("token", ACCOUNT, now + 10) == ACCOUNT
+    now += seconds
+    assert known.account_of("token") == account
+    assert known.account_of("another") is None
+
+
+def test_only_so_many_tokens_are_known() -> None:
+    known = KnownTokens(lambda: 0.0)
+    for number in range(10_000):
+        known.keep(f"{number}", ACCOUNT, 1.0)
+    assert known.account_of("9999") == ACCOUNT
+    assert sum(known.account_of(f"{number}") is not None for number in range(10_000)) <= 256

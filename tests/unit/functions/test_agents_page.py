@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 from typing import Any
 
 from shared.domain.allowed_models import AllowedModels
+from shared.edge.routes import find_deployable
 from tests.support.archives import files_of
 from tests.support.executed_pages import Example, differences, examples, field_of, request_of
 from tests.support.in_process import Deployment, deployed
+from tests.unit.acl.table import ROWS
 
 PAGE = Path(__file__).parents[3] / "docs" / "agents.md"
 
@@ -44,21 +47,24 @@ async def test_the_page_shows_what_happens() -> None:
     assert len(names) > 3
 
 
+def routes_of_agents() -> set[str]:
+    """The routes of `agents`, and the run of an agent by its own; knowledge has a page of its own."""
+    public = {row.route for row in ROWS}
+    paths = {route: route.partition(" ")[2] for route in public}
+    return {
+        route
+        for route, path in paths.items()
+        if (find_deployable(path) == "agents" or path.startswith("/agents/")) and not path.startswith("/knowledge")
+    }
+
+
 def test_the_page_names_every_route_of_agents() -> None:
     text = PAGE.read_text("utf-8")
-    for path in (
-        "/grants",
-        "/readers",
-        "/secrets",
-        "/agents/shared",
-        "/agents/validate",
-        "/agents/schema",
-        "/export",
-        "/import",
-        "/clone",
-        "/restore",
-        "/aliases",
-        "/diff",
-        "/history",
-    ):
-        assert path in text
+    routes = routes_of_agents()
+    assert {"GET /models", "POST /agents/{agent_id}/execute", "GET /templates/{name}"} < routes
+    assert [route for route in sorted(routes) if not re.search(mention_of(route), text)] == []
+
+
+def mention_of(route: str) -> str:
+    """Matches a route in the page, whatever its parameters are called there."""
+    return re.sub(r"\\{\w+\\}", r"[^/\\s`?]+", re.escape(route)) + r"(?![/\w])"

@@ -135,12 +135,11 @@ class _Level:
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """The work of one vertex, and the kept agent that it is of; `seconds` are the most that its agent takes."""
+    """The work of one vertex, and the kept agent that it is of."""
 
     work: AnyWork
     origin: int | None
     part: int | None
-    seconds: float | None = None
 
 
 @dataclass(slots=True)
@@ -186,11 +185,11 @@ class _Planner:
             if kept is not None and kept.definition.graph is not None:
                 self._plan_kept_graph(level, path, vertex, node, kept)
             elif kept is not None:
-                self._add(level, vertex, node, self._step(level, vertex, kept, node))
+                self._add(vertex, node, self._step(level, vertex, kept, node))
         else:
             step = self._own_step(level, path, vertex, node)
             if step is not None:
-                self._add(level, vertex, node, step)
+                self._add(vertex, node, step)
 
     def _plan_graph(self, level: _Level, vertex: PlanNode, graph: Graph, begin: InputWork, end: SubgraphWork) -> None:
         """Plan a graph within another, in place of a vertex."""
@@ -208,23 +207,20 @@ class _Planner:
         definition = kept.definition
         assert definition.graph is not None  # noqa: S101 - asked before
         agents = (*level.agents, kept.agent_id)
-        part = self._part(level, vertex, definition.budget.of_run)
+        part = self._part(level, vertex, definition, definition.budget.of_run)
         inner = _Level(definition, path, origin=self._origin(kept), part=part, agents=agents, depth=level.depth)
         begin = InputWork(kind="input", value=input_of(node), input_schema=definition.input_schema)
         end = SubgraphWork(kind="subgraph", output_schema=definition.output_schema)
         self._plan_graph(inner, vertex, definition.graph, begin, end)
 
-    def _add(self, level: _Level, vertex: PlanNode, node: GraphNode, step: _Step) -> None:
+    def _add(self, vertex: PlanNode, node: GraphNode, step: _Step) -> None:
         """Add a vertex that works."""
-        outer = level.definition.limits.seconds if level.agents else None
-        own = None if isinstance(node, SubgraphNode) else node.timeout_seconds
-        limits = [seconds for seconds in (own, step.seconds, outer) if seconds is not None]
         done: dict[str, Any] = {
             "work": step.work,
             "origin": step.origin,
             "part": step.part,
             "retry": vertex.retry if isinstance(node, SubgraphNode) else node.retry,
-            "timeout_seconds": min(limits, default=None),
+            "timeout_seconds": None if isinstance(node, SubgraphNode) else node.timeout_seconds,
         }
         self.nodes[vertex.id] = vertex.model_copy(update=done)
 
@@ -255,17 +251,18 @@ class _Planner:
         )
         return list(self.origins).index(key)
 
-    def _part(self, level: _Level, vertex: PlanNode, budget: Budget) -> int | None:
+    def _part(self, level: _Level, vertex: PlanNode, agent: AgentDefinition, budget: Budget) -> int | None:
         """The number of a kept agent among the parts with limits of their own, or that of the part it is within."""
-        if not budget.limited:
+        seconds = agent.limits.seconds
+        if not budget.limited and seconds is None:
             return level.part
-        self.parts.append(Part(vertex=vertex.id, budget=budget, within=level.part))
+        self.parts.append(Part(vertex=vertex.id, budget=budget, seconds=seconds, within=level.part))
         return len(self.parts) - 1
 
     def _step(self, level: _Level, vertex: PlanNode, kept: KeptAgent, node: AgentNode) -> _Step:
         """A kept agent that is no graph; it is one node, so how many are at work at once says nothing of it."""
         definition = kept.definition
-        part = self._part(level, vertex, replace(definition.budget.of_run, places=None))
+        part = self._part(level, vertex, definition, replace(definition.budget.of_run, places=None))
         work = AgentWork(
             kind="agent",
             agent=definition.agent_spec(),
@@ -273,7 +270,7 @@ class _Planner:
             input=input_of(node),
             input_schema=definition.input_schema,
         )
-        return _Step(work, self._origin(kept), part, definition.limits.seconds)
+        return _Step(work, self._origin(kept), part)
 
     def _own_step(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> _Step | None:
         """What a node does that is one vertex; None, and a fault, where its body is none."""

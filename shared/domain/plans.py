@@ -192,11 +192,13 @@ class Part(Strict):
     Args:
         vertex: the vertex that it is: each instance of it is a part by itself, as each would be a run.
         budget: what it may consume.
+        seconds: how long it may take from its start; None for no limit.
         within: number of the part with limits that it is a part of.
     """
 
     vertex: NodeId
-    budget: Budget
+    budget: Budget = Budget()
+    seconds: float | None = None
     within: int | None = None
 
 

@@ -47,8 +47,9 @@ async def test_a_graph_of_the_request_runs_kept_agents_subgraphs_and_fallbacks(a
 
 
 async def test_a_graph_that_may_come_to_more_than_is_run_here_is_refused(ada: httpx.AsyncClient) -> None:
-    wide = {"kind": "map", "over": "{{ input.sums }}", "max_items": 10_000, "body": CALC}
-    nodes = {"first": {**CALC, "arguments": {"expression": "1"}}, **{f"wide{n}": wide for n in range(10)}}
+    first = {**CALC, "arguments": {"expression": "1"}}
+    wide = {"kind": "map", "over": "{{ input.sums }}", "max_items": 10_000, "body": first}
+    nodes = {"first": first, **{f"wide{n}": wide for n in range(10)}}
     definition = {"name": "wide", "model": "local:extractive", "graph": {"nodes": nodes}}
     told = await post(ada, "/workflows/graph", 400, {"definition": definition, "input": {"sums": []}})
     reason = "a run may come to 100,012 node runs, 10,001 of them here, and 100,000 are the most"

@@ -91,6 +91,23 @@ async def test_a_run_stops_before_it_costs_more_than_its_budget(ada: httpx.Async
     assert int(ledger["cost_usd_micros"]["integerValue"]) <= most
 
 
+async def test_a_kept_agents_budget_holds_in_anothers_graph(ada: httpx.AsyncClient, stack: Stack) -> None:
+    kept = await make(ada, name="kept", type="graph", graph={"nodes": MAP}, tools=["calculator"], budget={"calls": 4})
+    nodes: dict[str, Any] = {
+        "in": {"kind": "agent", "agent": {"id": kept}},
+        "own": {"kind": "agent", "prompt": "word", "tools": [], "after": ["in.failed"]},
+    }
+    agent = await make(ada, type="graph", graph={"nodes": nodes})
+    run = await comes_to(ada, (await start(ada, agent, budget={"calls": 9})).json(), "succeeded", "failed")
+    assert (run["state"], run["usage"]["requests"]) == ("succeeded", 4 + 1), run["error"]
+    found = (await ada.get(f"/runs/{run['id']}/nodes", params={"limit": 100})).json()["items"]
+    (inner,) = [node for node in found if node["node"] == "in"]
+    assert (inner["state"], inner["error"]["code"]) == ("failed", "budget_exceeded")
+    own, whole = [await document(stack, ada, f"runs/{run['id']}/ledgers/{name}") for name in ("in~0", "budget")]
+    for ledger, calls in ((own, "4"), (whole, "5")):
+        assert (ledger["calls"]["integerValue"], ledger["granted_calls"]["integerValue"]) == (calls, calls)
+
+
 async def test_who_has_used_up_their_quota_is_told_when_to_come_again(
     ada: httpx.AsyncClient, administrator: httpx.AsyncClient, stack: Stack
 ) -> None:

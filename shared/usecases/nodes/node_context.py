@@ -57,7 +57,8 @@ class Target:
     def funds(self) -> tuple[Fund, ...]:
         """What it draws on: the budgets of the run, and those that kept agents bring that it is a part of."""
         run, parts = self.run, self.graph.plan.parts_of(self.node)
-        return (*run.funds, *(part_fund(run.id, self.part(one), run.owner_uid, one.budget) for one in parts))
+        limited = [one for one in parts if one.budget.limited]
+        return (*run.funds, *(part_fund(run.id, self.part(one), run.owner_uid, one.budget) for one in limited))
 
     def part(self, part: Part) -> Instance:
         """The instance that a part is which it belongs to."""

@@ -1,4 +1,4 @@
-"""How long a node may work: as long as it says itself, and as the definition says of the whole run."""
+"""How long a node may work: as long as it says itself, and as definitions say of the run and of kept agents in it."""
 
 from __future__ import annotations
 
@@ -7,6 +7,9 @@ from collections.abc import Callable, Coroutine
 from typing import Any, TypeVar
 
 from shared.domain.errors import DeadlineExceeded, DomainError, LimitReached
+from shared.domain.ids import instance_of
+from shared.domain.nodes import node_path
+from shared.domain.plans import Part, below
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext
 
@@ -18,9 +21,9 @@ async def in_time(engine: Engine, context: NodeContext, work: Callable[[], Corou
 
     Raises:
         DeadlineExceeded: it took longer than one attempt may; it was stopped.
-        LimitReached: the run's time is over; the work was stopped, or not begun.
+        LimitReached: the run's time is over, or that of a kept agent; the work was stopped, or not begun.
     """
-    seconds, error = _shortest(engine, context)
+    seconds, error = _shortest(engine, context, await _left_of_parts(engine, context))
     if error is None:
         return await work()
     if seconds <= 0:
@@ -38,9 +41,37 @@ async def in_time(engine: Engine, context: NodeContext, work: Callable[[], Corou
         await asyncio.gather(working, waiting, return_exceptions=True)
 
 
-def _shortest(engine: Engine, context: NodeContext) -> tuple[float, DomainError | None]:
+async def _left_of_parts(engine: Engine, context: NodeContext) -> list[tuple[float, DomainError]]:
+    """What is left to the kept agents that the node is within, of the time that each has from its start."""
+    target, found = context.target, list[tuple[float, DomainError]]()
+    for part in target.graph.plan.parts_of(target.node):
+        if part.seconds is not None:
+            error = LimitReached(f"the limit of {part.seconds:g} s of the agent that is {target.part(part)} is reached")
+            found.append((part.seconds - await _spent(engine, context, part), error))
+    return found
+
+
+async def _spent(engine: Engine, context: NodeContext, part: Part) -> float:
+    """The seconds since a part began, without those in which the run was paused.
+
+    A part of one node that has waited, for people or a budget, has its time anew, as nobody noted how long that was.
+    """
+    now, target = engine.core.clock.now(), context.target
+    if part.vertex == target.node.id:
+        began = None if context.stored is None or context.waits else context.stored
+        waited = 0.0
+    else:
+        first = instance_of(below(part.vertex, "input"), context.run.epoch)
+        began = await engine.core.documents.get(node_path(context.run_id, first))
+        waited = context.run.waited_seconds
+    started = None if began is None else (began.fields or {}).get("started_at")
+    return max((now - (started or now)).total_seconds() - waited, 0.0)
+
+
+def _shortest(
+    engine: Engine, context: NodeContext, limits: list[tuple[float, DomainError]]
+) -> tuple[float, DomainError | None]:
     """The seconds that the work may take, and what it is to take longer; None if it may take any time."""
-    limits: list[tuple[float, DomainError]] = []
     own, whole = context.target.node.timeout_seconds, context.target.graph.plan.seconds
     if own is not None:
         limits.append((own, DeadlineExceeded(f"the node took longer than {own:g} s")))

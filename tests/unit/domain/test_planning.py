@@ -92,7 +92,8 @@ def test_a_kept_agent_brings_its_prompt_its_tools_and_its_author() -> None:
     node = plan.nodes[0]
     assert isinstance(node.work, AgentWork)
     assert (node.work.prompt, node.work.input) == ("Write: {{ input.text }}", "{{ input.topic }}")
-    assert node.timeout_seconds == 9, "it has no more time than it would have by itself"
+    seconds = [part.seconds for part in plan.parts_of(node)]
+    assert (node.timeout_seconds, seconds) == (60, [9]), "it has no more time than it would have by itself"
     origin = plan.origin_of(node)
     assert origin is not None
     assert (origin.agent_id, origin.version, origin.author_uid) == ("writer", 3, "bob")

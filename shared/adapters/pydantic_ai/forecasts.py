@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
+from typing import Any
 
 from pydantic_ai.messages import (
     ModelMessage,
-    ModelRequest,
     TextPart,
     ThinkingPart,
     ToolCallPart,
@@ -16,7 +16,6 @@ from pydantic_ai.messages import (
 )
 
 from shared.adapters.pydantic_ai.limits import price_of
-from shared.domain.definitions import AgentSpec
 from shared.domain.model_specs import ModelSpec
 from shared.domain.tools import ToolSpec
 from shared.domain.usage import Usage
@@ -28,6 +27,8 @@ FILE_TOKENS = 2_000
 """What a picture or another file is taken for."""
 PART_TOKENS = 8
 """What frames each part of a message."""
+SCHEMA_TOKENS = 100
+"""What tells a model that takes no schema to answer in JSON that fits one."""
 MOST_OUTPUT_TOKENS = 8_192
 """How long an answer may be, if the definition does not say and there is a budget."""
 LEAST_OUTPUT_TOKENS = 256
@@ -36,14 +37,30 @@ _SAMPLE = 1_000_000
 
 
 def forecast(
-    spec: ModelSpec, agent: AgentSpec, tools: Iterable[ToolSpec], messages: Iterable[ModelMessage]
+    spec: ModelSpec,
+    messages: Iterable[ModelMessage],
+    *,
+    instructions: Iterable[str] = (),
+    tools: Iterable[ToolSpec] = (),
+    output_schema: Mapping[str, Any] | None = None,
 ) -> Forecast:
     """The most that asking the model with these messages consumes.
 
-    The input is estimated; how long the answer is, is enforced.
+    The input is estimated; how long the answer is, is enforced. What a provider's own search finds is not known
+    before: it is counted when the response tells its usage.
+
+    Args:
+        spec: the model.
+        messages: the conversation so far, with the request. Their own `instructions` are left out: a provider is sent
+            those of the request alone.
+        instructions: what the request tells the model beside the conversation.
+        tools: what it may call.
+        output_schema: what its answer fits.
     """
-    tokens = _tokens(agent.system_prompt) + sum(_tool_tokens(tool) for tool in tools)
-    tokens += sum(_message_tokens(message) for message in messages)
+    tokens = sum(map(_tokens, instructions)) + sum(map(_tool_tokens, tools))
+    tokens += sum(_part_tokens(part) for message in messages for part in message.parts)
+    if output_schema is not None:
+        tokens += SCHEMA_TOKENS + _tokens(json.dumps(output_schema, ensure_ascii=False))
     most = spec.max_tokens or MOST_OUTPUT_TOKENS
     # A price can depend on how much is sent; that of one token alone would be rounded up.
     sent = price_of(spec, Usage(input_tokens=tokens))
@@ -55,11 +72,6 @@ def forecast(
         least_output_tokens=spec.max_tokens or LEAST_OUTPUT_TOKENS,
         output_usd_micros_per_token=0.0 if sent is None or both is None else (both - sent) / _SAMPLE,
     )
-
-
-def _message_tokens(message: ModelMessage) -> int:
-    own = _tokens(message.instructions or "") if isinstance(message, ModelRequest) else 0
-    return own + sum(_part_tokens(part) for part in message.parts)
 
 
 def _part_tokens(part: object) -> int:

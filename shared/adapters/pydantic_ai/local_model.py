@@ -189,6 +189,5 @@ def _characters(messages: list[ModelMessage]) -> int:
                     count += len(part.model_response_str())
                 case _:
                     pass
-        if isinstance(message, ModelRequest) and message.instructions:
-            count += len(message.instructions)
-    return count
+    request = next((message for message in reversed(messages) if isinstance(message, ModelRequest)), None)
+    return count + len((request and request.instructions) or "")

@@ -30,7 +30,7 @@ from shared.adapters.pydantic_ai.callbacks import Callbacks
 from shared.adapters.pydantic_ai.failures import ResponseBrokeOff
 from shared.adapters.pydantic_ai.forecasts import forecast
 from shared.adapters.pydantic_ai.limits import check_before_request, check_before_tools
-from shared.adapters.pydantic_ai.messages import Memory, recall, render_message, visible_text
+from shared.adapters.pydantic_ai.messages import recall, render_message, visible_text
 from shared.adapters.pydantic_ai.models import request_settings
 from shared.adapters.pydantic_ai.native_search import searches_itself
 from shared.adapters.pydantic_ai.outputs import MOST_ANSWERS, Misfit, OutputShape, ask_again
@@ -56,6 +56,7 @@ class TurnRun:
         self._callbacks = callbacks
         self._step = turn.recorded_steps
         self._longest: int | None = None
+        self._instructions: tuple[str, ...] = ()
         asked_for = sum(len(message.tool_calls) for message in recorded if isinstance(message, ModelResponse))
         # Calls are counted when they are asked for: which of them had ended when an attempt died is chance.
         self._used = replace(turn.recorded_usage, tool_calls=asked_for)
@@ -84,8 +85,9 @@ class TurnRun:
             CallWaits: a call waits for a person.
         """
         memory = recall(self._turn.history)
+        self._instructions = tuple(text for text in (self._turn.agent.system_prompt, memory.note()) if text)
         begun = [*self._said, *([] if self._pending is None else [self._pending])]
-        async with self._agent(spec, model, memory).iter(
+        async with self._agent(spec, model).iter(
             None if begun else self._turn.prompt,
             message_history=[*memory.messages, *begun],
             usage_limits=UsageLimits(request_limit=None),  # see limits.py
@@ -101,14 +103,12 @@ class TurnRun:
         assert run.result is not None  # noqa: S101 - it has ended
         return AgentResult(answer if self._shape is None else run.result.output)
 
-    def _agent(self, spec: ModelSpec, model: Model, memory: Memory) -> Agent[object, Any]:
-        agent = self._turn.agent
-        instructions = [text for text in (agent.system_prompt, memory.note()) if text]
+    def _agent(self, spec: ModelSpec, model: Model) -> Agent[object, Any]:
         shape = self._shape
         made: Agent[object, Any] = Agent(
             model,
-            name=agent.name,
-            instructions=instructions or None,
+            name=self._turn.agent.name,
+            instructions=self._instructions or None,
             toolsets=[self._toolset],
             capabilities=[NativeTool(WebSearchTool())] if searches_itself(model, self._turn) else [],
             model_settings=lambda _: request_settings(spec, self._longest),
@@ -121,7 +121,10 @@ class TurnRun:
 
     def _forecast(self, spec: ModelSpec, messages: list[ModelMessage]) -> Forecast | None:
         turn = self._turn
-        return forecast(spec, turn.agent, turn.tools, messages) if turn.is_metered else None
+        if not turn.is_metered:
+            return None
+        schema = turn.agent.output_schema
+        return forecast(spec, messages, instructions=self._instructions, tools=turn.tools, output_schema=schema)
 
     async def _ask(self, node: ModelRequestNode[object, Any], run: AgentRun[object, Any], spec: ModelSpec) -> str:
         """One model request, streamed; its text."""

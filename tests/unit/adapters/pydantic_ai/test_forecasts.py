@@ -39,9 +39,7 @@ async def play(turn: AgentTurn, recorder: Recorder) -> str:
 
 
 def forecast_of(model: str, *messages: ModelMessage, **settings: Any) -> Forecast:
-    spec = model_of(model).model_copy(update=settings)
-    turn = turn_of(spec, tools=())
-    return forecast(spec, turn.agent, (), messages)
+    return forecast(model_of(model).model_copy(update=settings), messages)
 
 
 async def test_no_response_consumes_more_than_its_forecast() -> None:
@@ -118,9 +116,24 @@ def test_everything_that_is_sent_counts(part: Any, tokens: int) -> None:
     assert tokens <= forecast_of(CLAUDE, message).input_tokens - bare <= tokens + 30
 
 
-def test_instructions_and_tools_count() -> None:
+def test_what_goes_with_the_conversation_counts() -> None:
     spec = model_of(CLAUDE)
-    bare = forecast(spec, turn_of(spec).agent, (), ()).input_tokens
-    assert forecast(spec, turn_of(spec).agent, (LOOKUP,), ()).input_tokens > bare + 40
-    told = ModelRequest([UserPromptPart("hi")], instructions="x" * 3000)
-    assert forecast(spec, turn_of(spec).agent, (), (told,)).input_tokens > bare + 1000
+    assert forecast(spec, ()).input_tokens == 0
+    assert forecast(spec, (), tools=(LOOKUP,)).input_tokens > 40
+    assert 1000 <= forecast(spec, (), instructions=("x" * 3000,)).input_tokens <= 1030
+    schema = {"type": "object", "description": "x" * 3000}
+    assert 1000 <= forecast(spec, (), output_schema=schema).input_tokens <= 1200
+
+
+async def test_instructions_count_once_however_long_the_conversation_is_and_after_a_takeover_too() -> None:
+    rules = ({"when": "look", "calls": [{"name": "lookup", "arguments": {"word": "loom"}}], "chunks": ["It weaves."]},)
+    turn = scripted(*rules, price=3, prompt="look", system_prompt="x" * 30_000)
+    recorder = Recorder()
+    await play(turn, recorder)
+    first, second = (told.input_tokens for told in recorder.forecasts)
+    assert second - first < 300
+    for told, response in zip(recorder.forecasts, recorder.responses, strict=True):
+        assert 30_000 // 4 <= response.usage.input_tokens <= told.input_tokens
+    later = Recorder()
+    await play(replace(turn, recorded=recorder.responses[0].messages, recorded_steps=1), later)
+    assert [told.input_tokens for told in later.forecasts] == [second]

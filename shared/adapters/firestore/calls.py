@@ -23,6 +23,7 @@ from google.cloud.firestore_v1.types.firestore import (
     RunQueryRequest,
     RunQueryResponse,
 )
+from grpc.aio import Metadata
 
 _SERVICE = "/google.firestore.v1.Firestore"
 _OPTIONS = (
@@ -52,7 +53,7 @@ class FirestoreCalls:
             DEFAULT_CLIENT_INFO.to_grpc_metadata(),
             *([("authorization", "Bearer owner")] if emulator else []),
         )
-        self._of_database = (*self._metadata, to_grpc_metadata((("database", database),)))
+        self._of_database = _metadata(*self._metadata, to_grpc_metadata((("database", database),)))
         self._commit = _stub(self._channel.unary_unary, "Commit", CommitRequest, CommitResponse)
         reading = (BatchGetDocumentsRequest, BatchGetDocumentsResponse)
         self._read = _stub(self._channel.unary_stream, "BatchGetDocuments", *reading)
@@ -89,7 +90,7 @@ class FirestoreCalls:
     async def query(self, parent: str, query: Any, timeout_seconds: float) -> AsyncIterator[Any]:
         """Ask a structured query below a document, or below the database's root; those answers that hold a document."""
         request = _QueryRequest(parent=parent, structured_query=query)
-        metadata = (*self._metadata, to_grpc_metadata((("parent", parent),)))
+        metadata = _metadata(*self._metadata, to_grpc_metadata((("parent", parent),)))
         try:
             async for answer in self._query(request, timeout=timeout_seconds, metadata=metadata):
                 if answer.HasField("document"):  # others only say how far the query is
@@ -106,6 +107,11 @@ def _channel(emulator: str | None) -> grpc.aio.Channel:
     if emulator is not None:
         return grpc.aio.insecure_channel(emulator, options=_OPTIONS)
     return FirestoreGrpcAsyncIOTransport.create_channel(options=_OPTIONS)
+
+
+def _metadata(*pairs: tuple[str, str]) -> Any:
+    """In gRPC's own type: to find out what else it may be, and to convert it, takes as long as the rest of a call."""
+    return Metadata(*pairs)
 
 
 def _stub(make: Any, method: str, request: Any, response: Any) -> Any:

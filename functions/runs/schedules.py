@@ -120,7 +120,7 @@ def schedule_routes(planner: Planner) -> APIRouter:
     @router.get("/schedules/{schedule_id}", responses=problem_responses(401, 404))
     async def read(caller: Caller, schedule_id: ResourceId) -> ScheduleView:
         """Read a schedule."""
-        return _schedule((await open_schedule(core.documents, caller.uid, ScheduleId(schedule_id))).schedule)
+        return _schedule(await open_schedule(core.documents, caller.uid, ScheduleId(schedule_id)))
 
     @router.put("/schedules/{schedule_id}", responses=problem_responses(400, 401, 403, 404, 409))
     async def replace(caller: Caller, schedule_id: ResourceId, body: ScheduleBody) -> ScheduleView:

@@ -138,7 +138,7 @@ def webhook_routes(desk: Desk) -> APIRouter:
     @router.get("/webhooks/{webhook_id}", responses=problem_responses(401, 404))
     async def read(caller: Caller, webhook_id: ResourceId) -> WebhookView:
         """Read a webhook."""
-        return _webhook((await open_webhook(desk.documents, caller.uid, WebhookId(webhook_id))).webhook)
+        return _webhook(await open_webhook(desk.documents, caller.uid, WebhookId(webhook_id)))
 
     @router.put("/webhooks/{webhook_id}", responses=problem_responses(400, 401, 404, 409))
     async def replace(caller: Caller, webhook_id: ResourceId, body: ChangedWebhookBody) -> WebhookView:

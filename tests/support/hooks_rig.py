@@ -141,7 +141,7 @@ class HooksRig:
 
     async def now(self, webhook: Webhook) -> Webhook:
         """The webhook as stored."""
-        return (await open_webhook(self.rig.documents, ANN, webhook.id)).webhook
+        return await open_webhook(self.rig.documents, ANN, webhook.id)
 
     async def run(self) -> RunId:
         """A run of Ann's, to its end."""

@@ -7,8 +7,9 @@ from shared.domain.knowledge import Collection, CollectionId, collection_path
 from shared.domain.records import parse
 from shared.domain.writes import Update
 from shared.ports.documents import Snapshot
-from shared.usecases.knowledge.change_record import Change, change_record, hand_over, mark
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.knowledge.get_collection import get_own_collection
+from shared.usecases.knowledge.hand_over import hand_over, mark
 from shared.usecases.knowledge.library import Library
 
 
@@ -23,11 +24,11 @@ async def delete_collection(library: Library, uid: Uid, collection_id: Collectio
     await get_own_collection(library.documents, uid, collection_id)
     now = library.clock.now()
 
-    def delete(snapshot: Snapshot) -> Change | bool:
+    def delete(snapshot: Snapshot) -> Change[None]:
         if snapshot.fields is None or parse(Collection, snapshot.fields).deleted_at is not None:
-            return True
+            return Change(None)
         marked = Update(snapshot.path, {"deleted_at": now, "updated_at": now}, seen=snapshot.update_time)
-        return Change([marked, mark(library.clock, collection_id, None)])
+        return Change(None, [marked, mark(library.clock, collection_id, None)])
 
-    await change_record(library.documents, collection_path(collection_id), delete)
+    await change_record(library.documents, library.clock, collection_path(collection_id), delete)
     await hand_over(library, collection_id, None, f"delete {now.isoformat()}")

@@ -8,8 +8,9 @@ from shared.domain.knowledge import CollectionId, DocumentId, KnowledgeDocument,
 from shared.domain.records import parse
 from shared.domain.writes import Update
 from shared.ports.documents import Snapshot
-from shared.usecases.knowledge.change_record import Change, change_record, hand_over, mark
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.knowledge.get_collection import get_own_collection
+from shared.usecases.knowledge.hand_over import hand_over, mark
 from shared.usecases.knowledge.library import Library
 
 
@@ -24,16 +25,16 @@ async def delete_document(library: Library, uid: Uid, collection_id: CollectionI
     await get_own_collection(library.documents, uid, collection_id)
     now, asked = library.clock.now(), False
 
-    def delete(snapshot: Snapshot) -> Change | None:
+    def delete(snapshot: Snapshot) -> Change[None]:
         nonlocal asked
         stored = None if snapshot.fields is None else parse(KnowledgeDocument, snapshot.fields)
         if asked and (stored is None or stored.deleted_at == now):
-            return None
+            return Change(None)
         if stored is None or stored.deleted_at is not None:
             raise NotFound("There is no such document.")
         asked = True
         marked = Update(snapshot.path, {"deleted_at": now, "updated_at": now}, seen=snapshot.update_time)
-        return Change([marked, mark(library.clock, collection_id, document_id)])
+        return Change(None, [marked, mark(library.clock, collection_id, document_id)])
 
-    await change_record(library.documents, document_path(collection_id, document_id), delete)
+    await change_record(library.documents, library.clock, document_path(collection_id, document_id), delete)
     await hand_over(library, collection_id, document_id, f"delete {now.isoformat()}")

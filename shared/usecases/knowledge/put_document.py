@@ -26,8 +26,9 @@ from shared.domain.media_types import detect_media_type
 from shared.domain.records import parse, render
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Documents, OutcomeUnknown, Snapshot
-from shared.usecases.knowledge.change_record import Change, change_record, hand_over, mark
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.knowledge.get_collection import get_own_collection
+from shared.usecases.knowledge.hand_over import hand_over, mark
 from shared.usecases.knowledge.library import Library
 
 _TRIES = 3
@@ -70,10 +71,10 @@ async def put_document(
         return unchanged, False
     await _store_content(library, document, new.content)
 
-    def put(snapshot: Snapshot) -> Change | KnowledgeDocument:
+    def put(snapshot: Snapshot) -> Change[KnowledgeDocument]:
         return _put(library, document, snapshot)
 
-    stored = await change_record(library.documents, document.path, put) or document
+    stored = await change_record(library.documents, library.clock, document.path, put)
     await hand_over(library, collection_id, document.id, document.revision)
     return stored, True
 
@@ -127,16 +128,16 @@ async def _store(documents: Documents, writes: Sequence[Write]) -> None:
     raise Unavailable("The document store does not say whether the document was stored; try again.")
 
 
-def _put(library: Library, document: KnowledgeDocument, snapshot: Snapshot) -> Change | KnowledgeDocument:
+def _put(library: Library, document: KnowledgeDocument, snapshot: Snapshot) -> Change[KnowledgeDocument]:
     """Make the document the one of its name, if it is not so already."""
     marked = mark(library.clock, document.collection_id, document.id)
     # Its collection must exist, and whoever is removing the collection must see that there is another document.
     touched = Update(collection_path(document.collection_id), {"updated_at": document.updated_at})
     if snapshot.fields is None:
-        return Change([Create(snapshot.path, render(document)), touched, marked])
+        return Change(document, [Create(snapshot.path, render(document)), touched, marked])
     stored = parse(KnowledgeDocument, snapshot.fields)
     if stored.revision == document.revision:
-        return stored
+        return Change(stored)
     if stored.deleted_at is not None:
         raise Aborted("A document of this name is still being removed; try again.", retry_after_seconds=5)
     replaced = replace(
@@ -145,7 +146,7 @@ def _put(library: Library, document: KnowledgeDocument, snapshot: Snapshot) -> C
         live=stored.live,
         stale=superseded(stored, upload=True),
     )
-    return Change([Update(snapshot.path, render(replaced), seen=snapshot.update_time), touched, marked])
+    return Change(document, [Update(snapshot.path, render(replaced), seen=snapshot.update_time), touched, marked])
 
 
 def superseded(stored: KnowledgeDocument, *, upload: bool) -> tuple[str, ...]:

@@ -10,9 +10,10 @@ from shared.domain.knowledge import CollectionId, DocumentId, DocumentState, Kno
 from shared.domain.records import parse, render
 from shared.domain.writes import Update
 from shared.ports.documents import Snapshot
-from shared.usecases.knowledge.change_record import Change, change_record, hand_over, mark
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.knowledge.get_collection import get_own_collection
 from shared.usecases.knowledge.get_document import get_document
+from shared.usecases.knowledge.hand_over import hand_over, mark
 from shared.usecases.knowledge.library import Library
 from shared.usecases.knowledge.put_document import superseded
 
@@ -30,12 +31,12 @@ async def refresh_document(
     await get_own_collection(library.documents, uid, collection_id)
     revision, now = library.ids.new(), library.clock.now()
 
-    def refresh(snapshot: Snapshot) -> Change | None:
+    def refresh(snapshot: Snapshot) -> Change[None]:
         stored = None if snapshot.fields is None else parse(KnowledgeDocument, snapshot.fields)
         if stored is None or stored.deleted_at is not None:
             raise NotFound("There is no such document.")
         if stored.revision == revision:
-            return None
+            return Change(None)
         refreshed = replace(
             stored,
             revision=revision,
@@ -49,8 +50,8 @@ async def refresh_document(
             error=None,
         )
         marked = mark(library.clock, collection_id, document_id)
-        return Change([Update(snapshot.path, render(refreshed), seen=snapshot.update_time), marked])
+        return Change(None, [Update(snapshot.path, render(refreshed), seen=snapshot.update_time), marked])
 
-    await change_record(library.documents, document_path(collection_id, document_id), refresh)
+    await change_record(library.documents, library.clock, document_path(collection_id, document_id), refresh)
     await hand_over(library, collection_id, document_id, revision)
     return await get_document(library.documents, uid, collection_id, document_id)

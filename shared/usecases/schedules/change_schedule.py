@@ -9,15 +9,13 @@ from datetime import datetime
 from shared.domain.errors import Aborted
 from shared.domain.ids import Uid
 from shared.domain.records import render
-from shared.domain.schedules import Schedule, ScheduleId
+from shared.domain.schedules import Schedule, ScheduleId, schedule_path
 from shared.domain.writes import Delete, Update
-from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.ports.documents import OutcomeUnknown, Snapshot
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
-from shared.usecases.schedules.get_schedule import open_schedule
+from shared.usecases.schedules.get_schedule import open_schedule, read_schedule
 from shared.usecases.schedules.planner import Planner
-
-TRIES = 10
-PAUSE_SECONDS = 0.02
 
 
 async def change_schedule(
@@ -28,22 +26,18 @@ async def change_schedule(
     Raises:
         NotFound: there is no such schedule, or it is somebody else's.
         Aborted: it changes too fast.
-        Unavailable: the store does not answer.
+        Unavailable: the store does not answer, or does not say whether it was changed.
     """
-    for attempt in range(TRIES):
-        opened = await open_schedule(core.documents, caller, schedule_id)
-        now = core.clock.now()
-        new = change(opened.schedule, now)
-        if new == opened.schedule:
-            return new
+
+    def decide(snapshot: Snapshot) -> Change[Schedule]:
+        schedule, now = read_schedule(snapshot, caller), core.clock.now()
+        new = change(schedule, now)
+        if new == schedule:
+            return Change(schedule)
         new = replace(new, updated_at=now)
-        try:
-            await core.documents.commit([Update(new.path, render(new), seen=opened.snapshot.update_time)])
-        except (CommitRefused, OutcomeUnknown):
-            await core.clock.sleep(PAUSE_SECONDS * attempt)
-            continue
-        return new
-    raise Aborted("The schedule changes too fast; try again.", retry_after_seconds=1)
+        return Change(new, [Update(new.path, render(new), seen=snapshot.update_time)])
+
+    return await change_record(core.documents, core.clock, schedule_path(schedule_id), decide)
 
 
 async def pause_schedule(core: Core, caller: Uid, schedule_id: ScheduleId) -> Schedule:
@@ -80,8 +74,8 @@ async def delete_schedule(core: Core, caller: Uid, schedule_id: ScheduleId) -> N
         NotFound: there is no such schedule, or it is somebody else's.
         Aborted: it is not known whether it was forgotten.
     """
-    opened = await open_schedule(core.documents, caller, schedule_id)
+    schedule = await open_schedule(core.documents, caller, schedule_id)
     try:
-        await core.documents.commit([Delete(opened.schedule.path)])
+        await core.documents.commit([Delete(schedule.path)])
     except OutcomeUnknown:
         raise Aborted("It is not known whether the schedule was deleted; try again.") from None

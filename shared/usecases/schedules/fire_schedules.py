@@ -73,7 +73,7 @@ async def run_now(core: Core, caller: Uid, schedule_id: ScheduleId, key: str | N
         NotFound: there is no such schedule, or it is somebody else's.
         Unavailable: the store does not answer.
     """
-    schedule = (await open_schedule(core.documents, caller, schedule_id)).schedule
+    schedule = await open_schedule(core.documents, caller, schedule_id)
     now = core.clock.now()
     tick = tick_of(schedule, "manual", now, key or core.ids.new(), now)
     try:

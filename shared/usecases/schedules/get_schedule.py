@@ -2,37 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
-from shared.domain.errors import NotFound
 from shared.domain.ids import Uid
 from shared.domain.pages import Page
 from shared.domain.records import parse
 from shared.domain.schedules import SCHEDULES, TICKS, Schedule, ScheduleId, Tick, schedule_path
 from shared.ports.documents import Documents, Filter, Order, Query, Snapshot
+from shared.usecases.read_owned import read_owned
 from shared.usecases.read_page import read_page
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedSchedule:
-    """A schedule of the caller's, and what it was read from, for a compare-and-set."""
-
-    schedule: Schedule
-    snapshot: Snapshot
-
-
-async def open_schedule(documents: Documents, caller: Uid, schedule_id: ScheduleId) -> OpenedSchedule:
+async def open_schedule(documents: Documents, caller: Uid, schedule_id: ScheduleId) -> Schedule:
     """The caller's schedule.
 
     Raises:
         NotFound: there is no such schedule, or it is somebody else's.
         Unavailable: the store does not answer.
     """
-    snapshot = await documents.get(schedule_path(schedule_id))
-    schedule = None if snapshot.fields is None else parse(Schedule, snapshot.fields)
-    if schedule is None or schedule.owner_uid != caller:
-        raise NotFound("There is no such schedule.")
-    return OpenedSchedule(schedule, snapshot)
+    return read_schedule(await documents.get(schedule_path(schedule_id)), caller)
+
+
+def read_schedule(snapshot: Snapshot, caller: Uid) -> Schedule:
+    """The caller's schedule in a snapshot.
+
+    Raises:
+        NotFound: there is no such schedule, or it is somebody else's.
+    """
+    return read_owned(snapshot, Schedule, caller, "schedule")
 
 
 async def list_schedules(documents: Documents, caller: Uid, limit: int, page_token: str | None) -> Page[Schedule]:

@@ -6,16 +6,14 @@ import json
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.errors import Aborted, Fault, InvalidArgument, NotFound, Unavailable
+from shared.domain.errors import Fault, InvalidArgument, NotFound
 from shared.domain.ids import SessionId
 from shared.domain.records import from_json, parse, to_json
 from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, session_path
 from shared.domain.writes import Update
 from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
-
-_ATTEMPTS = 20
-_MAX_LOST_REPLIES = 3
+from shared.ports.documents import Documents, Snapshot
+from shared.usecases.change_record import Change, change_record
 
 
 async def set_state(
@@ -31,29 +29,19 @@ async def set_state(
         Aborted: others change the session all the time.
         Unavailable: the store does not answer.
     """
-    lost_replies = 0
-    for _ in range(_ATTEMPTS):
-        snapshot = await documents.get(session_path(session_id))
+
+    def decide(snapshot: Snapshot) -> Change[Mapping[str, Any]]:
         session = None if snapshot.fields is None else parse(Session, snapshot.fields)
         if session is None or session.deleted_at is not None:
             raise NotFound("There is no such session.")
         state: dict[str, Any] = from_json(session.state_json)
         text = _changed(state, values)
         if text == to_json(state):
-            return state
-        try:
-            await documents.commit(
-                [Update(snapshot.path, {"state_json": text, "updated_at": clock.now()}, seen=snapshot.update_time)]
-            )
-        except CommitRefused:
-            continue
-        except OutcomeUnknown as error:
-            lost_replies += 1
-            if lost_replies == _MAX_LOST_REPLIES:
-                raise Unavailable("The document store does not say whether the state was changed.") from error
-        else:
-            return json.loads(text)
-    raise Aborted("Others keep changing the session.")
+            return Change(state)
+        changed = {"state_json": text, "updated_at": clock.now()}
+        return Change(json.loads(text), [Update(snapshot.path, changed, seen=snapshot.update_time)])
+
+    return await change_record(documents, clock, session_path(session_id), decide)
 
 
 def _changed(state: Mapping[str, Any], values: Mapping[str, Any]) -> str:

@@ -19,29 +19,27 @@ from shared.domain.webhooks import (
     webhook_path,
 )
 from shared.ports.documents import Documents, Filter, Order, Query, Snapshot
+from shared.usecases.read_owned import read_owned
 from shared.usecases.read_page import read_page
 
 
-@dataclass(frozen=True, slots=True)
-class OpenedWebhook:
-    """A webhook of the caller's, and what it was read from, for a compare-and-set."""
-
-    webhook: Webhook
-    snapshot: Snapshot
-
-
-async def open_webhook(documents: Documents, caller: Uid, webhook_id: WebhookId) -> OpenedWebhook:
+async def open_webhook(documents: Documents, caller: Uid, webhook_id: WebhookId) -> Webhook:
     """The caller's webhook.
 
     Raises:
         NotFound: there is no such webhook, or it is somebody else's.
         Unavailable: the store does not answer.
     """
-    snapshot = await documents.get(webhook_path(webhook_id))
-    webhook = None if snapshot.fields is None else parse(Webhook, snapshot.fields)
-    if webhook is None or webhook.owner_uid != caller:
-        raise NotFound("There is no such webhook.")
-    return OpenedWebhook(webhook, snapshot)
+    return read_webhook(await documents.get(webhook_path(webhook_id)), caller)
+
+
+def read_webhook(snapshot: Snapshot, caller: Uid) -> Webhook:
+    """The caller's webhook in a snapshot.
+
+    Raises:
+        NotFound: there is no such webhook, or it is somebody else's.
+    """
+    return read_owned(snapshot, Webhook, caller, "webhook")
 
 
 async def open_delivery(

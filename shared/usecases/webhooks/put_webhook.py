@@ -18,20 +18,20 @@ from shared.domain.webhooks import (
     WebhookId,
     check_webhook_url,
     make_secret,
+    webhook_path,
 )
 from shared.domain.writes import Create, Delete, Update, Write
-from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.secrets.destroy_secrets import destroy_secrets
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.webhooks.desk import Desk
-from shared.usecases.webhooks.get_webhook import open_webhook
+from shared.usecases.webhooks.get_webhook import open_webhook, read_webhook
 
 CURRENT, OLD = "current", "old"
 """The names of a webhook's secrets."""
 UNFINISHED = "it is being made"
-TRIES = 10
-PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +108,7 @@ async def rotate_secret(desk: Desk, caller: Uid, webhook_id: WebhookId) -> tuple
         NotFound: there is no such webhook, or it is somebody else's.
         Aborted, Unavailable: a store does not answer; rotating again is safe.
     """
-    webhook = (await open_webhook(desk.documents, caller, webhook_id)).webhook
+    webhook = await open_webhook(desk.documents, caller, webhook_id)
     now = desk.clock.now()
     if webhook.old_secret_until is None or webhook.old_secret_until <= now:
         current = (await read_secrets(desk.vault, webhook.secrets_owner, [CURRENT]))[CURRENT]
@@ -127,7 +127,7 @@ async def delete_webhook(desk: Desk, caller: Uid, webhook_id: WebhookId) -> None
         NotFound: there is no such webhook, or it is somebody else's.
         Aborted, Unavailable: a store does not answer; deleting again is safe.
     """
-    webhook = (await open_webhook(desk.documents, caller, webhook_id)).webhook
+    webhook = await open_webhook(desk.documents, caller, webhook_id)
     await destroy_secrets(desk.vault, webhook.secrets_owner)
     await _commit(desk, [Delete(webhook.path)])
 
@@ -141,19 +141,16 @@ async def change_webhook(
         NotFound: there is no such webhook, or it is somebody else's.
         Aborted: it changes too fast.
     """
-    for attempt in range(TRIES):
-        opened = await open_webhook(desk.documents, caller, webhook_id)
-        new = change(opened.webhook)
-        if new == opened.webhook:
-            return new
+
+    def decide(snapshot: Snapshot) -> Change[Webhook]:
+        webhook = read_webhook(snapshot, caller)
+        new = change(webhook)
+        if new == webhook:
+            return Change(webhook)
         new = replace(new, updated_at=desk.clock.now())
-        try:
-            await desk.documents.commit([Update(new.path, render(new), seen=opened.snapshot.update_time)])
-        except (CommitRefused, OutcomeUnknown):
-            await desk.clock.sleep(PAUSE_SECONDS * attempt)
-            continue
-        return new
-    raise Aborted("The webhook changes too fast; try again.", retry_after_seconds=1)
+        return Change(new, [Update(new.path, render(new), seen=snapshot.update_time)])
+
+    return await change_record(desk.documents, desk.clock, webhook_path(webhook_id), decide)
 
 
 def _check(desk: Desk, wanted: Subscription) -> None:

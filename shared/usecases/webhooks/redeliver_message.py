@@ -23,7 +23,7 @@ async def redeliver_message(desk: Desk, caller: Uid, webhook_id: WebhookId, deli
         Aborted: the delivery is changing; try again.
         Unavailable: the store or the queue does not answer; where it was stored, the sweeper enqueues it.
     """
-    webhook = (await open_webhook(desk.documents, caller, webhook_id)).webhook
+    webhook = await open_webhook(desk.documents, caller, webhook_id)
     if not webhook.is_enabled:
         raise FailedPrecondition(f"The webhook is disabled: {webhook.disabled_reason}. Enable it first.")
     delivery, snapshot = await open_delivery(desk.documents, caller, webhook_id, delivery_id)

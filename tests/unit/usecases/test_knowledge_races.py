@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Awaitable, Callable, Sequence
 
 import pytest
@@ -102,8 +103,10 @@ async def test_a_document_is_not_put_into_a_collection_that_is_gone_meanwhile(ri
         await rig.drain()
 
     Between(rig, lambda what: what.startswith("commit") and collection_path(collection.id) in what.split(), remove)
+    putting = asyncio.ensure_future(rig.put(collection, "a.txt", RULES))
+    await rig.clock.advance(10)
     with pytest.raises(Aborted):
-        await rig.put(collection, "a.txt", RULES)
+        await putting
     await rig.clock.advance(SWEEP_AFTER.total_seconds())
     await sweep_ingestions(rig.documents, rig.queue, rig.clock, 10)
     await rig.drain()
@@ -208,8 +211,10 @@ async def test_a_store_that_loses_everything_is_unavailable_and_one_that_changes
     with pytest.raises(Unavailable, match="loses every commit"):
         await rig.deliver(task)
     watched.lose_replies.extend([(False, CommitRefused())] * 20)
+    deleting = asyncio.ensure_future(delete_document(rig.library, ANN, collection.id, document.id))
+    await rig.clock.advance(10)
     with pytest.raises(Aborted, match="keep changing"):
-        await delete_document(rig.library, ANN, collection.id, document.id)
+        await deleting
     assert await rig.deliver(task)
     assert len(await rig.search("office")) == 1
 

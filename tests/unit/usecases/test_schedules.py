@@ -64,7 +64,7 @@ class Office:
         return [run.id for run in await self.rig.documents.query(Query("runs"))]
 
     async def now(self, schedule: Schedule) -> Schedule:
-        return (await open_schedule(self.rig.documents, ANN, schedule.id)).schedule
+        return await open_schedule(self.rig.documents, ANN, schedule.id)
 
 
 @pytest.fixture

@@ -81,7 +81,10 @@ async def test_a_state_that_is_so_already_is_not_written(workspace: TestingWorks
 async def test_keys_that_are_set_at_the_same_time_are_all_kept(workspace: TestingWorkspace) -> None:
     await workspace.open_session()
 
-    await asyncio.gather(*(workspace.answer("set_state", values={f"k{n}": n}) for n in range(8)))
+    setting = asyncio.gather(*(workspace.answer("set_state", values={f"k{n}": n}) for n in range(8)))
+    while not setting.done():
+        await workspace.clock.advance(0.1)
+    await setting
 
     assert await workspace.state() == {f"k{n}": n for n in range(8)}
 
@@ -156,7 +159,9 @@ async def test_a_store_that_never_takes_the_state_is_worth_a_retry_of_the_node(
     await workspace.open_session()
     workspace.documents.lose_replies.extend([(False, failure)] * 100)
 
+    setting = asyncio.ensure_future(workspace.call("set_state", values={"a": 1}))
+    await workspace.clock.advance(10)
     with pytest.raises(DomainError) as refused:
-        await workspace.call("set_state", values={"a": 1})
+        await setting
 
     assert refused.value.retryable

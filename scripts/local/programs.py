@@ -11,6 +11,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -121,15 +122,9 @@ def _download(emulator: str) -> str:
         "pubsub": "pubsub-emulator-*/pubsub-emulator/lib/*.jar",
     }[emulator]
     if not (found := sorted(cache.expanduser().glob(pattern))):
-        subprocess.run(
-            [
-                "node",
-                "node_modules/firebase-tools/lib/bin/firebase.js",
-                f"setup:emulators:{emulator}",
-            ],
-            cwd=ROOT,
-            check=False,
-        )
+        command = ["node", "node_modules/firebase-tools/lib/bin/firebase.js", f"setup:emulators:{emulator}"]
+        with suppress(FileNotFoundError):  # no Node: not to be had either
+            subprocess.run(command, cwd=ROOT, check=False)
         found = sorted(cache.expanduser().glob(pattern))
     if not found:
         raise ProgramMissing(

@@ -1,6 +1,7 @@
 """What must stay true of the tree, and no other tool checks."""
 
 import ast
+import hashlib
 import json
 import re
 import tomllib
@@ -23,6 +24,7 @@ LOCKS = (
 )
 LONGEST_FILE, LONGEST_TEST, LONGEST_FUNCTION = 400, 600, 50
 FUNCTIONS = function_names()
+SKIPPING = {"skip", "skipif", "importorskip", "xfail", "skipIf", "skipUnless", "SkipTest", "expectedFailure"}
 
 
 def sources(*folders: str) -> Iterator[Path]:
@@ -177,3 +179,36 @@ def test_a_command_can_be_run_and_says_what_it_is_for(path: Path) -> None:
     if path.is_file() and not path.suffix:
         assert path.stat().st_mode & 0o111
         assert re.match(r"#!/usr/bin/env bash\n# [A-Z]", path.read_text())
+
+
+def test_no_test_is_skipped() -> None:
+    texts = {path.relative_to(ROOT).as_posix(): path.read_text() for path in sources("tests")}
+    trees = {path: ast.parse(text) for path, text in texts.items() if any(word in text for word in SKIPPING)}
+    used = {path: {name for node in ast.walk(tree) for name in names_of(node)} for path, tree in trees.items()}
+
+    assert len(texts) > 100
+    assert {path: names & SKIPPING for path, names in used.items() if names & SKIPPING} == {}
+
+
+def names_of(node: ast.AST) -> Iterator[str]:
+    """What a piece of code names: an attribute, a name, or what it imports."""
+    if isinstance(node, ast.Attribute):
+        yield node.attr
+    elif isinstance(node, ast.Name):
+        yield node.id
+    elif isinstance(node, ast.ImportFrom):
+        yield from (alias.name for alias in node.names)
+
+
+def test_no_test_of_the_web_is_skipped() -> None:
+    tests = {path.name: path.read_text() for path in (ROOT / "tests" / "web").glob("*.mjs")}
+
+    assert tests
+    assert [name for name, text in tests.items() if re.search(r"\.(skip|todo|only)\b|\b(skip|todo|only):", text)] == []
+
+
+def test_the_first_users_definition_is_kept_byte_for_byte() -> None:
+    definition = (ROOT / "tests" / "data" / "research-agent.yaml").read_bytes()
+
+    digest = "4808daf163c55d134454aa3c9348271de1641d8127844491ce21cbdf79e698f0"
+    assert hashlib.sha256(definition).hexdigest() == digest

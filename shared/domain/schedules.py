@@ -122,7 +122,7 @@ class Tick:
         done = replace(self, take_up_at=None, settled_at=now)
         if isinstance(outcome, Failure):
             return replace(done, state=TickState.FAILED, error=outcome)
-        return replace(done, state=TickState.STARTED, run_id=outcome)
+        return replace(done, state=TickState.STARTED, run_id=outcome, error=None)
 
 
 def schedule_path(schedule_id: ScheduleId) -> str:

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import datetime
+from functools import partial
 
 from shared.domain.errors import AccountDeactivated, DomainError, InvalidArgument, Unavailable
 from shared.domain.ids import RunId, Uid
 from shared.domain.records import from_json, parse, render
-from shared.domain.runs import Failure
+from shared.domain.runs import Failure, run_path
 from shared.domain.schedules import (
     MAX_MISSED,
     MAX_TRIES,
@@ -28,8 +29,9 @@ from shared.domain.users import deactivation_path
 from shared.domain.writes import Create, Update
 from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.ports.timetables import Timetables
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
-from shared.usecases.runs.start_run import RunRequest, start_run
+from shared.usecases.runs.start_run import RunRequest, id_of_key, start_run
 from shared.usecases.schedules.get_schedule import open_schedule
 from shared.usecases.schedules.planner import Planner
 
@@ -87,16 +89,32 @@ async def run_now(core: Core, caller: Uid, schedule_id: ScheduleId, key: str | N
 
 
 async def start_tick(core: Core, tick: Tick) -> Tick:
-    """Start the run of a tick that was taken up, and note it; what fails for now stays to be taken up again."""
+    """Start the run of a tick that was taken up, and note it; what fails for now stays to be taken up again.
+
+    Raises:
+        Aborted, Unavailable: the store does not answer; whoever takes it up again finds the same run.
+    """
     outcome = await _outcome(core, tick)
+    if isinstance(outcome, Failure):
+        started = await core.documents.get(run_path(id_of_key(tick.owner_uid, tick.key)))
+        outcome = RunId(started.id) if started.exists else outcome  # stored, but not enqueued: the sweeper does it
     if outcome is None:
         return tick
-    settled = tick.settled(outcome, core.clock.now())
-    try:
-        await core.documents.commit([Update(tick.path, render(settled))])
-    except (CommitRefused, OutcomeUnknown):
-        return settled  # whoever takes it up again finds the same run
-    return settled
+    return await change_record(core.documents, core.clock, tick.path, partial(_settle, core, tick, outcome))
+
+
+def _settle(core: Core, tick: Tick, outcome: RunId | Failure, snapshot: Snapshot) -> Change[Tick]:
+    """Note what it came to: a run stands above a failure, and of that only who took the tick up last may tell."""
+    if snapshot.fields is None:
+        return Change(tick)  # its history has expired
+    stored = parse(Tick, snapshot.fields)
+    is_settled = stored.state is TickState.STARTED
+    if isinstance(outcome, Failure):
+        is_settled = stored.state is not TickState.PENDING or stored.tries > tick.tries
+    if is_settled:
+        return Change(stored)
+    settled = stored.settled(outcome, core.clock.now())
+    return Change(settled, [Update(tick.path, render(settled), seen=snapshot.update_time)])
 
 
 async def _note(planner: Planner, snapshot: Snapshot, now: datetime) -> Tick | None:

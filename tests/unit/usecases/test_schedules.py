@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+from collections.abc import Sequence
+from dataclasses import replace
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,20 +14,32 @@ import pytest
 from shared.adapters.cron.timetables import CronTimetables
 from shared.domain.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from shared.domain.ids import AgentId, Uid
-from shared.domain.schedules import MAX_SCHEDULES, MAX_TRIES, RETRY_AFTER, Schedule, ScheduleId, Tick, TickState
+from shared.domain.records import render
+from shared.domain.schedules import (
+    MAX_SCHEDULES,
+    MAX_TRIES,
+    RETRY_AFTER,
+    Schedule,
+    ScheduleId,
+    Tick,
+    TickState,
+    tick_of,
+)
 from shared.domain.users import deactivation_path
-from shared.domain.writes import Put
-from shared.ports.documents import Documents, Query
+from shared.domain.writes import Create, Put, Write
+from shared.ports.documents import CommitRefused, Committed, Documents, Query
 from shared.usecases.nodes.engine import Core
+from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.schedules.change_schedule import delete_schedule, pause_schedule, resume_schedule
-from shared.usecases.schedules.fire_schedules import fire_schedules, run_now
+from shared.usecases.schedules.fire_schedules import fire_schedules, run_now, start_tick
 from shared.usecases.schedules.get_schedule import list_schedules, list_ticks, open_schedule
 from shared.usecases.schedules.planner import Planner
 from shared.usecases.schedules.put_schedule import Plan, create_schedule, replace_schedule
-from tests.support.engine_rig import ANN, EngineRig
+from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
+from tests.support.watched_documents import WatchedDocuments
 
 MINUTE, HOUR = 60.0, 3600.0
 
@@ -183,7 +197,7 @@ async def test_a_queue_that_does_not_answer_is_asked_again_later(office: Office)
     assert [(tick.state, tick.tries) for tick in await office.ticks(schedule)] == [(TickState.STARTED, 2)]
 
 
-async def test_what_never_works_fails_in_the_end_and_says_why(office: Office) -> None:
+async def test_a_run_that_is_stored_and_never_enqueued_is_noted_and_left_to_the_sweeper(office: Office) -> None:
     schedule = await office.schedule("0 0 1 * *")
     await office.rig.clock.advance(31 * 24 * HOUR)
     office.rig.queue.fail_next(1_000)
@@ -191,9 +205,53 @@ async def test_what_never_works_fails_in_the_end_and_says_why(office: Office) ->
         await office.fire()
         await office.rig.clock.advance(RETRY_AFTER.total_seconds())
     (tick,) = await office.ticks(schedule)
+    assert (tick.state, tick.tries, tick.take_up_at, tick.error) == (TickState.STARTED, MAX_TRIES, None, None)
+    assert await office.runs() == [tick.run_id]
+    office.rig.queue.fail_next(0)
+    await sweep_runs(office.rig.core, LEASE_SECONDS)
+    await office.rig.drain()
+    assert (await office.rig.run(tick.run_id or _no_run())).state == "succeeded"
+
+
+async def test_what_never_works_fails_in_the_end_and_says_why(office: Office) -> None:
+    schedule = await office.schedule("0 0 1 * *")
+    await office.rig.clock.advance(31 * 24 * HOUR)
+    for _ in range(MAX_TRIES + 2):
+        firing = asyncio.ensure_future(office.fire(_Runless(office.rig.documents)))
+        await office.rig.clock.advance(RETRY_AFTER.total_seconds())
+        await firing
+    (tick,) = await office.ticks(schedule)
     assert (tick.state, tick.tries, tick.take_up_at) == (TickState.FAILED, MAX_TRIES, None)
     assert tick.error is not None
-    assert (tick.error.code, tick.error.message) == ("unavailable", "the queue does not answer")
+    assert (tick.error.code, tick.error.retryable) == ("aborted", True)
+    assert await office.runs() == []
+
+
+class _Runless(WatchedDocuments):
+    """A store that refuses every run."""
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        if any(write.path.startswith("runs/") for write in writes):
+            raise CommitRefused
+        return await super().commit(writes)
+
+
+async def test_who_was_slow_to_fail_does_not_take_back_what_another_started(office: Office) -> None:
+    schedule = await office.schedule()
+    now = office.rig.clock.now()
+    tick = tick_of(schedule, "manual", now, "once", now)
+    await office.rig.documents.commit([Create(tick.path, render(tick))])
+
+    async def another() -> None:
+        taken = tick.taken_up(now)
+        await office.rig.documents.commit([Put(tick.path, render(taken))])
+        await start_tick(office.rig.core, taken)
+
+    # The late one finds no version 7, and looks for a run before the other starts it.
+    between = InterferingDocuments(office.rig.documents, another, before_commit=1)
+    noted = await start_tick(office.planner(between).core, replace(tick, version=7))
+    assert (noted.state, [noted.run_id]) == (TickState.STARTED, await office.runs())
+    assert await office.ticks(schedule) == [noted]
 
 
 async def test_a_tick_that_kills_whoever_takes_it_up_is_given_up(office: Office) -> None:

@@ -13,6 +13,18 @@ from tests.support.query_guard import guarded_queries
 from tests.support.query_indexes import Indexes
 from tests.support.stack import running_emulators
 
+_TESTS = Path(__file__).parent
+_SECONDS = {"emulator": 600, "rules": 600, "e2e": 900}
+"""How long a test of a folder may take, with its fixtures: the first one starts emulators, or a whole stack."""
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Let tests that start programs take as long as a slow machine needs for that."""
+    for item in items:
+        seconds = _SECONDS.get(item.path.relative_to(_TESTS).parts[0])
+        if seconds is not None and item.get_closest_marker("timeout") is None:
+            item.add_marker(pytest.mark.timeout(seconds))
+
 
 @pytest.fixture(scope="session")
 def emulators(tmp_path_factory: pytest.TempPathFactory) -> Iterator[EmulatorPorts]:

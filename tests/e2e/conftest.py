@@ -7,6 +7,7 @@ import pytest
 
 from scripts.local.processes import HOST, free_port
 from scripts.local.stack import Stack
+from tests.support import held_models
 from tests.support.stack import running_stack
 
 
@@ -17,15 +18,21 @@ def site_port() -> int:
 
 
 @pytest.fixture(scope="package")
-def stack(tmp_path_factory: pytest.TempPathFactory, site_port: int) -> Iterator[Stack]:
+def model_port() -> int:
+    """Where functions of the stack look for the models of a provider, which a test may serve."""
+    return free_port()
+
+
+@pytest.fixture(scope="package")
+def stack(tmp_path_factory: pytest.TempPathFactory, site_port: int, model_port: int) -> Iterator[Stack]:
     """Emulators, functions and gateway; clients made meanwhile find its emulators."""
-    sites = f"{HOST}:{site_port}"
-    with running_stack(tmp_path_factory.mktemp("stack"), FIRELOOM_EGRESS_LOOPBACK=sites) as stack:
+    extra = {"FIRELOOM_EGRESS_LOOPBACK": f"{HOST}:{site_port}", **held_models.environment(model_port)}
+    with running_stack(tmp_path_factory.mktemp("stack"), **extra) as stack:
         yield stack
 
 
 @pytest.fixture
 async def api(stack: Stack) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, not signed in."""
-    async with httpx.AsyncClient(base_url=stack.api, timeout=30, trust_env=False) as client:
+    async with httpx.AsyncClient(base_url=stack.api, timeout=60, trust_env=False) as client:
         yield client

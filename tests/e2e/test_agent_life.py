@@ -14,6 +14,7 @@ import pytest
 from tests.support.archives import files_of, zip_of
 from tests.support.office_files import docx_of
 from tests.support.people import sign_up
+from tests.support.polling import end_of, until
 
 DATA = Path(__file__).parents[1] / "data"
 YAML = {"Content-Type": "application/yaml"}
@@ -24,7 +25,6 @@ CLERK = {
     "model": "local:extractive",
     "tools": [{"name": "knowledge", "config": {"collections": ["smithy"]}}],
 }
-ENDED = {"succeeded", "failed", "cancelled"}
 
 
 @pytest.fixture
@@ -52,12 +52,7 @@ async def answer(client: httpx.AsyncClient, method: str, path: str, status: int 
 
 async def run(client: httpx.AsyncClient, **body: Any) -> dict[str, Any]:
     started = await answer(client, "POST", "/runs", 202, json=body)
-    async with asyncio.timeout(60):
-        while True:
-            found: dict[str, Any] = (await answer(client, "GET", started.headers["location"])).json()
-            if found["state"] in ENDED:
-                return found
-            await asyncio.sleep(0.1)
+    return await end_of(client, started.headers["location"])
 
 
 async def test_a_draft_is_tried_published_named_and_rolled_back(ada: httpx.AsyncClient) -> None:
@@ -139,12 +134,12 @@ async def test_an_agent_takes_its_documents_and_the_agents_that_it_asks_along(
     ]
     there = await answer(bob, "POST", "/agents/import", 201, content=archive.content, headers=ZIP)
     collection = there.json()["imported_knowledge"]["smithy"]
-    async with asyncio.timeout(60):
-        while True:
-            items = (await answer(bob, "GET", f"/knowledge/{collection}/documents")).json()["items"]
-            if {one["state"] for one in items} == {"ready"}:
-                break
-            await asyncio.sleep(0.1)
+
+    async def read() -> bool:
+        items = (await answer(bob, "GET", f"/knowledge/{collection}/documents")).json()["items"]
+        return {one["state"] for one in items} == {"ready"}
+
+    await until(read)
     ended = await run(bob, agent_id=there.json()["id"], input="How hot is the steel when it is quenched?")
     assert "eight hundred degrees" in str(ended["output"]), ended
     again = await answer(bob, "GET", f"{there.headers['location']}/export?format=zip")

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,6 +11,8 @@ import pytest
 from scripts.local.stack import Stack
 from tests.e2e.test_chat import ended, frames, history, open_session, say
 from tests.support.people import sign_up
+from tests.support.polling import comes_to, until
+from tests.support.stack import killed
 
 WRITE = {"name": "file_write", "arguments": {"path": "letter.txt", "content": "Dear all"}}
 COUNT = {"name": "calculator", "arguments": {"expression": "6 * 7"}}
@@ -50,23 +51,12 @@ async def start(client: httpx.AsyncClient, definition: dict[str, Any]) -> dict[s
     return started.json()
 
 
-async def comes_to(client: httpx.AsyncClient, run: dict[str, Any], *states: str) -> dict[str, Any]:
-    """The run once it is in one of the states."""
-    async with asyncio.timeout(60):
-        while True:
-            now: dict[str, Any] = (await client.get(f"/runs/{run['id']}")).json()
-            if now["state"] in states:
-                return now
-            await asyncio.sleep(0.1)
-
-
 async def node_waits(client: httpx.AsyncClient, run: dict[str, Any], name: str) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            nodes = (await client.get(f"/runs/{run['id']}/nodes")).json()["items"]
-            if {"waiting"} == {node["state"] for node in nodes if node["node"] == name}:
-                return
-            await asyncio.sleep(0.1)
+    async def waits() -> bool:
+        nodes = (await client.get(f"/runs/{run['id']}/nodes")).json()["items"]
+        return {"waiting"} == {node["state"] for node in nodes if node["node"] == name}
+
+    await until(waits)
 
 
 async def decide(client: httpx.AsyncClient, approval: dict[str, Any], verb: str, **body: Any) -> dict[str, Any]:
@@ -89,15 +79,14 @@ async def test_a_run_goes_on_where_it_stood_on_another_worker_when_all_have_answ
     uid = (await bob.get("/auth/me")).json()["uid"]
     run = await start(ada, agent(COUNT, WRITE, QUESTION, asked=uid))
     await comes_to(ada, run, "waiting")
-    stack.functions["worker"].kill()
-    (write,), (question,) = await inbox(ada), await inbox(bob)
-    assert (write["tool"], write["arguments"]) == ("file_write", WRITE["arguments"])
-    assert (question["kind"], question["message"]) == ("question", "Whom to?")
-    assert (await bob.get(f"/approvals/{write['id']}")).status_code == 404
-    assert (await ada.get("/approvals/count")).json()["count"] == 1
-    await decide(ada, write, "approve", arguments={"path": "letter.txt", "content": "Dear Bob"})
-    await decide(bob, question, "answer", answer="Bob")
-    await asyncio.to_thread(stack.restart_functions, ["worker"])
+    async with killed(stack, "worker"):
+        (write,), (question,) = await inbox(ada), await inbox(bob)
+        assert (write["tool"], write["arguments"]) == ("file_write", WRITE["arguments"])
+        assert (question["kind"], question["message"]) == ("question", "Whom to?")
+        assert (await bob.get(f"/approvals/{write['id']}")).status_code == 404
+        assert (await ada.get("/approvals/count")).json()["count"] == 1
+        await decide(ada, write, "approve", arguments={"path": "letter.txt", "content": "Dear Bob"})
+        await decide(bob, question, "answer", answer="Bob")
     assert (await comes_to(ada, run, "succeeded", "failed"))["output"] == "all done"
     told = await results(ada, run["session_id"])
     assert told["ask_human"]["content"] == "Bob"

@@ -63,9 +63,11 @@ class Emulator:
         mask = {"updateMask": "blockingFunctions"}
         body = {"blockingFunctions": {"triggers": broken}}
         (await self.http.patch(url, params=mask, headers=owner, json=body)).raise_for_status()
-        yield
-        body = {"blockingFunctions": config}
-        (await self.http.patch(url, params=mask, headers=owner, json=body)).raise_for_status()
+        try:
+            yield
+        finally:
+            body = {"blockingFunctions": config}
+            (await self.http.patch(url, params=mask, headers=owner, json=body)).raise_for_status()
 
     async def code_for(self, email: str, kind: str) -> str:
         answer = await self.http.get(f"/emulator/v1/projects/{self.project}/oobCodes")
@@ -82,7 +84,7 @@ def newcomer() -> Newcomer:
 @pytest.fixture
 async def emulator(stack: Stack) -> AsyncIterator[Emulator]:
     base = f"http://127.0.0.1:{stack.settings.ports.emulators.auth}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as http:
         yield Emulator(http, stack.settings.project)
 
 

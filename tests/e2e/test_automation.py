@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import json
-import secrets
 from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 import pytest
@@ -15,20 +14,18 @@ from standardwebhooks.webhooks import Webhook as Verifier
 from scripts.local.schedule import sweep
 from scripts.local.stack import Stack
 from tests.support.http_sites import Asked, Site, Told, site_of
+from tests.support.people import sign_up
+from tests.support.polling import reaches, until
+from tests.support.stack import killed
 
-PATIENCE_SECONDS = 90  # a minute may pass before a schedule is due
+Answer = TypeVar("Answer")
 AGENT = {"name": "reporter", "model": "local:extractive"}
 
 
 @pytest.fixture
 async def ada(api: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, signed in as somebody new."""
-    mark = secrets.token_hex(6)
-    body = {"email": f"{mark}@example.com", "username": f"user-{mark}", "password": "correct horse"}
-    answer = await api.post("/auth/register", json=body)
-    assert answer.status_code == 201, answer.text
-    headers = {"Authorization": f"Bearer {answer.json()['id_token']}"}
-    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, trust_env=False, headers=headers) as client:
+    async with sign_up(api) as client:
         yield client
 
 
@@ -46,13 +43,14 @@ async def agent(ada: httpx.AsyncClient) -> str:
     return made.json()["id"]
 
 
-async def told(ask: Callable[[], Awaitable[Any]]) -> Any:
-    """What `ask` comes to, once it is something."""
-    async with asyncio.timeout(PATIENCE_SECONDS):
-        while True:
-            if found := await ask():
-                return found
-            await asyncio.sleep(0.1)
+async def told(stack: Stack, ask: Callable[[], Awaitable[Answer | None]]) -> Answer:
+    """What `ask` comes to, once it is something, while the sweeper looks for what was lost on the way."""
+
+    async def swept() -> Answer | None:
+        assert (await sweep(stack.settings)).is_success
+        return await ask()
+
+    return await until(swept)
 
 
 async def run(client: httpx.AsyncClient, agent: str) -> str:
@@ -67,15 +65,17 @@ async def hook(client: httpx.AsyncClient, receiver: Site, **fields: Any) -> dict
     return made.json()
 
 
-async def test_the_end_of_a_run_reaches_a_webhook_signed(ada: httpx.AsyncClient, agent: str, receiver: Site) -> None:
+async def test_the_end_of_a_run_reaches_a_webhook_signed(
+    ada: httpx.AsyncClient, agent: str, receiver: Site, stack: Stack
+) -> None:
     webhook = await hook(ada, receiver)
     run_id = await run(ada, agent)
-    (asked,) = await told(lambda: _asked(receiver, 1))
+    (asked,) = await told(stack, lambda: _asked(receiver, 1))
     read = Verifier(webhook["secret"]).verify(asked.body, dict(asked.headers))
     assert (read["type"], read["data"]["run_id"], read["data"]["state"]) == ("run.succeeded", run_id, "succeeded")
     shown = (await ada.get(f"/webhooks/{webhook['id']}")).json()
     assert "secret" not in shown
-    (delivery,) = await told(lambda: _deliveries(ada, webhook, "succeeded"))
+    (delivery,) = await told(stack, lambda: _deliveries(ada, webhook, "succeeded"))
     assert (delivery["message_id"], delivery["payload"]) == (asked.headers["webhook-id"], read)
     (attempt,) = delivery["attempts"]
     assert (attempt["status"], attempt["snippet"], attempt["error"]) == (200, "thanks", None)
@@ -97,26 +97,22 @@ async def test_a_receiver_that_fails_is_asked_again_with_the_same_id_and_can_be_
     receiver.answers["/hooks"] = Told(b"not today", 503)
     webhook = await hook(ada, receiver)
     await run(ada, agent)
-    (pending,) = await told(lambda: _deliveries(ada, webhook, "pending"))
-    await told(lambda: _asked(receiver, 1))
+    await told(stack, lambda: _asked(receiver, 1))
+    # Only the sweeper tries again, and it does not look before the receiver is well.
+    (pending,) = await until(lambda: _deliveries(ada, webhook, "pending"))
     receiver.answers["/hooks"] = Told(b"thanks")
-
-    async def swept() -> list[dict[str, Any]]:
-        assert (await sweep(stack.settings)).is_success
-        return await _deliveries(ada, webhook, "succeeded")
-
-    (delivery,) = await told(swept)
+    (delivery,) = await told(stack, lambda: _deliveries(ada, webhook, "succeeded"))
     assert delivery["id"] == pending["id"]
     assert [attempt["status"] for attempt in delivery["attempts"]] == [503, 200]
     again = await ada.post(f"/webhooks/{webhook['id']}/deliveries/{delivery['id']}/redeliver")
     assert again.status_code == 202, again.text
-    await told(lambda: _asked(receiver, 3))
+    await told(stack, lambda: _asked(receiver, 3))
     assert len({asked.headers["webhook-id"] for asked in receiver.asked}) == 1
     assert len({asked.body for asked in receiver.asked}) == 1
 
 
 async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_that_can_be_requeued_or_discarded(
-    ada: httpx.AsyncClient, agent: str, receiver: Site
+    ada: httpx.AsyncClient, agent: str, receiver: Site, stack: Stack
 ) -> None:
     receiver.answers["/hooks"] = Told(b"gone", 410)
     webhook = await hook(ada, receiver)
@@ -125,7 +121,7 @@ async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_that_can_be_req
     async def letters() -> list[dict[str, Any]]:
         return (await ada.get("/dead-letters")).json()["items"]
 
-    (letter,) = await told(letters)
+    (letter,) = await told(stack, letters)
     assert (letter["kind"], letter["reason"]) == ("delivery", "the receiver answered 410")
     assert letter["subject"]["webhook_id"] == webhook["id"]
     assert (await ada.get("/dead-letters", params={"of_everyone": True})).status_code == 403
@@ -133,24 +129,26 @@ async def test_what_a_receiver_refuses_for_good_is_a_dead_letter_that_can_be_req
     async def disabled() -> bool:
         return not (await ada.get(f"/webhooks/{webhook['id']}")).json()["is_enabled"]
 
-    await told(disabled)
+    await told(stack, disabled)
     refused = await ada.post(f"/dead-letters/{letter['id']}/requeue")
     assert (refused.status_code, refused.json()["code"]) == (400, "failed_precondition")
     receiver.answers["/hooks"] = Told(b"thanks")
     enabled = await ada.put(f"/webhooks/{webhook['id']}", json={"url": webhook["url"], "is_enabled": True})
     assert enabled.status_code == 200, enabled.text
     assert (await ada.post(f"/dead-letters/{letter['id']}/requeue")).status_code == 204
-    (delivery,) = await told(lambda: _deliveries(ada, webhook, "succeeded"))
+    (delivery,) = await told(stack, lambda: _deliveries(ada, webhook, "succeeded"))
     assert [attempt["status"] for attempt in delivery["attempts"]] == [410, 200]
     assert await letters() == []
     assert (await ada.post(f"/dead-letters/{letter['id']}/discard")).status_code == 404
 
 
-async def test_a_new_secret_signs_beside_the_old_one(ada: httpx.AsyncClient, agent: str, receiver: Site) -> None:
+async def test_a_new_secret_signs_beside_the_old_one(
+    ada: httpx.AsyncClient, agent: str, receiver: Site, stack: Stack
+) -> None:
     webhook = await hook(ada, receiver, events=["run.succeeded"])
     rotated = (await ada.post(f"/webhooks/{webhook['id']}/rotate-secret")).json()
     await run(ada, agent)
-    (asked,) = await told(lambda: _asked(receiver, 1))
+    (asked,) = await told(stack, lambda: _asked(receiver, 1))
     for secret in (webhook["secret"], rotated["secret"]):
         assert Verifier(secret).verify(asked.body, dict(asked.headers))["type"] == "run.succeeded"
 
@@ -165,19 +163,13 @@ async def test_what_happened_while_the_events_function_was_dead_is_told_when_it_
     ada: httpx.AsyncClient, agent: str, receiver: Site, stack: Stack
 ) -> None:
     webhook = await hook(ada, receiver)
-    stack.functions["events"].kill()
-    run_id = await run(ada, agent)
-
-    async def ended() -> bool:
-        return (await ada.get(f"/runs/{run_id}")).json()["state"] == "succeeded"
-
-    await told(ended)
-    assert receiver.asked == []
-    stack.start_function("events")
-    stack.wait_for_function("events")
-    (asked,) = await told(lambda: _asked(receiver, 1))
+    async with killed(stack, "events"):
+        run_id = await run(ada, agent)
+        await reaches(ada, f"/runs/{run_id}", "succeeded")
+        assert receiver.asked == []
+    (asked,) = await told(stack, lambda: _asked(receiver, 1))
     assert json.loads(asked.body)["data"]["run_id"] == run_id
-    assert len(await told(lambda: _deliveries(ada, webhook, "succeeded"))) == 1
+    assert len(await told(stack, lambda: _deliveries(ada, webhook, "succeeded"))) == 1
 
 
 async def test_a_schedule_runs_when_the_sweeper_looks_and_once_however_many_look(
@@ -193,7 +185,7 @@ async def test_a_schedule_runs_when_the_sweeper_looks_and_once_however_many_look
         assert all(answer.is_success for answer in answers)
         return (await ada.get(f"{path}/history")).json()["items"]
 
-    (tick,) = await told(fired)
+    (tick,) = await until(fired)
     assert (tick["state"], tick["cause"], tick["missed"]) == ("started", "cron", 0)
     assert (await ada.get(f"/runs/{tick['run_id']}")).json()["input"] == {"text": "What is hot? The forge."}
     assert len((await ada.get("/runs")).json()["items"]) == 1

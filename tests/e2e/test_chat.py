@@ -11,7 +11,9 @@ import httpx
 import pytest
 
 from scripts.local.stack import Stack
+from tests.support.held_models import MODEL, HeldModel
 from tests.support.people import sign_up
+from tests.support.polling import until
 
 
 def scripted(**rule: Any) -> dict[str, Any]:
@@ -20,8 +22,8 @@ def scripted(**rule: Any) -> dict[str, Any]:
 
 
 QUICK = scripted(chunks=["one ", "two ", "three"])
-SLOW = scripted(chunks=["word "], repeat=30, delay_seconds=0.1)
-LONG = scripted(chunks=["word "], repeat=75, delay_seconds=0.1)
+HELD: dict[str, Any] = {"name": "held", "model": MODEL}
+WORDS = ("word ",) * 30
 BROKEN = scripted(error={"status": 400})
 READER: dict[str, Any] = {"name": "reader", "model": "local:extractive", "tools": ["file_read"]}
 
@@ -67,12 +69,20 @@ async def history(client: httpx.AsyncClient, session: str) -> list[dict[str, Any
 
 async def ended(client: httpx.AsyncClient, session: str) -> list[dict[str, Any]]:
     """The session's log once its last run has ended."""
-    async with asyncio.timeout(60):
-        while True:
-            events = await history(client, session)
-            if events and events[-1]["turn_complete"]:
-                return events
-            await asyncio.sleep(0.1)
+
+    async def whole() -> list[dict[str, Any]] | None:
+        events = await history(client, session)
+        return events if events and events[-1]["turn_complete"] else None
+
+    return await until(whole)
+
+
+async def first_words(answer: httpx.Response) -> None:
+    """Read a stream up to the first words of the model."""
+    async for kind, _, _ in frames(answer):
+        if kind == "delta":
+            return
+    raise AssertionError("the model said nothing")
 
 
 async def test_a_message_is_answered_word_by_word_and_the_last_frame_holds_it_all(ada: httpx.AsyncClient) -> None:
@@ -114,23 +124,34 @@ async def test_a_failing_model_ends_the_stream_with_an_error(ada: httpx.AsyncCli
     assert data["error_code"]
 
 
-async def test_a_second_message_while_one_is_answered_is_refused_clearly(ada: httpx.AsyncClient) -> None:
-    session = await open_session(ada, SLOW)
-    async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "first"}) as answer:
-        await anext(frames(answer))
-        refused = await ada.post(f"/sessions/{session}/messages", json={"input": "second"})
+async def test_a_second_message_while_one_is_answered_is_refused_clearly(
+    ada: httpx.AsyncClient, model_port: int
+) -> None:
+    session = await open_session(ada, HELD)
+    async with HeldModel(WORDS).at(model_port) as model:
+        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "first"}) as answer:
+            await first_words(answer)
+            refused = await ada.post(f"/sessions/{session}/messages", json={"input": "second"})
+        model.let_go()
+        events = await ended(ada, session)
     assert refused.status_code == 409
     assert refused.json()["code"] == "session_busy"
+    assert [event["seq"] for event in events] == [1, 2]
 
 
-async def test_when_the_client_leaves_the_turn_goes_on_and_can_be_followed(ada: httpx.AsyncClient) -> None:
-    session = await open_session(ada, SLOW)
-    async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
-        async for kind, _, _ in frames(answer):
-            if kind == "delta":
-                break
-    async with ada.stream("GET", f"/sessions/{session}/events", headers={"Last-Event-ID": "0"}) as answer:
-        followed = [frame async for frame in frames(answer)]
+async def test_when_the_client_leaves_the_turn_goes_on_and_can_be_followed(
+    ada: httpx.AsyncClient, model_port: int
+) -> None:
+    session = await open_session(ada, HELD)
+    async with HeldModel(WORDS).at(model_port) as model:
+        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
+            await first_words(answer)
+        followed: list[tuple[str, str | None, dict[str, Any]]] = []
+        async with ada.stream("GET", f"/sessions/{session}/events", headers={"Last-Event-ID": "0"}) as answer:
+            async for frame in frames(answer):
+                followed.append(frame)
+                if frame[0] == "delta":
+                    model.let_go()
     assert followed[-1][0] == "final"
     assert followed[-1][2]["content"]["text"] == "word " * 30
     assert [number for _, number, _ in followed if number] == ["1", "2"]
@@ -154,16 +175,15 @@ async def test_another_persons_session_is_not_found(ada: httpx.AsyncClient, api:
 
 
 async def test_an_instance_that_is_told_to_stop_hands_its_turn_to_a_worker(
-    ada: httpx.AsyncClient, stack: Stack
+    ada: httpx.AsyncClient, stack: Stack, model_port: int
 ) -> None:
-    session = await open_session(ada, LONG)
-    async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
-        async for kind, _, _ in frames(answer):
-            if kind == "delta":
-                break
-        await asyncio.to_thread(stack.restart_functions, ["chat"])
-    events = await ended(ada, session)
+    session = await open_session(ada, HELD)
+    async with HeldModel(WORDS).at(model_port):
+        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
+            await first_words(answer)
+            await asyncio.to_thread(stack.restart_functions, ["chat"])
+        events = await ended(ada, session)
     nodes = (await ada.get(f"/runs/{events[0]['run_id']}/nodes")).json()["items"]
     assert [node["attempt"] for node in nodes] == [2]
-    assert events[-1]["content"]["text"] == "word " * 75
+    assert events[-1]["content"]["text"] == "word " * 30
     assert [event["seq"] for event in events] == [1, 2]

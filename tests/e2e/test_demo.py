@@ -78,7 +78,7 @@ class Watched:
 
     def left_behind(self) -> list[psutil.Process]:
         """What it started and did not stop."""
-        _, alive = psutil.wait_procs(self.started, timeout=10)
+        _, alive = psutil.wait_procs(self.started, timeout=60)
         return alive
 
 

@@ -8,8 +8,8 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_approvals import comes_to
 from tests.support.people import sign_up
+from tests.support.polling import comes_to
 
 SAYING: dict[str, Any] = {"provider": "local", "model": "scripted", "script": [{"chunks": ["It rings."]}]}
 CALC: dict[str, Any] = {"kind": "tool", "tool": "calculator"}

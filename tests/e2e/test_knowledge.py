@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-import secrets
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -12,7 +10,10 @@ import pytest
 
 from tests.support.office_files import docx_of
 from tests.support.pdf_files import encrypted, pdf_of
+from tests.support.people import sign_up
+from tests.support.polling import end_of, reaches
 
+SETTLED = ("ready", "failed")
 YAML = {"Content-Type": "application/yaml"}
 CLERK = """
 name: clerk
@@ -28,44 +29,21 @@ RULES = docx_of("# Visitors", "Visitors register at the front desk and wear a ba
 @pytest.fixture
 async def ada(api: httpx.AsyncClient) -> AsyncIterator[httpx.AsyncClient]:
     """A client of the gateway, signed in as somebody new."""
-    headers = await sign_up(api)
-    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, trust_env=False, headers=headers) as client:
+    async with sign_up(api) as client:
         yield client
-
-
-async def sign_up(api: httpx.AsyncClient) -> dict[str, str]:
-    mark = secrets.token_hex(6)
-    body = {"email": f"{mark}@example.com", "username": f"user-{mark}", "password": "correct horse"}
-    answer = await api.post("/auth/register", json=body)
-    assert answer.status_code == 201, answer.text
-    return {"Authorization": f"Bearer {answer.json()['id_token']}"}
 
 
 async def bring(client: httpx.AsyncClient, collection: str, name: str, content: bytes) -> dict[str, Any]:
     """Bring a document, and wait until it is ready or has failed."""
     put = await client.put(f"{collection}/documents", params={"name": name}, content=content)
     assert put.status_code == 202, put.text
-    return await settled(client, put.headers["location"])
-
-
-async def settled(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    async with asyncio.timeout(60):
-        while True:
-            document: dict[str, Any] = (await client.get(path)).json()
-            if document["state"] in {"ready", "failed"}:
-                return document
-            await asyncio.sleep(0.1)
+    return await reaches(client, put.headers["location"], *SETTLED)
 
 
 async def ask(client: httpx.AsyncClient, agent: str, question: str) -> dict[str, Any]:
     started = await client.post("/runs", json={"agent_id": agent, "input": question})
     assert started.status_code == 202, started.text
-    async with asyncio.timeout(60):
-        while True:
-            run: dict[str, Any] = (await client.get(started.headers["location"])).json()
-            if run["state"] in {"succeeded", "failed"}:
-                return run
-            await asyncio.sleep(0.1)
+    return await end_of(client, started.headers["location"])
 
 
 async def test_an_agent_answers_from_the_documents_of_a_collection_and_cites_them(ada: httpx.AsyncClient) -> None:
@@ -97,7 +75,7 @@ async def test_a_document_that_cannot_be_read_says_why_and_can_be_replaced(ada: 
     assert failed["error"]["message"] == "The PDF is encrypted with a password, so it cannot be read."
     again = await ada.post(f"{collection}/documents/{failed['id']}/refresh")
     assert again.status_code == 202
-    assert (await settled(ada, f"{collection}/documents/{failed['id']}"))["state"] == "failed"
+    assert (await reaches(ada, f"{collection}/documents/{failed['id']}", *SETTLED))["state"] == "failed"
     assert (await bring(ada, collection, "manual.pdf", MANUAL))["state"] == "ready"
 
 
@@ -107,8 +85,7 @@ async def test_a_collection_is_shared_with_somebodys_agents_and_taken_back(
     made = await ada.post("/knowledge", json={"name": "handbook"})
     path = made.headers["location"]
     await bring(ada, path, "manual.pdf", MANUAL)
-    headers = await sign_up(api)
-    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, trust_env=False, headers=headers) as bob:
+    async with sign_up(api) as bob:
         uid = (await bob.get("/users/me")).json()["uid"]
         username = (await bob.get("/users/me")).json()["username"]
         assert (await ada.post(f"{path}/readers", json={"reader": username})).status_code == 201
@@ -124,11 +101,10 @@ async def test_a_collection_is_shared_with_somebodys_agents_and_taken_back(
 async def test_somebody_else_finds_nothing_of_it(api: httpx.AsyncClient, ada: httpx.AsyncClient) -> None:
     made = await ada.post("/knowledge", json={"name": "handbook"})
     await bring(ada, made.headers["location"], "manual.pdf", MANUAL)
-    eve = await sign_up(api)
-    assert (await api.get(made.headers["location"], headers=eve)).status_code == 404
-    async with httpx.AsyncClient(base_url=api.base_url, timeout=30, trust_env=False, headers=eve) as client:
+    async with sign_up(api) as eve:
+        assert (await eve.get(made.headers["location"])).status_code == 404
         for name in ("handbook", made.json()["id"]):
             definition = CLERK.replace("handbook", name).replace("clerk", f"clerk_{name[:8]}")
-            agent = (await client.post("/agents", content=definition, headers=YAML)).json()["id"]
-            answer = await ask(client, agent, "How long is the warranty of the anvil?")
+            agent = (await eve.post("/agents", content=definition, headers=YAML)).json()["id"]
+            answer = await ask(eve, agent, "How long is the warranty of the anvil?")
             assert "ten years" not in str(answer["output"])

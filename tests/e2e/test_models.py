@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import asyncio
 from typing import Any
 
 import httpx
 
 from tests.support.people import sign_up
+from tests.support.polling import end_of
 
 YAML = {"Content-Type": "application/yaml"}
-ENDED = {"succeeded", "failed", "cancelled"}
 
 RELIABLE = """
 name: reliable
@@ -52,12 +51,7 @@ async def run_to_end(client: httpx.AsyncClient, definition: str, text: str) -> d
     body = {"agent_id": await make_agent(client, definition), "input": text}
     answer = await client.post("/runs", json=body)
     assert answer.status_code == 202, answer.text
-    async with asyncio.timeout(60):
-        while True:
-            run: dict[str, Any] = (await client.get(answer.headers["location"])).json()
-            if run["state"] in ENDED:
-                return run
-            await asyncio.sleep(0.1)
+    return await end_of(client, answer.headers["location"])
 
 
 async def test_the_models_of_the_deployment_are_listed(api: httpx.AsyncClient) -> None:

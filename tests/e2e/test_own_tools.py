@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
@@ -17,8 +16,8 @@ from tests.support.image_files import image_of
 from tests.support.mcp_sites import calculator, mcp_site
 from tests.support.pdf_files import pdf_of
 from tests.support.people import sign_up
+from tests.support.polling import end_of, until
 
-ENDED = {"succeeded", "failed", "cancelled"}
 TOKEN = "t0ken-of-the-weather-service"
 ARTICLE = "".join(f"<p>Anvil number {number} rings because it is hard and hangs free.</p>" for number in range(9))
 
@@ -79,15 +78,6 @@ async def start(client: httpx.AsyncClient, definition: dict[str, Any]) -> str:
     return str(run.headers["location"])
 
 
-async def end_of(client: httpx.AsyncClient, path: str) -> dict[str, Any]:
-    async with asyncio.timeout(90):
-        while True:
-            run: dict[str, Any] = (await client.get(path)).json()
-            if run["state"] in ENDED:
-                return run
-            await asyncio.sleep(0.1)
-
-
 async def test_a_graph_calls_an_api_and_an_mcp_server(ada: httpx.AsyncClient, site_port: int) -> None:
     nodes = {
         "look": {"kind": "tool", "tool": "weather", "arguments": {"city": "{{ input.text }}"}},
@@ -142,16 +132,16 @@ async def test_a_run_waits_for_an_mcp_server_that_is_down(ada: httpx.AsyncClient
             "kind": "tool",
             "tool": "calc_add",
             "arguments": {"a": 1, "b": 2},
-            "retry": {"max_attempts": 20, "initial_seconds": 0.5, "factor": 1},
+            "retry": {"max_attempts": 20, "initial_seconds": 0.5, "factor": 2, "max_seconds": 60},
         }
     }
     path = await start(ada, tools_at(site_port, type="graph", graph={"nodes": nodes}))
-    async with asyncio.timeout(30):
-        while True:
-            found = (await ada.get(f"{path}/nodes")).json()["items"]
-            if any(node["node"] == "sum" and node["attempt"] >= 2 for node in found):
-                break
-            await asyncio.sleep(0.1)
+
+    async def tried_again() -> bool:
+        found = (await ada.get(f"{path}/nodes")).json()["items"]
+        return any(node["node"] == "sum" and node["attempt"] >= 2 for node in found)
+
+    await until(tried_again)
     async with mcp_site(town(), port=site_port):
         run = await end_of(ada, path)
 
@@ -204,12 +194,11 @@ async def test_images_and_documents_of_the_web_are_read_and_kept(ada: httpx.Asyn
 
 async def question_of(client: httpx.AsyncClient) -> dict[str, Any]:
     """What the person is asked, once they are."""
-    async with asyncio.timeout(60):
-        while True:
-            asked = (await client.get("/approvals?state=pending")).json()["items"]
-            if asked:
-                return asked[0]
-            await asyncio.sleep(0.1)
+
+    async def asked() -> list[dict[str, Any]]:
+        return (await client.get("/approvals?state=pending")).json()["items"]
+
+    return (await until(asked))[0]
 
 
 async def test_a_node_calls_a_servers_tool_only_after_a_yes(ada: httpx.AsyncClient, site_port: int) -> None:

@@ -2,20 +2,21 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
 import httpx
 import pytest
 
-from tests.e2e.test_approvals import comes_to
-from tests.e2e.test_chat import history, scripted
+from tests.e2e.test_chat import history
+from tests.support.held_models import MODEL, HeldModel
 from tests.support.people import sign_up
+from tests.support.polling import comes_to, until
 
 WORDS = {"kind": "agent", "prompt": "go"}
 GRAPH = {"nodes": {"first": WORDS, "second": {**WORDS, "after": ["first"]}}}
-AGENT = {**scripted(chunks=["word "], repeat=10, delay_seconds=0.2), "type": "graph", "graph": GRAPH}
+AGENT = {"name": "held", "model": MODEL, "type": "graph", "graph": GRAPH}
+SAID = ("word ",) * 10
 
 
 @pytest.fixture
@@ -38,20 +39,27 @@ async def states(client: httpx.AsyncClient, run: dict[str, Any]) -> dict[str, st
 
 
 async def first_is(client: httpx.AsyncClient, run: dict[str, Any], state: str) -> None:
-    async with asyncio.timeout(60):
-        while True:
-            if (await states(client, run)).get("first") == state:
-                return
-            await asyncio.sleep(0.1)
+    async def there() -> bool:
+        return (await states(client, run)).get("first") == state
+
+    await until(there)
 
 
-async def test_a_paused_run_stands_still_and_goes_on_from_where_it_stood(ada: httpx.AsyncClient) -> None:
-    run = await started(ada)
-    await first_is(ada, run, "running")
-    paused = await ada.post(f"/runs/{run['id']}/pause")
-    assert (paused.status_code, paused.json()["state"]) == (202, "paused")
-    assert paused.json()["paused_at"] is not None
-    await first_is(ada, run, "succeeded")  # the response in flight is kept
+async def test_a_paused_run_stands_still_and_goes_on_from_where_it_stood(
+    ada: httpx.AsyncClient, model_port: int
+) -> None:
+    async with HeldModel(SAID).at(model_port) as model:
+        run = await started(ada)
+        await first_is(ada, run, "running")
+        paused = await ada.post(f"/runs/{run['id']}/pause")
+        assert (paused.status_code, paused.json()["state"]) == (202, "paused")
+        assert paused.json()["paused_at"] is not None
+        model.let_go()
+        await first_is(ada, run, "succeeded")  # the response in flight is kept
+        await stays_paused_until_resumed(ada, run)
+
+
+async def stays_paused_until_resumed(ada: httpx.AsyncClient, run: dict[str, Any]) -> None:
     still = await history(ada, run["session_id"])
     assert not any(event["turn_complete"] for event in still)
     assert (await ada.get(f"/runs/{run['id']}")).json()["state"] == "paused"
@@ -67,8 +75,9 @@ async def test_a_paused_run_stands_still_and_goes_on_from_where_it_stood(ada: ht
     assert (late.status_code, late.json()["code"]) == (400, "run_ended")
 
 
-async def test_a_paused_run_is_cancelled(ada: httpx.AsyncClient) -> None:
-    run = await started(ada)
-    assert (await ada.post(f"/runs/{run['id']}/pause")).status_code == 202
-    assert (await ada.post(f"/runs/{run['id']}/cancel")).status_code == 202
-    assert (await comes_to(ada, run, "cancelled", "succeeded"))["state"] == "cancelled"
+async def test_a_paused_run_is_cancelled(ada: httpx.AsyncClient, model_port: int) -> None:
+    async with HeldModel(SAID).at(model_port):
+        run = await started(ada)
+        assert (await ada.post(f"/runs/{run['id']}/pause")).status_code == 202
+        assert (await ada.post(f"/runs/{run['id']}/cancel")).status_code == 202
+        assert (await comes_to(ada, run, "cancelled", "succeeded"))["state"] == "cancelled"

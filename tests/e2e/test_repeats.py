@@ -8,9 +8,9 @@ from typing import Any
 import httpx
 import pytest
 
-from tests.e2e.test_agents_and_runs import end_of
 from tests.e2e.test_chat import history, open_session, say
 from tests.support.people import sign_up
+from tests.support.polling import end_of
 
 GRAPH: dict[str, Any] = {
     "name": "copier",

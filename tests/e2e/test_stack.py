@@ -9,6 +9,7 @@ import pytest
 from scripts.local.environment import QUEUE, REGION
 from scripts.local.stack import Stack
 from scripts.local.staging import environment, function_names, stage
+from tests.support.stack import killed
 
 FUNCTIONS = function_names()
 MAY_LOAD_MODELS = {"chat", "worker"}
@@ -69,10 +70,8 @@ async def test_what_the_queue_and_the_scheduler_call_is_not_served_outside(path:
 
 
 async def test_a_function_that_was_killed_serves_again_after_a_restart(stack: Stack, api: httpx.AsyncClient) -> None:
-    stack.functions["agents"].kill()
-    down = await api.get("/health")
-
-    stack.restart_functions(["agents"])
+    async with killed(stack, "agents"):
+        down = await api.get("/health")
 
     assert (down.status_code, down.json()["functions"]["agents"]) == (503, "down")
     assert (await api.get("/health")).json()["functions"]["agents"] == "ok"

@@ -14,7 +14,11 @@ from scripts.local.listener import Listener, One, Owned, emulator_channels
 from scripts.local.stack import Stack
 from scripts.local.watch import Following, ListenRefused
 from tests.support.breaking_proxy import breaking_proxy
+from tests.support.held_models import MODEL, HeldModel
 from tests.support.listeners import Follow, Picture, Pictures, Place, SignedIn, follow_in_node, follow_in_python
+from tests.support.polling import PATIENCE_SECONDS
+from tests.support.provider_stubs.replies import Call
+from tests.support.stack import killed
 
 BOTH = pytest.mark.parametrize("follow", [follow_in_python, follow_in_node], ids=["python", "web"])
 MAIN = "main~0"
@@ -64,12 +68,25 @@ async def open_session(api: Api, *rules: dict[str, Any], tools: tuple[str, ...] 
     return await api.open_session(await api.create_agent({"name": "teller", "model": model, "tools": list(tools)}))
 
 
-def counting(count: int, delay_seconds: float = 0.0) -> tuple[dict[str, Any], str]:
+async def open_held_session(api: Api, *tools: str) -> str:
+    """A session with an agent whose model answers at the test's own site."""
+    return await api.open_session(await api.create_agent({"name": "teller", "model": MODEL, "tools": list(tools)}))
+
+
+def held_counting(count: int, *, call: Call | None = None) -> HeldModel:
+    """A model that counts as `counting` does, and stops in the middle."""
+    rule, whole = counting(count)
+    model = HeldModel(rule["chunks"] * rule["repeat"], held_after=count // 2, call=call)
+    assert model.whole == whole
+    return model
+
+
+def counting(count: int) -> tuple[dict[str, Any], str]:
     """A rule that streams so many deltas, with characters beyond the basic plane, and their whole text."""
     distinct = [f"{number} 🧵\n" if number % 10 == 0 else f"{number} " for number in range(min(count, 50))]
     repeat = count // len(distinct)
     assert repeat * len(distinct) == count
-    rule = {"chunks": distinct, "repeat": repeat, "delay_seconds": delay_seconds}
+    rule = {"chunks": distinct, "repeat": repeat}
     return rule, "".join(distinct) * repeat
 
 
@@ -118,60 +135,66 @@ async def test_an_early_listener_joins_the_deltas_to_the_final_text(
 
 @BOTH
 async def test_a_late_listener_sees_what_was_said_and_the_rest(
-    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow, model_port: int
 ) -> None:
-    rule, whole = counting(200, delay_seconds=0.02)
-    session = await open_session(ada, rule)
-    async with follow_in_python(place, signed_in(ada), session=session) as early:
+    session = await open_held_session(ada)
+    async with (
+        held_counting(200).at(model_port) as model,
+        follow_in_python(place, signed_in(ada), session=session) as early,
+    ):
         await early.until(is_empty)
         await ada.start_run(session, "Count.")
-        await early.until(shows_at_least(100))
+        await early.until(shows_at_least(len(model.beginning)))
         async with follow(place, signed_in(ada), session=session) as late:
+            await late.until(shows_at_least(len(model.beginning)))
+            model.let_go()
             picture = await late.until(is_complete)
-    assert final_text(picture) == whole
+    assert final_text(picture) == model.whole
     assert len(next(text for text in late.texts() if text)) >= 100
-    assert_only_beginnings(late, whole)
+    assert_only_beginnings(late, model.whole)
     assert_contiguous(picture)
 
 
 @BOTH
 async def test_a_listener_that_was_cut_off_in_the_middle_ends_with_the_whole_text(
-    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow
+    ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], follow: Follow, model_port: int
 ) -> None:
-    rule, whole = counting(200, delay_seconds=0.02)
-    session = await open_session(ada, rule)
+    session = await open_held_session(ada)
     async with (
+        held_counting(200).at(model_port) as model,
         breaking_proxy(place.firestore) as proxy,
         follow(Place(place.project, proxy.address), signed_in(ada), session=session) as pictures,
     ):
         await pictures.until(is_empty)
         await ada.start_run(session, "Count.")
-        await pictures.until(shows_at_least(100))
+        await pictures.until(shows_at_least(len(model.beginning)))
         proxy.cut()
+        model.let_go()
         picture = await pictures.until(is_complete)
     assert proxy.broken > 0
-    assert final_text(picture) == whole
-    assert_only_beginnings(pictures, whole)
+    assert final_text(picture) == model.whole
+    assert_only_beginnings(pictures, model.whole)
     assert_contiguous(picture)
 
 
 async def test_a_worker_killed_in_the_middle_is_taken_over_and_no_recorded_call_repeated(
-    stack: Stack, ada: Api, place: Place, signed_in: Callable[[Api], SignedIn]
+    stack: Stack, ada: Api, place: Place, signed_in: Callable[[Api], SignedIn], model_port: int
 ) -> None:
-    rule, whole = counting(200, delay_seconds=0.03)
-    note = {"name": "file_write", "arguments": {"path": "note.txt", "content": "written once"}}
-    session = await open_session(ada, {**rule, "calls": [note]}, tools=("file_write",))
+    note = Call("file_write", {"path": "note.txt", "content": "written once"})
+    session = await open_held_session(ada, "file_write")
     async with (
+        held_counting(200, call=note).at(model_port) as model,
         follow_in_python(place, signed_in(ada), session=session) as python,
         follow_in_node(place, signed_in(ada), session=session) as web,
     ):
         await asyncio.gather(python.until(is_empty), web.until(is_empty))
         run = await ada.start_run(session, "Write, then count.")
-        await asyncio.gather(python.until(shows_at_least(200)), web.until(shows_at_least(200)))
-        stack.functions["worker"].kill()
-        stack.start_function("worker")
-        stack.wait_for_function("worker")
+        said = shows_at_least(len(model.beginning))
+        await asyncio.gather(python.until(said), web.until(said))
+        async with killed(stack, "worker"):
+            pass  # what it began to say, it will never end
         ends = await asyncio.gather(python.until(is_complete), web.until(is_complete))
+    whole = model.whole
     for pictures, picture in zip((python, web), ends, strict=True):
         assert final_text(picture) == whole
         assert_only_beginnings(pictures, whole)
@@ -240,4 +263,4 @@ async def test_the_engines_own_documents_are_refused_even_to_the_owner(
             following = Following(listener, person.uid)
             listener.subscribe(wanted, following)
             with pytest.raises(ListenRefused):
-                await asyncio.wait_for(following.news(), 30)
+                await asyncio.wait_for(following.news(), PATIENCE_SECONDS)

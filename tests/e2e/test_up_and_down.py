@@ -65,7 +65,7 @@ def test_up_serves_two_people_and_three_agents_and_down_leaves_nothing(env: dict
     assert up.returncode == 0, up.stderr
     api = f"http://127.0.0.1:{env['FIRELOOM_API_PORT']}"
 
-    with httpx.Client(base_url=api, timeout=30, trust_env=False) as client:
+    with httpx.Client(base_url=api, timeout=60, trust_env=False) as client:
         owner, administrator = (sign_in(client, person) for person in PEOPLE)
         roles = [client.get("/auth/me", headers=headers).json()["role"] for headers in (owner, administrator)]
         agents = client.get("/agents?scope=user", headers=owner)

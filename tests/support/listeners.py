@@ -17,9 +17,9 @@ from scripts.local.listener import Listener, emulator_channels
 from scripts.local.paths import ROOT
 from scripts.local.run_view import RunView, SessionView
 from scripts.local.watch import ListenRefused, RunWatch, SessionWatch
+from tests.support.polling import PATIENCE_SECONDS
 
 Picture: TypeAlias = dict[str, Any]
-_SECONDS = 60.0
 
 
 @dataclass(frozen=True)
@@ -58,7 +58,7 @@ class Pictures:
     async def until(self, wanted: Callable[[Picture], bool]) -> Picture:
         """The first picture from now on, or the last one so far, that is as wanted."""
         seen = max(len(self.all) - 1, 0)
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while True:
                 for picture in self.all[seen:]:
                     if wanted(picture):
@@ -70,7 +70,7 @@ class Pictures:
 
     async def refusal(self) -> str:
         """Why the rules refused the listener."""
-        async with asyncio.timeout(_SECONDS):
+        async with asyncio.timeout(PATIENCE_SECONDS):
             while self.refused is None:
                 await self._news.wait()
                 self._news.clear()
@@ -163,7 +163,7 @@ async def follow_in_node(
 
     gathering = asyncio.create_task(gather())
     try:
-        await asyncio.wait_for(started.wait(), _SECONDS)
+        await asyncio.wait_for(started.wait(), PATIENCE_SECONDS)
         yield pictures
     finally:
         if process.returncode is None:

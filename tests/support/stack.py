@@ -1,7 +1,8 @@
 """The emulators and the whole stack, for the tests that need them."""
 
-from collections.abc import Generator, Mapping
-from contextlib import contextmanager
+import asyncio
+from collections.abc import AsyncGenerator, Generator, Mapping
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 
 import pytest
@@ -39,3 +40,13 @@ def running_stack(logs: Path, **extra: str) -> Generator[Stack, None, None]:
     settings = StackSettings(Ports.free(), logs=logs, staged=True, extra=extra)
     with emulator_environment(settings.ports.emulators), Stack(settings) as stack:
         yield stack
+
+
+@asynccontextmanager
+async def killed(stack: Stack, name: str) -> AsyncGenerator[None]:
+    """Kill a function of the stack for the time of the block; whatever happens in it, the function serves again."""
+    stack.functions[name].kill()
+    try:
+        yield
+    finally:
+        await asyncio.to_thread(stack.restart_functions, [name])

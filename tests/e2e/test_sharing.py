@@ -7,6 +7,7 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import AsyncExitStack
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from scripts.local.stack import Stack
 from tests.e2e.test_agents_and_runs import YAML, make_agent, run_to_end
 from tests.support.http_sites import Asked, Told, site_of
 from tests.support.people import sign_up
+from tests.support.polling import until
 
 CANARY = 'canary+7f/3a"9c'
 HELPER = "name: helper\nmodel: local:extractive"
@@ -55,7 +57,7 @@ async def listens(stack: Stack, person: httpx.AsyncClient, path: str) -> int:
     """The status with which Firestore itself answers a person who reads a document past the API."""
     host = stack.settings.ports.emulators.environment["FIRESTORE_EMULATOR_HOST"]
     url = f"http://{host}/v1/projects/{stack.settings.project}/databases/(default)/documents/{path}"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         return (await client.get(url, headers={"Authorization": person.headers["Authorization"]})).status_code
 
 
@@ -94,6 +96,45 @@ async def test_an_agent_is_shared_used_as_much_as_was_granted_and_taken_back(sta
     message = f"/sessions/{run['session_id']}/messages"
     assert (await people.bob.post(message, json={"input": "still?", "stream": False})).status_code == 404
     assert (await people.bob.get(f"/sessions/{run['session_id']}/history")).status_code == 200
+
+
+async def test_a_grant_starts_nothing_more_once_its_day_is_spent(stack: Stack, people: People) -> None:
+    model = {"provider": "local", "model": "scripted", "usd_micros_per_token": 7, "script": [{"chunks": ["hello"]}]}
+    made = await people.ada.post("/agents", json={"name": "helper", "model": model})
+    agent, asked = str(made.json()["id"]), {"input": "hello"}
+    grant = f"agents/{agent}/grants/{await uid_of(people.bob)}"
+    await share(people, agent, permission="run", constraints={"max_cost_usd_micros_per_day": 10_000_000})
+    run = await run_to_end(people.bob, agent_id=agent, **asked)
+    cost = run["usage"]["cost_usd_micros"]
+    assert (run["state"], cost > 0) == ("succeeded", True)
+    day = await listens(stack, people.ada, f"{grant}/days/{run['completed_at'][:10]}")
+    assert (day, await listens(stack, people.bob, f"{grant}/days/{run['completed_at'][:10]}")) == (200, 403)
+    await share(people, agent, permission="run", constraints={"max_cost_usd_micros_per_day": cost})
+    refused = await people.bob.post("/runs", json={"agent_id": agent, **asked})
+    assert (refused.status_code, refused.json()["code"]) == (429, "quota_exceeded")
+    assert 0 < int(refused.headers["Retry-After"]) <= 24 * 3600
+    await share(people, agent, permission="run", constraints={"max_cost_usd_micros_per_day": 2 * cost - 1})
+    stopped = await run_to_end(people.bob, agent_id=agent, **asked)
+    assert (stopped["state"], stopped["error"]["code"], stopped["usage"]["requests"]) == ("failed", "quota_exceeded", 0)
+
+
+async def test_a_grant_ends_at_its_instant(stack: Stack, people: People) -> None:
+    agent = await make_agent(people.ada, HELPER)
+    await share(people, agent, permission="run")
+    assert (await people.bob.get(f"/agents/{agent}")).status_code == 200
+    soon = (datetime.now(UTC) + timedelta(seconds=6)).isoformat()
+    await share(people, agent, permission="run", constraints={"expires_at": soon})
+
+    async def ended() -> bool:
+        return (await people.bob.get(f"/agents/{agent}")).status_code == 404
+
+    await until(ended)
+    assert datetime.now(UTC).isoformat() >= soon
+    assert (await people.bob.post("/runs", json={"agent_id": agent, "input": "hello"})).status_code == 404
+    assert await listens(stack, people.bob, f"agents/{agent}") == 403
+    assert (await people.bob.get("/agents/shared")).json()["items"] == []
+    (grant,) = (await people.ada.get(f"/agents/{agent}/grants")).json()["items"]
+    assert datetime.fromisoformat(grant["constraints"]["expires_at"]) == datetime.fromisoformat(soon)
 
 
 async def test_an_agent_for_everyone_is_for_all_who_sign_in(api: httpx.AsyncClient, people: People) -> None:

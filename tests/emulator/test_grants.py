@@ -14,8 +14,9 @@ from shared.adapters.memory.queue import MemoryTaskQueue
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.domain.agents import Proposal
+from shared.domain.budgets import Amount, day_of
 from shared.domain.definition_faults import parse_definition
-from shared.domain.errors import GrantUsedUp, NotFound
+from shared.domain.errors import GrantUsedUp, NotFound, ResourceExhausted
 from shared.domain.grants import Constraints, Permission
 from shared.domain.ids import AgentId, Uid
 from shared.domain.users import user_path
@@ -63,10 +64,17 @@ async def test_only_so_many_runs_are_started_however_many_ask_at_once(core: Core
 
 
 async def test_a_days_cost_is_read_from_its_ledger_and_a_revoked_grant_starts_nothing(core: Core) -> None:
-    agent = await shared(core, max_cost_usd_micros_per_day=1)
+    agent = await shared(core, max_cost_usd_micros_per_day=10)
     run = (await start_run(core, RunRequest(BOB.uid, "hello", agent))).run
     assert run.grantee_uid == BOB.uid
-    assert (await start_run(core, RunRequest(BOB.uid, "again", agent))).created
+    (fund,) = run.funds
+    for cost, is_left in ((9, True), (1, False)):
+        await core.documents.commit([fund.close(day_of(core.clock.now()), Amount(), Amount(cost_usd_micros=cost))])
+        if is_left:
+            assert (await start_run(core, RunRequest(BOB.uid, "again", agent))).created
+    with pytest.raises(ResourceExhausted) as refused:
+        await start_run(core, RunRequest(BOB.uid, "once more", agent))
+    assert 0 < (refused.value.retry_after_seconds or 0) <= 24 * 3600
     await revoke_grant(core.documents, ADA, agent, BOB.uid)
     with pytest.raises(NotFound):
         await start_run(core, RunRequest(BOB.uid, "hello", agent))

@@ -7,6 +7,7 @@ import re
 from collections.abc import AsyncIterator, Mapping
 from contextlib import AsyncExitStack
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any, cast
 
 import httpx
@@ -16,6 +17,7 @@ from scripts.local.stack import Stack
 from tests.e2e.test_auth import Emulator, administrator_token
 from tests.support.acl.roles import GRANTED, Role, Row
 from tests.support.people import sign_up
+from tests.support.polling import until
 from tests.unit.acl.table import ROWS
 
 ROLES = [role for role in Role if role is not Role.MODERATOR]  # nobody becomes one over HTTP
@@ -24,6 +26,7 @@ AT_ONCE = 6
 PLAIN = ("1", "draft", "me")
 """What rows have in paths, and means just that."""
 HELPER: dict[str, Any] = {"name": "helper", "model": "local:extractive"}
+FOR_ALL = {"grantee": "everyone", "permission": "run"}
 
 
 @dataclass
@@ -82,20 +85,20 @@ async def village(stack: Stack) -> AsyncIterator[Village]:
 
 async def administrator(stack: Stack, api: httpx.AsyncClient) -> httpx.AsyncClient:
     base = f"http://127.0.0.1:{stack.settings.ports.emulators.auth}"
-    async with httpx.AsyncClient(base_url=base, trust_env=False) as http:
+    async with httpx.AsyncClient(base_url=base, timeout=60, trust_env=False) as http:
         token = await administrator_token(api, Emulator(http, stack.settings.project))
     headers = {"Authorization": f"Bearer {token}"}
     return httpx.AsyncClient(base_url=stack.api, timeout=60, trust_env=False, headers=headers)
 
 
 async def settle(village: Village) -> None:
-    """Make an agent that is shared, a deleted one, one of the system; a conversation and a collection with a reader."""
+    """Make an agent that is shared, a deleted one, one for everyone, one of the system; and what a reader may read."""
     done, ids = village.done, village.ids
     ids |= {"template": "basic", "name": "token", "version": "1", "alias": "prod"}
     ids |= {role: await village.uid(role) for role in village.people if role is not Role.ANONYMOUS}
     ids |= {"grantee": ids[Role.VIEWER], "user_id": ids[Role.STRANGER]}
     shut_out = ids[Role.DEACTIVATED]
-    for name, fields in (("agent_id", {}), ("deleted", {"name": "deleted"})):
+    for name, fields in (("deleted", {"name": "deleted"}), ("agent_id", {})):
         ids[name] = (await done(Role.OWNER, "POST", "/agents", json={**HELPER, **fields}))["id"]
         path = f"/agents/{ids[name]}"
         await done(Role.OWNER, "PUT", f"{path}/aliases/prod", json={"version": 1})
@@ -103,7 +106,10 @@ async def settle(village: Village) -> None:
         holders = {ids[role]: permission for role, permission in GRANTED.items()} | {shut_out: "admin"}
         for uid, permission in holders.items():
             await done(Role.OWNER, "POST", f"{path}/grants", json={"grantee": uid, "permission": permission})
+        await done(Role.OWNER, "POST", f"{path}/grants", json=soon_over(ids[Role.FORMER]))
     await done(Role.OWNER, "DELETE", f"/agents/{ids['deleted']}")
+    ids["public"] = (await done(Role.OWNER, "POST", "/agents", json={**HELPER, "name": "public"}))["id"]
+    await done(Role.OWNER, "POST", f"/agents/{ids['public']}/grants", json=FOR_ALL)
     system = {**HELPER, "name": "of_the_system", "scope": "system"}
     ids["system"] = (await done(Role.ADMIN, "POST", "/agents", json=system))["id"]
     await done(Role.OWNER, "PUT", "/secrets/token", json={"value": "a-secret-of-the-owner"})
@@ -118,6 +124,18 @@ async def settle(village: Village) -> None:
         await done(Role.OWNER, "POST", f"/sessions/{ids['session_id']}/readers", json={"reader": uid})
         await done(Role.OWNER, "POST", f"/knowledge/{ids['collection_id']}/readers", json={"reader": uid})
     await done(Role.ADMIN, "POST", f"/users/{shut_out}/deactivate")
+    await until(lambda: is_over(village))
+
+
+async def is_over(village: Village) -> bool:
+    """Whether the last of the grants that end has ended."""
+    return (await village.people[Role.FORMER].get(f"/agents/{village.ids['agent_id']}")).status_code == 404
+
+
+def soon_over(uid: str) -> dict[str, Any]:
+    """A grant that has ended when all is settled."""
+    soon = datetime.now(UTC) + timedelta(seconds=5)
+    return {"grantee": uid, "permission": "admin", "constraints": {"expires_at": soon.isoformat()}}
 
 
 def asked(role: Role, village: Village) -> list[Row]:

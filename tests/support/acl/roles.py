@@ -19,6 +19,7 @@ class Role(StrEnum):
     RUNNER = "runner"
     EDITOR = "editor"
     MANAGER = "manager"  # may do what an administrator of the agent may
+    FORMER = "former"  # was a manager until the grant expired
     OWNER = "owner"
     READER = "reader"  # is named in `readers` of the conversation
     MODERATOR = "moderator"  # carries the role in the token, and nothing else

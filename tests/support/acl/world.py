@@ -6,6 +6,7 @@ import asyncio
 import copy
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from typing import Any
 
 import httpx
@@ -49,6 +50,7 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.egress import EgressPolicy
 from shared.domain.errors import Unauthenticated
 from shared.domain.facts import Fact, FactId
+from shared.domain.grants import EVERYONE, Permission
 from shared.domain.ids import AgentId, SessionId, Uid
 from shared.domain.quotas import Quota
 from shared.domain.secrets import SecretText
@@ -253,21 +255,27 @@ async def _settle(sharing: SharingRig, accounts: MemoryAccounts) -> None:
 
 
 async def _make_agents(world: World, sharing: SharingRig) -> None:
-    """An agent with two versions' worth of everything, a deleted one, and one of the system's."""
+    """An agent with two versions' worth of everything, a deleted one, one of the system's, and one for everyone."""
     shelf, owner = Shelf(sharing.documents, world.rig.clock, world.rig.ids), identity(Role.OWNER)
     for name, whose, fields in (
         ("agent_id", owner, {}),
         ("deleted", owner, {"name": "deleted"}),
         ("system", identity(Role.ADMIN), {"scope": "system"}),
+        ("public", owner, {"name": "public"}),
     ):
         raw = {**HELPER, **fields}
         agent, _ = await create_agent(shelf, whose, Proposal(parse_definition(raw), raw))
         world.ids[name] = agent.id
-        if whose is owner:
+        if name == "public":
+            await sharing.grant(agent.id, EVERYONE, Permission.RUN, by=owner)
+        elif whose is owner:
             await move_alias(shelf, whose, agent.id, "prod", 1)
             await save_draft(shelf, whose, agent.id, raw)
             for role, permission in {**GRANTED, Role.DEACTIVATED: GRANTED[Role.MANAGER]}.items():
                 await sharing.grant(agent.id, role, permission, by=owner)
+            soon = world.rig.clock.now() + timedelta(seconds=1)
+            await sharing.grant(agent.id, Role.FORMER, GRANTED[Role.MANAGER], by=owner, expires_at=soon)
+            world.rig.clock.jump(2)
         if name == "deleted":
             await delete_agent(shelf, whose, agent.id)
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from shared.domain.grants import Permission
-from tests.support.acl.roles import Answers, Role, Row, administered, granted, owned, public, read, signed_in
+from tests.support.acl.roles import Row, administered, granted, owned, public, read, signed_in
 
 VIEW, RUN, EDIT, ADMIN = Permission
 HELPER: dict[str, Any] = {"name": "another", "model": "local:scripted"}
@@ -17,11 +17,13 @@ AD_HOC: dict[str, dict[str, Any]] = {
 }
 SYSTEM = {"agent_id": "system"}
 DELETED = {"agent_id": "deleted"}
+PUBLIC = {"agent_id": "public"}
 
 GRANTING = granted(ADMIN, 201)
 OWN_OR_MANAGED = granted(ADMIN, 200, viewer=200)  # the grant in question is the viewer's
-GIVEN_UP: Answers = {**granted(ADMIN, 404), Role.VIEWER: 204, Role.RUNNER: 204, Role.EDITOR: 204, Role.MANAGER: 204}
+GIVEN_UP = granted(ADMIN, 404, viewer=204, runner=204, editor=204, manager=204, former=204)
 NOT_THERE = signed_in(404)
+OWNERS_ALONE = signed_in(403, owner=200)  # of what everyone may run
 
 AUTH = [
     Row(
@@ -59,10 +61,12 @@ AGENTS = [
     Row("GET /tools", signed_in(200)),
     Row("GET /agents/{agent_id}", granted(VIEW, 200)),
     Row("GET /agents/{agent_id}", signed_in(200), at=SYSTEM, note="of the system"),
+    Row("GET /agents/{agent_id}", signed_in(200), at=PUBLIC, note="for everyone"),
     Row("GET /agents/{agent_id}", NOT_THERE, at=DELETED, note="deleted"),
     Row("GET /agents/{agent_id}", granted(EDIT, 200), query="?draft=true", note="draft"),
     Row("PUT /agents/{agent_id}", granted(EDIT, 200), HELPER),
     Row("PUT /agents/{agent_id}", administered(200), {**HELPER, "scope": "system"}, SYSTEM, note="of the system"),
+    Row("PUT /agents/{agent_id}", OWNERS_ALONE, HELPER, PUBLIC, note="for everyone"),
     Row("PUT /agents/{agent_id}", NOT_THERE, HELPER, DELETED, note="deleted"),
     Row("PUT /agents/{agent_id}", granted(EDIT, 428), HELPER, query="?draft=true", note="draft, unseen"),
     Row("DELETE /agents/{agent_id}", granted(ADMIN, 204)),
@@ -76,6 +80,7 @@ AGENTS = [
     Row("POST /agents/{agent_id}/versions", granted(EDIT, 201), {}, note="of the draft"),
     Row("GET /agents/{agent_id}/versions", granted(VIEW, 200)),
     Row("GET /agents/{agent_id}/versions/{version}", granted(VIEW, 200)),
+    Row("GET /agents/{agent_id}/versions/{version}", signed_in(200), at=PUBLIC, note="for everyone"),
     Row("GET /agents/{agent_id}/versions/{version}/diff/{other}", granted(VIEW, 200), at={"other": "1"}),
     Row(
         "GET /agents/{agent_id}/versions/{version}/diff/{other}",
@@ -120,6 +125,7 @@ GRANTS = [
     Row("GET /agents/{agent_id}/history", granted(ADMIN, 200), query="?topic=grant", note="of grants"),
     Row("GET /agents/{agent_id}/history", NOT_THERE, at=DELETED, note="deleted"),
     Row("GET /agents/{agent_id}/grants", granted(ADMIN, 200)),
+    Row("GET /agents/{agent_id}/grants", OWNERS_ALONE, at=PUBLIC, note="for everyone"),
     Row("GET /agents/{agent_id}/grants/{grantee}", OWN_OR_MANAGED),
     Row("DELETE /agents/{agent_id}/grants/{grantee}", granted(ADMIN, 204, viewer=204)),
     Row(
@@ -140,8 +146,10 @@ SECRETS = [
 RUNS = [
     Row("POST /runs", granted(RUN, 202), {"agent_id": "{agent_id}", "input": "hello"}),
     Row("POST /agents/{agent_id}/execute", granted(RUN, 202), {"input": "hello"}),
+    Row("POST /agents/{agent_id}/execute", signed_in(202), {"input": "hello"}, PUBLIC, note="for everyone"),
     Row("POST /agents/{agent_id}/execute", NOT_THERE, {"input": "hello"}, DELETED, note="deleted"),
     Row("POST /runs", signed_in(202), {"agent_id": "{system}", "input": "hello"}, note="of the system"),
+    Row("POST /runs", signed_in(202), {"agent_id": "{public}", "input": "hello"}, note="for everyone"),
     Row("POST /runs", NOT_THERE, {"agent_id": "{deleted}", "input": "hello"}, note="of a deleted agent"),
     Row(
         "POST /runs",
@@ -166,6 +174,7 @@ RUNS = [
     Row("POST /sessions/{session_id}/regenerate", owned(202)),
     Row("POST /sessions", granted(RUN, 201), {"agent_id": "{agent_id}"}),
     Row("POST /sessions", signed_in(201), {"agent_id": "{system}"}, note="with the system's"),
+    Row("POST /sessions", signed_in(201), {"agent_id": "{public}"}, note="for everyone"),
     Row("GET /sessions", signed_in(200)),
     Row("GET /sessions", signed_in(200), query="?shared=true", note="of others"),
     Row("GET /sessions/{session_id}", read(200)),

@@ -26,7 +26,24 @@ TaskQueueController.UPDATE_TIMEOUT = 2;
 // A fresh connection for each task and each blocking function: an idle one that the function has just closed
 // makes the call fail, which the emulators do not try again as Google does.
 const { fetch } = globalThis;
-globalThis.fetch = (url, options = {}) => fetch(url, { ...options, headers: { ...options.headers, connection: "close" } });
+globalThis.fetch = (url, options = {}) => {
+  const closing = { ...options, headers: { ...options.headers, connection: "close" } };
+  return "X-CloudTasks-TaskName" in closing.headers ? deliver(url, closing) : fetch(url, closing);
+};
+
+// Of the answer to a task only the status counts; without the streams of `fetch` that takes a fraction of the time.
+function deliver(url, { method, headers, body, signal }) {
+  const length = { "content-length": Buffer.byteLength(body) };
+  return new Promise((resolve, reject) => {
+    const options = { method, headers: { ...headers, ...length }, signal, agent: false };
+    const request = http.request(url, options, (answer) => {
+      const { statusCode } = answer.resume();
+      answer.on("error", reject);
+      answer.on("end", () => resolve({ ok: statusCode >= 200 && statusCode < 300, status: statusCode }));
+    });
+    request.on("error", reject).end(body);
+  });
+}
 
 // No connection is closed because it was idle: the next request on it might be on its way already, and be lost.
 const { listen } = http.Server.prototype;

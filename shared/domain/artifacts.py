@@ -7,7 +7,6 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -15,6 +14,7 @@ from datetime import datetime
 from shared.domain.artifact_names import artifact_id
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import SessionId, Uid
+from shared.domain.media_types import media_type_fault
 from shared.domain.records import render
 from shared.domain.writes import Create, Fields, Put, Update, Write
 
@@ -28,8 +28,6 @@ COMMIT_BYTES = 3 * 1024 * 1024
 
 Source: https://cloud.google.com/firestore/quotas
 """
-
-_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,8 +128,8 @@ def check_artifact(content: bytes, mime_type: str | None, metadata_json: str) ->
     if len(content) > MAX_ARTIFACT_BYTES:
         reason = f"has {len(content):,} bytes; {MAX_ARTIFACT_BYTES:,} are the most"
         faults.append(Fault("content", reason))
-    if mime_type is not None and not _MEDIA_TYPE.fullmatch(mime_type):
-        faults.append(Fault("mime_type", "is not a media type", "Such as text/markdown, in lower case."))
+    if mime_type is not None and (fault := media_type_fault(mime_type)):
+        faults.append(fault)
     if len(metadata_json) > MAX_METADATA_CHARACTERS:
         faults.append(Fault("metadata", f"has more than {MAX_METADATA_CHARACTERS:,} characters as JSON"))
     if faults:

@@ -19,6 +19,7 @@ from typing import NewType
 
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import Uid, hashed_id
+from shared.domain.media_types import media_type_fault
 from shared.domain.runs import Failure
 from shared.domain.writes import Put, Vector
 
@@ -290,5 +291,5 @@ def check_content(content: bytes, mime_type: str | None) -> None:
         reason = f"has {len(content):,} bytes; {MAX_DOCUMENT_BYTES:,} are the most"
     if reason:
         raise InvalidArgument(f"The document {reason}.", (Fault("content", reason),))
-    if mime_type is not None and (len(mime_type) > 255 or "/" not in mime_type):  # noqa: PLR2004 - as for artifacts
-        raise InvalidArgument("The media type is none.", (Fault("mime_type", "is not a media type"),))
+    if mime_type is not None and (fault := media_type_fault(mime_type)):
+        raise InvalidArgument("The media type is none.", (fault,))

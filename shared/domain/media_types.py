@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import codecs
 import mimetypes
+import re
+
+from shared.domain.errors import Fault
 
 BINARY = "application/octet-stream"
 PLAIN = "text/plain"
+_MEDIA_TYPE = re.compile(r"[a-z0-9][a-z0-9!#$&^_.+-]{0,126}/[a-z0-9][a-z0-9!#$&^_.+-]{0,126}")
+"""Source: https://www.rfc-editor.org/rfc/rfc6838#section-4.2"""
 
 # Only Python's own table: the system's mime.types would make the answer depend on the machine.
 _BY_NAME = mimetypes.MimeTypes(filenames=())
@@ -101,3 +106,13 @@ def is_binary(media_type: str) -> bool:
 def _named(name: str) -> str | None:
     guess, encoding = _BY_NAME.guess_type(f"file:///{name}", strict=True)
     return "application/gzip" if encoding == "gzip" else BINARY if encoding else guess
+
+
+def media_type_fault(text: object) -> Fault | None:
+    """What is wrong with what somebody calls a media type; None if nothing is.
+
+    Media types are stored in lower case, without parameters.
+    """
+    if isinstance(text, str) and _MEDIA_TYPE.fullmatch(text):
+        return None
+    return Fault("mime_type", "is not a media type", "Such as text/markdown, in lower case.")

@@ -28,6 +28,7 @@ from shared.domain.artifact_names import artifact_name
 from shared.domain.definition_faults import MAX_FAULTS, inspect_definition
 from shared.domain.errors import Fault, InvalidArgument, TooLarge
 from shared.domain.knowledge import MAX_DOCUMENT_BYTES, check_content, collection_faults
+from shared.domain.media_types import media_type_fault
 from shared.edge.definition_body import parse_body
 from shared.edge.definition_places import place_faults
 from shared.edge.definition_text import write_yaml
@@ -37,6 +38,8 @@ MEDIA_TYPES = (MEDIA_TYPE, "application/x-zip-compressed")
 MAX_ARCHIVE_BYTES = 26 << 20
 """Somewhat more than what it may hold, for names and directory."""
 MAX_TEXT_BYTES = 1 << 20
+MAX_TEXTS_BYTES = 4 << 20
+"""Of all definitions and descriptions: parsing them takes longer than unpacking."""
 
 _ROOT = "agent.yaml"
 _YAML = "application/yaml"
@@ -164,7 +167,14 @@ class _Reading:
         self._documents: dict[str, dict[str, bytes]] = {}
 
     def bundle(self) -> Bundle:
-        """What the files say; incomplete where there are faults."""
+        """What the files say; incomplete where there are faults.
+
+        Raises:
+            TooLarge: there is more text than is parsed.
+        """
+        texts = sum(len(content) for name, content in self._files.items() if _is_text(name))
+        if texts > MAX_TEXTS_BYTES:
+            raise TooLarge(f"Its definitions have {texts:,} bytes together; {MAX_TEXTS_BYTES:,} are the most.")
         for name in sorted(self._files):
             self._take(name)
         if _ROOT not in self._files:
@@ -256,7 +266,7 @@ class _Reading:
         for name, media_type in cast("dict[str, Any]", media_types).items():
             if name not in documents:
                 self._fault(f"{file}: media_types", f"names {_shown(name)}, which is not in the archive")
-            elif not isinstance(media_type, str) or "/" not in media_type or len(media_type) > MAX_MEDIA_TYPE:
+            elif media_type_fault(media_type):
                 self._fault(f"{file}: media_types", f"has no media type for {_shown(name)}")
             else:
                 found[name] = media_type
@@ -266,8 +276,12 @@ class _Reading:
         self.faults.append(Fault(_shown(path), reason, suggestion))
 
 
-MAX_MEDIA_TYPE = 255
 assert MAX_DOCUMENT_BYTES < MAX_BUNDLE_BYTES  # noqa: S101 - or no archive could hold every document
+
+
+def _is_text(name: str) -> bool:
+    """Whether the file is a definition or a description, and not a document."""
+    return name == _ROOT or (name.count("/") == 1 and name.endswith(".yaml"))
 
 
 def _in_file(file: str, fault: Fault) -> Fault:

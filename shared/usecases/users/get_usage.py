@@ -11,7 +11,9 @@ from shared.domain.budgets import day_fund, day_of, days_path, end_of_day, perso
 from shared.domain.ids import Uid
 from shared.domain.quotas import Quota, Standing, standing_path
 from shared.domain.records import parse
+from shared.domain.users import user_path
 from shared.ports.documents import Documents
+from shared.usecases.users.user_records import existing_user
 
 
 @dataclass(frozen=True, slots=True)
@@ -48,11 +50,14 @@ async def get_usage(documents: Documents, uid: Uid, default: Quota, now: datetim
     """What a person has used.
 
     Raises:
+        NotFound: there is no such person.
         Unavailable: the store does not answer.
     """
     day = day_of(now)
     places = person_fund(uid, default.nodes).path(day)
-    stored, today, nodes = await documents.get_many([standing_path(uid), f"{days_path(uid)}/{day}", places])
+    paths = [user_path(uid), standing_path(uid), f"{days_path(uid)}/{day}", places]
+    user, stored, today, nodes = await documents.get_many(paths)
+    existing_user(user)
     known = Standing(uid) if stored.fields is None else parse(Standing, stored.fields)
     quota = known.quota.over(default)
     standing = known.at(now, quota)

@@ -11,7 +11,7 @@ import pytest
 
 from shared.domain.agent_bundles import MAX_BUNDLE_BYTES, MAX_DOCUMENTS
 from shared.domain.knowledge import MAX_DOCUMENT_BYTES
-from shared.edge.agent_archive import MAX_ARCHIVE_BYTES
+from shared.edge.agent_archive import MAX_ARCHIVE_BYTES, MAX_TEXT_BYTES
 from tests.support.archives import AGENT, files_of, link_of, patched, with_field, zip_of
 from tests.support.in_process import Deployment, deployed
 
@@ -243,6 +243,11 @@ BAD: dict[str, tuple[bytes, str, str]] = {
         "knowledge/handbook.yaml: media_types",
         "has no media type",
     ),
+    "a media type of two lines": (
+        zip_of({**searching(**{"a.md": b"x"}), "knowledge/handbook.yaml": b'media_types: {a.md: "te xt/m\\nd"}'}),
+        "knowledge/handbook.yaml: media_types",
+        "has no media type",
+    ),
     "media types that are none": (
         zip_of({**searching(**{"a.md": b"x"}), "knowledge/handbook.yaml": b"media_types: [a]"}),
         "knowledge/handbook.yaml: media_types",
@@ -284,8 +289,9 @@ async def test_a_bad_archive_is_refused_with_a_reason_and_leaves_nothing(here: D
         zip_of(searching(**{f"{n}.md": b"\0" * MAX_DOCUMENT_BYTES for n in range(3)})),
         with_field(GOOD, b"rules.md", 24, struct.pack("<L", MAX_BUNDLE_BYTES)),
         bytes(MAX_ARCHIVE_BYTES + 1),
+        zip_of({"agent.yaml": AGENT, **{f"agents/a{n}.yaml": b"#" * MAX_TEXT_BYTES for n in range(4)}}),
     ],
-    ids=["a bomb", "a size that lies", "a large body"],
+    ids=["a bomb", "a size that lies", "a large body", "more text than is parsed"],
 )
 async def test_an_archive_that_unpacks_to_too_much_is_too_large(here: Deployment, archive: bytes) -> None:
     assert (await bring(here, archive, 413))["code"] == "too_large"

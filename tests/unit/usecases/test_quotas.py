@@ -12,7 +12,7 @@ from shared.domain.errors import Aborted, NotFound, QuotaExceeded, ResourceExhau
 from shared.domain.ids import Uid
 from shared.domain.quotas import Quota, parse_quota
 from shared.domain.states import RunState
-from shared.domain.writes import Create
+from shared.domain.writes import Create, Put
 from shared.ports.documents import CommitRefused
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
@@ -34,6 +34,8 @@ USER = {
 
 
 async def usage(rig: EngineRig, uid: Uid = ANN) -> UsageToday:
+    now = rig.clock.now()
+    await rig.documents.commit([Put(f"users/{uid}", {**USER, "uid": uid, "created_at": now, "updated_at": now})])
     return await get_usage(rig.documents, uid, rig.quota, rig.clock.now())
 
 
@@ -163,6 +165,12 @@ async def test_a_quota_that_was_changed_at_the_same_time_is_to_be_set_again() ->
     rig.documents.commit = refuse
     with pytest.raises(Aborted):
         await set_quota(rig.documents, ANN, Quota())
+
+
+async def test_nobody_has_no_usage() -> None:
+    rig = EngineRig()
+    with pytest.raises(NotFound):
+        await get_usage(rig.documents, ANN, rig.quota, rig.clock.now())
 
 
 async def test_what_nodes_at_work_hold_is_shown_apart() -> None:

@@ -29,6 +29,7 @@ from shared.domain.secrets import LONGEST_WRITE, MAX_SECRETS, EntryId, SecretTex
 from shared.domain.writes import Update, Write
 from shared.ports.documents import Committed, Documents
 from shared.usecases.secrets.delete_secret import delete_secret
+from shared.usecases.secrets.destroy_secrets import destroy_secrets
 from shared.usecases.secrets.list_secrets import list_secrets
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.read_secrets import read_secrets
@@ -96,6 +97,27 @@ async def test_a_secret_is_stored_replaced_and_deleted(safe: Safe) -> None:
     assert (safe.store.entries, safe.documents.paths, await safe.names()) == ([], [], [])
     with pytest.raises(NotFound):
         await delete_secret(safe.vault, ADA, "token")
+
+
+async def test_a_value_that_is_written_while_everything_is_destroyed_is_destroyed_too(safe: Safe) -> None:
+    await safe.put(OLD)
+
+    async def write() -> None:
+        await safe.put(NEW)
+
+    await destroy_secrets(safe.on(InterferingDocuments(safe.documents, write, before_commit=1)), ADA)
+    assert (safe.store.entries, safe.documents.paths) == ([], [])
+
+
+async def test_whoever_keeps_writing_is_told_to_stop(safe: Safe) -> None:
+    class Busy(InterferingDocuments):
+        async def commit(self, writes: Sequence[Write]) -> Committed:
+            await safe.put(NEW)
+            return await safe.documents.commit(writes)
+
+    await safe.put(OLD)
+    with pytest.raises(Aborted):
+        await destroy_secrets(safe.on(Busy(safe.documents, safe.put)), ADA)
 
 
 async def test_no_document_holds_a_value(safe: Safe) -> None:

@@ -52,23 +52,33 @@ class McpClients:
         self._open_client = open_client
         self._idle_seconds = idle_seconds
         self._connections: dict[str, _Connection] = {}
+        self._open: set[_Connection] = set()
 
     async def connect(self, server: McpServer, secrets: Mapping[str, SecretText], key: str) -> _Connection:
         """As `McpConnector.connect`."""
         headers = own_headers(server, secrets)
         name = _digest(key, server.model_dump_json(), *(part for pair in sorted(headers.items()) for part in pair))
-        connection = self._connections.get(name)
-        if connection is None:
-            await asyncio.to_thread(_import)  # a second in which heartbeats go on
-            connection = _Connection(server, lambda: self._live(server, headers), self._idle_seconds)
-            connection.session.on_end(lambda: self._connections.pop(name, None))
-            self._connections[name] = connection
+        if name not in self._connections:
+            await asyncio.to_thread(_import)  # a second in which heartbeats go on, and others connect
+        connection = self._connections.get(name) or self._make(name, server, headers)
         await connection.list()
+        return connection
+
+    def _make(self, name: str, server: McpServer, headers: Mapping[str, str]) -> _Connection:
+        connection = _Connection(server, lambda: self._live(server, headers), self._idle_seconds)
+
+        def ended() -> None:
+            self._open.discard(connection)
+            if self._connections.get(name) is connection:
+                del self._connections[name]
+
+        connection.session.watch(lambda: self._open.add(connection), ended)
+        self._connections[name] = connection
         return connection
 
     async def aclose(self) -> None:
         """End all sessions."""
-        for connection in list(self._connections.values()):
+        for connection in list(self._open):
             await connection.session.aclose()
 
     @asynccontextmanager

@@ -34,11 +34,12 @@ class Session(Generic[R]):
         self._open: _Open[R] | None = None
         self._changed = asyncio.Event()
         self._users = 0
+        self._opened: Callable[[], object] = lambda: None
         self._ended: Callable[[], object] = lambda: None
 
-    def on_end(self, told: Callable[[], object]) -> None:
-        """Have `told` called whenever the resource is closed."""
-        self._ended = told
+    def watch(self, opened: Callable[[], object], ended: Callable[[], object]) -> None:
+        """Have `opened` called whenever the resource is being opened, and `ended` whenever it is closed."""
+        self._opened, self._ended = opened, ended
 
     async def use(self, work: Callable[[R], Awaitable[T]]) -> T:
         """The result of `work` on the resource.
@@ -80,6 +81,7 @@ class Session(Generic[R]):
         if self._open is None or self._open.owner.done():
             resource: asyncio.Future[R] = asyncio.get_running_loop().create_future()
             self._open = _Open(resource, asyncio.create_task(self._own(resource)))
+            self._opened()
         return self._open
 
     async def _own(self, opened: asyncio.Future[R]) -> None:

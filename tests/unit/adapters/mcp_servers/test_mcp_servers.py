@@ -110,6 +110,15 @@ async def test_other_nodes_are_other_clients() -> None:
     assert [one.json["method"] for one in site.asked if one.method == "POST"].count("initialize") == 2
 
 
+async def test_agents_that_begin_at_once_share_a_session() -> None:
+    async with site_of({"/mcp": Scripted([ECHO], lambda _: HERE)}) as site, connected(site.at()) as rig:
+        first, second = await asyncio.gather(*(rig.tools(mcp_servers=[server_at(site)]) for _ in range(2)))
+        assert (await call(first, "calc_echo")) == (await call(second, "calc_echo"))
+
+    assert [one.json["method"] for one in site.asked if one.method == "POST"].count("initialize") == 1
+    assert [one.method for one in site.asked].count("DELETE") == 1
+
+
 async def test_a_session_that_is_not_used_is_closed_and_opened_again_when_it_is() -> None:
     closed = asyncio.Event()
     reply = Scripted([ECHO], lambda _: HERE)
@@ -157,18 +166,18 @@ async def test_a_server_that_is_slow_is_left_in_time() -> None:
 
 async def test_a_slow_tool_is_left_in_time_and_the_model_told() -> None:
     async with mcp_site(calculator()) as site, connected(site.at) as rig:
-        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=0.5)])
-        result = await call(tools, "calc_wait", seconds=30)
+        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=5)])
+        result = await call(tools, "calc_wait", seconds=600)
         after = await call(tools, "calc_add", a=1, b=1)
 
-    assert (result.is_error, "did not answer within 0.5 seconds" in result.content) == (True, True)
+    assert (result.is_error, "did not answer within 5 seconds" in result.content) == (True, True)
     assert after == ToolResult({"result": 2.0})
 
 
 async def test_a_server_that_goes_away_is_told_of_and_found_again() -> None:
     reply = Scripted([ECHO], lambda _: HERE)
     async with site_of({"/mcp": reply}) as site, connected(site.at()) as rig:
-        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=2)])
+        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=60)])
         site.answers["/mcp"] = Told(b"restarting", 503)
         gone = await call(tools, "calc_echo")
         site.answers["/mcp"] = Scripted([ECHO], lambda _: NOTHING, session="s2")
@@ -178,6 +187,7 @@ async def test_a_server_that_goes_away_is_told_of_and_found_again() -> None:
     assert gone.is_error
     assert unknown.is_error
     assert back == ToolResult("")
+    assert [one.headers["mcp-session-id"] for one in site.asked if one.method == "DELETE"][-1] == "s2"
 
 
 @pytest.mark.parametrize(
@@ -224,7 +234,7 @@ def endless(_: str | None) -> dict[str, Any]:
     ],
 )
 async def test_a_server_that_is_none_or_lies_is_an_error_that_can_be_told(reply: Any, words: str) -> None:
-    error = await refusal(reply, timeout_seconds=3)
+    error = await refusal(reply, timeout_seconds=60)
 
     assert words in error.message
     assert error.message.isprintable()
@@ -300,7 +310,7 @@ async def test_a_description_without_an_end_is_cut() -> None:
 )
 async def test_an_answer_is_read_as_what_it_is(answer: Any, is_error: bool, words: str) -> None:  # noqa: FBT001 - a table
     async with site_of({"/mcp": Scripted([ECHO], lambda _: answer)}) as site, connected(site.at()) as rig:
-        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=3)])
+        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=60)])
         result = await call(tools, "calc_echo")
 
     assert (result.is_error, words in str(result.content)) == (is_error, True), result
@@ -312,7 +322,7 @@ async def test_an_answer_is_not_judged_by_a_schema_that_its_server_made_to_hang(
     tool = {**ECHO, "outputSchema": output}
     async with site_of({"/mcp": Scripted([tool], lambda _: answer)}) as site, connected(site.at()) as rig:
         tools = await rig.tools(mcp_servers=[server_at(site)])
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(60):
             assert await call(tools, "calc_echo") == ToolResult({"a": "x" * 60})
 
 
@@ -337,7 +347,7 @@ async def test_a_server_cannot_make_the_client_ask_its_model_or_its_user() -> No
         return Told(events.encode(), headers={"Content-Type": "text/event-stream"})
 
     async with site_of({"/mcp": Scripted([ECHO], answer)}) as site, connected(site.at()) as rig:
-        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=3)])
+        tools = await rig.tools(mcp_servers=[server_at(site, timeout_seconds=60)])
         result = await call(tools, "calc_echo")
 
     answered = [one.json for one in site.asked if one.method == "POST" and one.json.get("id") == 7]

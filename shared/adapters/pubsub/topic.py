@@ -39,6 +39,7 @@ class PubSubFactTopic:
         emulator_host: str | None = None,
         credentials: Credentials | None = None,
         base_url: str | None = None,
+        token_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         """Name the topic.
 
@@ -48,11 +49,13 @@ class PubSubFactTopic:
             emulator_host: `host:port` of the emulator, which takes no credentials; None for Google.
             credentials: by default those of the environment.
             base_url: of Google, for tests.
+            token_seconds: how long to wait for a token; google-auth itself waits for two minutes.
         """
         self._path = f"/v1/projects/{project}/topics/{topic}:publish"
         self._base_url = f"http://{emulator_host}" if emulator_host else base_url or GOOGLE_URL
         self._needs_token = emulator_host is None
         self._credentials = credentials
+        self._token_seconds = token_seconds
         self._refreshing = asyncio.Lock()
 
     @cached_property
@@ -69,10 +72,11 @@ class PubSubFactTopic:
         for first in range(0, len(facts), _MOST_MESSAGES):
             messages = [{"data": message_data(fact)} for fact in facts[first : first + _MOST_MESSAGES]]
             try:
-                headers = {"Authorization": f"Bearer {await self._token()}"} if self._needs_token else {}
+                async with asyncio.timeout(self._token_seconds):
+                    headers = {"Authorization": f"Bearer {await self._token()}"} if self._needs_token else {}
                 answer = await self._client.post(self._path, json={"messages": messages}, headers=headers)
                 answer.raise_for_status()
-            except (HTTPError, GoogleAuthError) as error:
+            except (HTTPError, GoogleAuthError, TimeoutError) as error:
                 raise Unavailable("the topic did not accept every fact") from error
 
     async def close(self) -> None:

@@ -136,6 +136,21 @@ async def test_whatever_google_refuses_is_left_to_the_sweeper(google: Site, stat
     await topic.close()
 
 
+async def test_a_token_that_does_not_come_is_not_waited_for() -> None:
+    never = threading.Event()
+
+    class Silent(Refreshing):
+        def refresh(self, request: Any) -> None:
+            never.wait()
+            super().refresh(request)
+
+    topic = PubSubFactTopic("acme", "facts", credentials=Silent(), token_seconds=0.01)
+    with pytest.raises(Unavailable):
+        await topic.publish([FactId("one")])
+    never.set()
+    await topic.close()
+
+
 async def test_without_credentials_nothing_is_asked() -> None:
     topic = PubSubFactTopic("acme", "facts", credentials=Refreshing(broken=True))
     with pytest.raises(Unavailable):

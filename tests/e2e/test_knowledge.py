@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import httpx
@@ -23,6 +24,11 @@ tools:
     config: {collections: [handbook], max_passages: 3}
 """
 MANUAL = pdf_of("The anvil weighs ninety kilograms.", "Its warranty lasts ten years.", title="The anvil")
+PAGE = """<!DOCTYPE html><html><head><title>Orders &amp; prices</title><style>p {color: red}</style>
+<script>track("delivered");</script></head><body><nav><a href="/">Home</a></nav><h1 class="x">Orders</h1>
+<p>An order is <b>delivered</b>&nbsp;within four weeks.</p><ul><li>Express costs <i>ninety</i> crowns.</li></ul>"""
+NOTES = "The furnace was relined in March.\nThe bellows leak at the left seam.\n"
+REAL = Path(__file__).parents[1] / "data" / "documents"
 RULES = docx_of("# Visitors", "Visitors register at the front desk and wear a badge.", title="House rules")
 
 
@@ -67,6 +73,39 @@ async def test_an_agent_answers_from_the_documents_of_a_collection_and_cites_the
     assert "manual.pdf" not in answer["output"]
     listed = (await ada.get(f"{collection}/documents")).json()["items"]
     assert [one["name"] for one in listed] == ["rules.docx"]
+
+
+async def test_pages_and_plain_texts_are_cited_without_their_marks(ada: httpx.AsyncClient) -> None:
+    collection = (await ada.post("/knowledge", json={"name": "handbook"})).headers["location"]
+    page = await bring(ada, collection, "page.html", PAGE.encode())
+    notes = await bring(ada, collection, "notes.txt", NOTES.encode())
+    assert (page["state"], page["title"], page["mime_type"]) == ("ready", "Orders & prices", "text/html")
+    assert (notes["state"], notes["title"], notes["mime_type"]) == ("ready", None, "text/plain")
+    agent = (await ada.post("/agents", content=CLERK, headers=YAML)).json()["id"]
+    delivered = (await ask(ada, agent, "When is an order delivered?"))["output"]
+    assert "**page.html, lines 3-7**:\n> Orders\n> An order is delivered within four weeks." in delivered
+    assert [mark for mark in ("<b>", "class", "color", "track", "&nbsp;", "Home</a>") if mark in delivered] == []
+    leaking = (await ask(ada, agent, "What leaks at the seam?"))["output"]
+    assert (
+        "**notes.txt, lines 1-2**:\n> The furnace was relined in March.\n> The bellows leak at the left seam."
+        in leaking
+    )
+
+
+async def test_files_of_real_programs_are_read(ada: httpx.AsyncClient) -> None:
+    collection = (await ada.post("/knowledge", json={"name": "handbook"})).headers["location"]
+    names = ("forge.pdf", "house-rules.docx", "house-rules-encrypted.docx")
+    forge, rules, locked = [await bring(ada, collection, name, (REAL / name).read_bytes()) for name in names]
+    assert (forge["state"], forge["title"], forge["pages"]) == ("ready", "The forge of Ηφαιστος", 2)
+    assert (rules["state"], rules["title"]) == ("ready", "House rules")
+    reason = "The document is encrypted with a password, so it cannot be read."
+    assert (locked["state"], locked["error"]["message"]) == ("failed", reason)
+    agent = (await ada.post("/agents", content=CLERK, headers=YAML)).json()["id"]
+    weight = (await ask(ada, agent, "How much does the anvil weigh?"))["output"]
+    assert "**forge.pdf, page 2**:\n> Ὁ ἄκμων — the anvil — weighs ninety kilograms." in weight
+    desk = (await ask(ada, agent, "Where do visitors register?"))["output"]
+    assert "**house-rules.docx, lines 3-9**" in desk
+    assert "> Visitors register at the front desk, and wear a badge — also Łukasz." in desk
 
 
 async def test_a_document_that_cannot_be_read_says_why_and_can_be_replaced(ada: httpx.AsyncClient) -> None:

@@ -23,6 +23,8 @@ PAGE = """<!DOCTYPE html><html><head><title> Notes &amp; more </title><style>p{c
 <script>if (1 < 2) document.write("no")</script></head><body><h1 class="x">Hello <b>World</b></h1>
 <p>One&nbsp;two<br>1 < 2 &lt;tag&gt;<!-- hidden --><table><tr><td>a</td><td>b</td></tr></table><h2>End"""
 MEBIBYTE = 1024 * 1024
+REAL = Path(__file__).parents[3] / "data" / "documents"
+"""Files of real programs, and how they were made."""
 
 
 @pytest.fixture
@@ -92,6 +94,47 @@ async def test_a_word_file_tells_its_title_headings_tables_and_text(workspace: T
         "1",
         "2",
     ]
+
+
+async def test_a_compressed_pdf_with_a_font_of_its_own_is_read(workspace: TestingWorkspace) -> None:
+    await workspace.store("forge.pdf", (REAL / "forge.pdf").read_bytes())
+
+    answer = await workspace.answer("document_analyzer", path="forge.pdf")
+
+    assert (answer["title"], answer["pages"]) == ("The forge of Ηφαιστος", 2)
+    assert [line for line in answer["text"].splitlines() if line] == [
+        "The forge",
+        "The hearth glows at 1 200 °C — “cherry red”, says the smith Łukasz.",
+        "Steel of grade C45 is quenched in oil, never in water.",
+        "Ὁ ἄκμων — the anvil — weighs ninety kilograms.",
+        "Its warranty lasts ten years.",
+    ]
+
+
+async def test_a_word_file_with_all_that_its_program_adds_is_read(workspace: TestingWorkspace) -> None:
+    await workspace.store("rules.docx", (REAL / "house-rules.docx").read_bytes())
+
+    answer = await workspace.answer("document_analyzer", path="rules.docx")
+
+    assert answer["title"] == "House rules"
+    assert answer["headings"] == [{"level": 1, "text": "Visitors"}, {"level": 2, "text": "Opening hours"}]
+    assert [line for line in answer["text"].splitlines() if line] == [
+        "House rules",
+        "Visitors",
+        "Visitors register at the front desk, and wear a badge — also Łukasz.",
+        "No loose sleeves.",
+        "Goggles at the grinder.",
+        "Opening hours",
+        *("day", "hours", "Saturday", "9 to 13"),
+    ]
+
+
+async def test_a_word_file_that_was_really_encrypted_is_refused_politely(workspace: TestingWorkspace) -> None:
+    await workspace.store("rules.docx", (REAL / "house-rules-encrypted.docx").read_bytes())
+
+    refusal = await workspace.refusal("document_analyzer", path="rules.docx")
+
+    assert refusal == "The document is encrypted with a password, so it cannot be read."
 
 
 async def test_an_excel_file_tells_its_sheets_and_cells(workspace: TestingWorkspace) -> None:

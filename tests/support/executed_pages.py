@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, cast
@@ -55,6 +56,13 @@ def request_of(example: Example, names: dict[str, str]) -> Request:
         line, body = line.replace(f"{{{name}}}", value), body.replace(f'"{{{name}}}"', f'"{value}"')
     method, path = line.split(" ")
     return Request(method, path, dict(header.split(": ", 1) for header in headers), body)
+
+
+def unmentioned(page: Path, routes: Iterable[str]) -> list[str]:
+    """The routes (`GET /agents/{agent_id}`) that a page does not name, whatever their parameters are called there."""
+    text = page.read_text("utf-8")
+    patterns = {route: re.sub(r"\\{\w+\\}", r"[^/\\s`?]+", re.escape(route)) + r"(?![/\w])" for route in routes}
+    return sorted(route for route, pattern in patterns.items() if not re.search(pattern, text))
 
 
 def field_of(answer: Any, path: str) -> Any:

@@ -17,7 +17,7 @@ from shared.domain.ids import Uid
 from shared.domain.knowledge import Collection, CollectionId, DocumentId, KnowledgeDocument
 from shared.domain.markdown_headings import markdown_headings
 from shared.domain.writes import Vector
-from shared.ports.document_reader import ReadDocument
+from shared.ports.document_reader import DocumentReader, ReadDocument
 from shared.ports.documents import Documents
 from shared.ports.task_queue import IngestTask
 from shared.usecases.knowledge.create_collection import create_collection
@@ -80,6 +80,7 @@ class KnowledgeRig:
     ids: MemoryIds = field(default_factory=MemoryIds)
     queue: MemoryTaskQueue[IngestTask] = field(default_factory=MemoryTaskQueue[IngestTask])
     embedder: CountingEmbedder = field(default_factory=CountingEmbedder)
+    reader: DocumentReader = field(default_factory=PlainReader)
     defects: list[BaseException] = field(default_factory=list[BaseException])
     through: Documents | None = None
     """Stands between the use cases and the store."""
@@ -98,7 +99,7 @@ class KnowledgeRig:
     @property
     def indexer(self) -> Indexer:
         """The worker's ports."""
-        return Indexer(self.library, PlainReader(), self, self.defects.append)
+        return Indexer(self.library, self.reader, self, self.defects.append)
 
     @property
     def searcher(self) -> Searcher:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 from shared.domain.allowed_models import AllowedModels
 from shared.edge.routes import find_deployable
 from tests.support.archives import files_of
-from tests.support.executed_pages import Example, differences, examples, field_of, request_of
+from tests.support.executed_pages import Example, differences, examples, field_of, request_of, unmentioned
 from tests.support.in_process import Deployment, deployed
 from tests.unit.acl.table import ROWS
 
@@ -59,12 +58,6 @@ def routes_of_agents() -> set[str]:
 
 
 def test_the_page_names_every_route_of_agents() -> None:
-    text = PAGE.read_text("utf-8")
     routes = routes_of_agents()
     assert {"GET /models", "POST /agents/{agent_id}/execute", "GET /templates/{name}"} < routes
-    assert [route for route in sorted(routes) if not re.search(mention_of(route), text)] == []
-
-
-def mention_of(route: str) -> str:
-    """Matches a route in the page, whatever its parameters are called there."""
-    return re.sub(r"\\{\w+\\}", r"[^/\\s`?]+", re.escape(route)) + r"(?![/\w])"
+    assert unmentioned(PAGE, routes) == []

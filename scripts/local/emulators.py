@@ -10,10 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import Self
+from typing import Any, Self
+
+import httpx
 
 from scripts.local.paths import ROOT
-from scripts.local.processes import HOST, Program, check_port, free_port, stop_all
+from scripts.local.processes import HOST, START_SECONDS, NotReady, Program, check_port, free_port, stop_all
 from scripts.local.programs import ProgramMissing, Programs, find_programs
 
 _FIRESTORE_MAIN = "com.google.cloud.datastore.emulator.firestore.CloudFirestore"
@@ -130,6 +132,30 @@ class Emulators:
         pubsub.wait_until_serving(f"http://{HOST}:{self.ports.pubsub}/")
         node.wait_until_serving(f"http://{HOST}:{self.ports.auth}/")
         node.wait_until_serving(f"http://{HOST}:{self.ports.tasks}/queueStats")
+        self._warm_up()
+
+    def _warm_up(self) -> None:
+        """Make Firestore's first calls, with patience.
+
+        They load most of the program: on a busy machine that takes longer than a function waits for an answer.
+        """
+        root = f"projects/{self.project}/databases/(default)/documents"
+        name = f"{root}/warm_up/document"
+        calls: dict[str, Any] = {
+            "commit": {"writes": [{"update": {"name": name, "fields": {}}}]},
+            "batchGet": {"documents": [name]},
+            "runQuery": {"structuredQuery": {"from": [{"collectionId": "warm_up"}], "limit": 1}},
+        }
+        for method, body in [*calls.items(), ("commit", {"writes": [{"delete": name}]})]:
+            answer = httpx.post(
+                f"http://{HOST}:{self.ports.firestore}/v1/{root}:{method}",
+                json=body,
+                headers={"Authorization": "Bearer owner"},
+                timeout=START_SECONDS,
+                trust_env=False,
+            )
+            if not answer.is_success:
+                raise NotReady(f"the firestore emulator refuses its first calls: {answer.text}")
 
     def stop(self) -> None:
         """Stop what was started."""

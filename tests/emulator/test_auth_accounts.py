@@ -52,7 +52,7 @@ def email() -> str:
 async def sent_codes(emulators: EmulatorPorts, email: str) -> list[dict[str, Any]]:
     """The messages that the emulator did not send to `email`."""
     url = f"http://127.0.0.1:{emulators.auth}/emulator/v1/projects/{PROJECT}/oobCodes"
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
         codes: list[dict[str, Any]] = (await client.get(url)).json()["oobCodes"]
     return [code for code in codes if code["email"] == email]
 

@@ -27,7 +27,7 @@ from tests.support.port_contracts.task_queue import Accepted, TaskQueueContract
 
 KEY = secrets.token_hex(32)
 ACCOUNT = "tasks@demo-store.iam.gserviceaccount.com"
-PATIENCE_SECONDS = 20
+PATIENCE_SECONDS = 60
 CONFIGURATION = {
     "retryConfig": {"maxAttempts": 100, "minBackoffSeconds": 0.01, "maxBackoffSeconds": 0.1},
     "rateLimits": {"maxConcurrentDispatches": 500, "maxDispatchesPerSecond": 5000},
@@ -98,7 +98,7 @@ def host(emulators: EmulatorPorts) -> str:
 
 @pytest.fixture
 async def queue(target: QueueTarget, host: str) -> AsyncIterator[TaskQueue]:
-    async with httpx.AsyncClient(trust_env=False) as client:
+    async with httpx.AsyncClient(timeout=PATIENCE_SECONDS, trust_env=False) as client:
         (await client.post(f"http://{host}/{target.path}", json=CONFIGURATION)).raise_for_status()
     queue = EmulatorTaskQueue(target, host, KEY)
     yield queue
@@ -118,13 +118,19 @@ class TestQueue(TaskQueueContract):
     @pytest.fixture
     def accepted(self, queue: TaskQueue, receiver: Receiver) -> Accepted:
         async def tasks(count: int) -> list[tuple[str, str]]:
-            found = [(await receiver.next()).body for _ in range(count)]
-            # Had a task been delivered twice, the second delivery would have come before this one.
-            await queue.enqueue([NodeTask(RunId("last"), Instance("main~0"), "ready")])
-            assert (await receiver.next()).body["run_id"] == "last"
+            found = [delivery.body for delivery in await delivered(queue, receiver, count)]
             return [(body["run_id"], body["instance"]) for body in found]
 
         return tasks
+
+
+async def delivered(queue: TaskQueue, receiver: Receiver, count: int) -> list[Delivery]:
+    """So many deliveries, after which there are no more."""
+    found = [await receiver.next() for _ in range(count)]
+    # Had a task been delivered twice, the second delivery would have come before this one.
+    await queue.enqueue([NodeTask(RunId("last"), Instance("main~0"), "ready")])
+    assert (await receiver.next()).body.get("run_id") == "last"
+    return found
 
 
 async def test_the_worker_is_called_with_ids_and_a_token_that_it_can_verify(
@@ -144,8 +150,7 @@ async def test_tasks_about_knowledge_go_to_an_address_of_their_own(
     one, other = (IngestTask(CollectionId("c1"), DocumentId("d1"), cause) for cause in ("one", "other"))
     await queue.enqueue([one, one, other])
     body = {"collection_id": "c1", "document_id": "d1"}
-    for _ in range(2):
-        delivery = await receiver.next()
+    for delivery in await delivered(queue, receiver, 2):
         assert (delivery.path, delivery.body) == ("/tasks/ingest", body)
 
 
@@ -154,8 +159,7 @@ async def test_deliveries_to_webhooks_go_to_an_address_of_their_own(
 ) -> None:
     first, second = (DeliveryTask(DeliveryId("d1"), cause) for cause in ("first", "try 2"))
     await queue.enqueue([first, first, second])
-    for _ in range(2):
-        delivery = await receiver.next()
+    for delivery in await delivered(queue, receiver, 2):
         assert (delivery.path, delivery.body) == ("/tasks/delivery", {"delivery_id": "d1"})
 
 

@@ -41,6 +41,7 @@ def place(emulators: EmulatorPorts, module_project_id: str) -> Place:
         f"http://{firestore}/emulator/v1/projects/{module_project_id}:securityRules",
         json={"rules": {"files": [rules]}},
         headers={"Authorization": "Bearer owner"},
+        timeout=60,
         trust_env=False,
     ).raise_for_status()
     return Place(module_project_id, firestore)

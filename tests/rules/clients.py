@@ -12,6 +12,7 @@ import httpx
 from scripts.local.emulators import EmulatorPorts
 from tests.rules.table import Change, Read, Who
 
+_SECONDS = 60
 DENIED, NOTHING, SEEN, WRITTEN = "denied", "nothing", "seen", "written"
 
 
@@ -23,7 +24,7 @@ class Clients:
         self._firestore = f"http://{emulators.environment['FIRESTORE_EMULATOR_HOST']}"
         self._documents = f"/v1/projects/{project}/databases/(default)/documents"
         self._project = project
-        self._http = httpx.Client(base_url=self._firestore, trust_env=False, timeout=30)
+        self._http = httpx.Client(base_url=self._firestore, trust_env=False, timeout=_SECONDS)
         self.uids: dict[str, str] = {}
         self._tokens: dict[Who, str] = {}
 
@@ -88,16 +89,17 @@ class Clients:
     def _sign_up(self, who: Who) -> tuple[str, str]:
         email = f"{who}-{secrets.token_hex(6)}@example.com"
         person = {"email": email, "password": "correct horse", "returnSecureToken": True}
-        made = httpx.post(f"{self._auth}/accounts:signUp?key=local", json=person, trust_env=False)
+        made = httpx.post(f"{self._auth}/accounts:signUp?key=local", json=person, timeout=_SECONDS, trust_env=False)
         made.raise_for_status()
         uid: str = made.json()["localId"]
         if who is Who.ADMIN:
             claims = {"localId": uid, "customAttributes": '{"role": "admin"}'}
             owner = {"Authorization": "Bearer owner"}
-            httpx.post(
-                f"{self._auth}/projects/demo-fireloom/accounts:update", json=claims, headers=owner, trust_env=False
-            ).raise_for_status()
-        signed_in = httpx.post(f"{self._auth}/accounts:signInWithPassword?key=local", json=person, trust_env=False)
+            url = f"{self._auth}/projects/demo-fireloom/accounts:update"
+            httpx.post(url, json=claims, headers=owner, timeout=_SECONDS, trust_env=False).raise_for_status()
+        signed_in = httpx.post(
+            f"{self._auth}/accounts:signInWithPassword?key=local", json=person, timeout=_SECONDS, trust_env=False
+        )
         signed_in.raise_for_status()
         return uid, signed_in.json()["idToken"]
 

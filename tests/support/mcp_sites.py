@@ -132,7 +132,7 @@ async def mcp_site(
         config = uvicorn.Config(_noting(app, site), log_level="critical", lifespan="on", timeout_graceful_shutdown=1)
         running = uvicorn.Server(config)
         serving = asyncio.ensure_future(running.serve(sockets=[bound]))
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(60):
             while not running.started:  # noqa: ASYNC110 - uvicorn tells nobody
                 await asyncio.sleep(0.01)
         try:

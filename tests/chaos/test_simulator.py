@@ -8,6 +8,7 @@ from tests.chaos.replay import main
 from tests.support.chaos.broken_guards import GUARDS
 from tests.support.chaos.campaign import play_until_broken
 from tests.support.chaos.schedules import play
+from tests.support.chaos.virtual_loop import VirtualLoop
 
 
 def story(seed: int) -> list[str]:
@@ -24,6 +25,14 @@ def test_a_seed_is_one_schedule_whatever_was_played_before() -> None:
 def test_reading_a_schedule_does_not_change_it() -> None:
     for seed in range(10):
         assert play(seed, traced=True).met == play(seed).met
+
+
+def test_a_call_that_is_due_can_be_taken_back() -> None:
+    loop, done = VirtualLoop(), list[int]()
+    loop.call_soon(done.append, 1)
+    loop.call_soon(done.append, 2).cancel()
+    loop.run(until=lambda: False, deadline=1.0)
+    assert done == [1]
 
 
 def told(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], *arguments: str) -> list[str]:

@@ -7,7 +7,7 @@ from tests.support.chaos.definitions import DELEGATION, GRAPH, SINGLE
 from tests.support.chaos.faults import POSSIBLE, Single
 from tests.support.chaos.reports import REPORTS
 from tests.support.chaos.rules import Rules
-from tests.support.chaos.scenario import Cancel, Message, Scenario
+from tests.support.chaos.scenario import Cancel, Message, Retry, Scenario
 from tests.support.chaos.schedules import play
 
 
@@ -20,6 +20,9 @@ SCENARIOS = {
     "a graph": Scenario(GRAPH, 2, 50, 2, (said(),)),
     "a graph that counts in shards": Scenario(GRAPH, 2, 1, 2, (said(),)),
     "a cancelled graph": Scenario(GRAPH, 2, 50, 2, (said(), Cancel(1.2, "m0"))),
+    "a cancelled graph that is retried": Scenario(
+        GRAPH, 2, 50, 2, (said(), Cancel(1.2, "m0"), Retry(2.0, "m0", "reject", times=1))
+    ),
     "a single agent": Scenario(SINGLE, 0, 50, 2, (said(),)),
     "a chat whose client leaves": Scenario(SINGLE, 0, 50, 2, (said(chat=True, leaves_after=0.5),)),
     "a delegation": Scenario(DELEGATION, 0, 50, 2, (said(),)),

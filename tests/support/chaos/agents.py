@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from functools import partial
 from typing import Protocol
 
-from shared.domain.errors import ModelUnavailable
+from shared.domain.errors import ModelUnavailable, NotFound
 from shared.domain.ids import Instance, RunId
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
@@ -27,11 +27,15 @@ FORECAST = Forecast(15, 7)
 class Watched(Surroundings, Protocol):
     """A world that watches what models and tools are asked."""
 
-    def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
+    def run_of(self, message: str) -> RunId:
+        """The run in which a message is answered by whoever asks."""
+        ...
+
+    def model_called(self, process: Process, run_id: RunId, instance: Instance, step: int) -> None:
         """A model request goes out."""
         ...
 
-    def history_given(self, message: str, history: Sequence[str]) -> None:
+    def history_given(self, run_id: RunId, history: Sequence[str]) -> None:
         """The agent that speaks in the session is given the messages of the session's earlier turns."""
         ...
 
@@ -59,7 +63,7 @@ class SimulatedRunner:
         steps = script_of(turn.agent.system_prompt)
         instance, message = speaker_of(turn.prompt)
         if instance == "main~0":
-            self._world.history_given(message, turn.history)
+            self._world.history_given(self._world.run_of(message), turn.history)
         if turn.recorded_steps:
             await _call_tools(turn, turn.recorded_steps - 1, steps[turn.recorded_steps - 1], tools)
         for number in range(turn.recorded_steps, len(steps)):
@@ -94,7 +98,7 @@ class SimulatedRunner:
         await sink.begin(number, FORECAST)
         instance, message = speaker_of(turn.prompt)
         self._process.check()
-        self._world.model_called(self._process, message, instance, number)
+        self._world.model_called(self._process, self._world.run_of(message), instance, number)
         return self._world.meet(Effect.MODEL, self._process, (message, instance, f"step {number}"))
 
     async def _speak(self, step: ScriptStep, prompt: str, number: int, sink: StepSink, *, most: int) -> None:
@@ -136,7 +140,8 @@ class SimulatedTools:
         self._process = process
 
     async def show(self, attachment: Attachment, context: ToolContext) -> ShownFile:
-        raise NotImplementedError(attachment, context)  # the simulation's tools show nothing
+        # As of a file that is gone: no tool of the simulation makes one.
+        raise NotFound(f"the session {context.session_id} has no file {attachment.name!r}")
 
     async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
         return {

@@ -9,11 +9,12 @@ from itertools import count
 from typing import Any
 from unittest.mock import patch
 
+from shared.domain import journal
 from shared.domain.budgets import Amount, Fund
 from shared.domain.events import append, start_event
 from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
-from shared.domain.journal import Journal
+from shared.domain.journal import Entries, Journal
 from shared.domain.plans import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, Run, run_path
@@ -21,7 +22,17 @@ from shared.domain.sessions import Slot, slot_path
 from shared.domain.tools import Effect
 from shared.domain.writes import Delete, Increment, Merge, Put, ServerTime, Update, Write
 from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
-from shared.usecases.nodes import attempt, claim_node, end_run, execute_node, finish_node, purse, wake_successors
+from shared.usecases.nodes import (
+    attempt,
+    claim_node,
+    end_run,
+    execute_node,
+    finish_node,
+    perform_work,
+    purse,
+    read_journal,
+    wake_successors,
+)
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
@@ -230,6 +241,11 @@ async def _no_entries(*_: Any) -> Journal:
     return Journal()
 
 
+def _own_entries(entries: Entries, earlier: Entries | None = None) -> Journal:
+    del earlier
+    return journal.read_journal(entries)
+
+
 def _naive_counts() -> AbstractContextManager[object]:
     wake = execute_node.wake_successors
 
@@ -308,6 +324,8 @@ GUARDS = {
     "own expiry": Guard("no recorded step runs again", _replaced(Attempt, check=_unchecked)),
     "create on claim": Guard("a node has one holder", _replaced(claim_node, Create=Put)),
     "journal": Guard("no recorded step runs again", _replaced(execute_node, read_node_journal=_no_entries)),
+    "outcomes taken over": Guard("a retry repeats nothing that holds", _replaced(perform_work, carry_over=_nothing)),
+    "earlier journals": Guard("a retry repeats no recorded step", _replaced(read_journal, read_journal=_own_entries)),
     "intents": Guard("what happens once happens once", _no_intents),
     "successor re-check": Guard("no lost wake-up", _replaced(execute_node, _wake_again=_nothing), QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, QUEUE_ALONE),

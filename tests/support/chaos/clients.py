@@ -12,20 +12,20 @@ from shared.domain.decisions import Decision
 from shared.domain.errors import AlreadyDecided, DomainError, QuotaExceeded, RunEnded, SessionBusy
 from shared.domain.ids import ApprovalId, RunId
 from shared.domain.records import from_json
-from shared.domain.states import is_terminal
+from shared.domain.states import RunState, is_terminal
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.get_approval import get_approval
 from shared.usecases.nodes.give_way import give_way
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.pause_run import pause_run, resume_run
+from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.turn_updates import Update
 from tests.support.chaos.definitions import ANN, SESSION
-from tests.support.chaos.monitor import call_key
 from tests.support.chaos.network import NetworkDocuments
 from tests.support.chaos.processes import Died, Process
-from tests.support.chaos.scenario import Action, Cancel, Message, Pause, Shutdown
+from tests.support.chaos.scenario import Action, Cancel, Message, Pause, Retry, Shutdown
 from tests.support.chaos.world import World
 
 TRIES = 6
@@ -66,6 +66,8 @@ class Clients:
                 work = self._cancel(action)
             case Pause():
                 work = self._pause(action)
+            case Retry():
+                work = self._retry(action)
             case Shutdown():
                 work = self._shut_down(action)
         self._world.spawn(work).add_done_callback(self._end)
@@ -121,7 +123,7 @@ class Clients:
     async def _cancel(self, cancel: Cancel) -> None:
         monitor = self._world.monitor
         for _ in range(TRIES):
-            run_id = monitor.run_of_message.get(cancel.text)
+            run_id = monitor.latest_of_message.get(cancel.text)
             if run_id is not None:
                 process = self._world.process("cancel")
                 run = await self._settle(process, cancel_run(self._world.core(process), ANN, run_id))
@@ -134,7 +136,7 @@ class Clients:
         """Who pauses a run resumes it, and asks until it is told that it goes on."""
         monitor = self._world.monitor
         for _ in range(TRIES):
-            run_id = monitor.run_of_message.get(pause.text)
+            run_id = monitor.latest_of_message.get(pause.text)
             process = self._world.process("pause")
             work = None if run_id is None else pause_run(self._world.core(process), ANN, run_id)
             if run_id is not None and work is not None and await self._settle(process, work) is not None:
@@ -142,12 +144,38 @@ class Clients:
                 break
             await self._wait(self._world.random.uniform(0.1, 2))
         await self._wait(pause.seconds)
-        resumed = (run_id := monitor.run_of_message.get(pause.text)) is None
+        resumed = (run_id := monitor.latest_of_message.get(pause.text)) is None
         while not resumed and run_id is not None:
             monitor.resumed(run_id)
             process = self._world.process("resume")
             resumed = await self._settle(process, resume_run(self._world.core(process), ANN, run_id)) is not None
             await self._wait(self._world.random.uniform(0.1, 2))
+
+    async def _retry(self, retry: Retry) -> None:
+        """Who retries a run asks until they are answered."""
+        for time in range(retry.times):
+            run_id = await self._failed(retry.text)
+            if run_id is None:
+                return
+            key = f"retry {time} of {retry.text}"
+            request = RepeatRequest(ANN, run_id, "retry", if_busy=retry.if_busy, idempotency_key=key)
+            answered = None
+            while answered is None:
+                process = self._world.process("retry")
+                answered = await self._settle(process, repeat_run(self._world.core(process), request))
+                await self._wait(self._world.random.uniform(0.1, 5))
+            if not isinstance(answered, StartedRun):
+                return
+
+    async def _failed(self, text: str) -> RunId | None:
+        """The latest run of a message, once it has failed or is cancelled; None if that does not come to pass."""
+        monitor = self._world.monitor
+        for _ in range(TRIES):
+            run_id = monitor.latest_of_message.get(text)
+            if run_id is not None and monitor.runs[run_id].state in {RunState.FAILED, RunState.CANCELLED}:
+                return run_id
+            await self._wait(self._world.random.uniform(0.1, 20))
+        return None
 
     def answer_people(self) -> None:
         """Somebody looks into the inbox and answers what they can."""
@@ -169,7 +197,7 @@ class Clients:
         if approval.kind is not ApprovalKind.UNCERTAIN:
             verdict = "answer" if approval.kind is ApprovalKind.QUESTION else "approve"
             return Decision("deny", reason="no") if random.random() < DENIED_SHARE else Decision(verdict, answer="yes")
-        happened = self._world.monitor.happened(call_key(approval.run_id, approval.instance, approval.call_id))
+        happened = self._world.monitor.happened(approval.run_id, approval.instance, approval.call_id)
         if happened is None:
             return None
         if random.random() < DENIED_SHARE:

@@ -168,8 +168,20 @@ class RunCheck:
 
     def _answered(self, node: NodeRun) -> bool:
         """Whether a person had a say in the node."""
-        prefix = f"{node_path(self._run.id, node.instance)}/journal/"
-        return any(path.startswith(prefix) and fields["kind"] == "decision" for path, fields in self._found.items())
+        return any(entry["kind"] == "decision" for entry in self._journal(node) + self._earlier_journal(node))
+
+    def _journal(self, node: NodeRun) -> list[Mapping[str, Any]]:
+        """The entries of a node's journal."""
+        return self._below(f"{node_path(self._run.id, node.instance)}/journal/")
+
+    def _earlier_journal(self, node: NodeRun) -> list[Mapping[str, Any]]:
+        """The entries of its journals in the runs in which it began."""
+        lineage = self._world.monitor.repeats.lineage(self._run.id, node.instance)
+        paths = [f"{node_path(repeat.earlier, node.instance)}/journal/" for repeat in lineage]
+        return [entry for path in paths for entry in self._below(path)]
+
+    def _below(self, prefix: str) -> list[Mapping[str, Any]]:
+        return [fields for path, fields in self._found.items() if path.startswith(prefix)]
 
     def _counter_faults(self, vertex: PlanNode) -> Iterator[str]:
         if needs_counter(self._graph, vertex):
@@ -186,6 +198,11 @@ class RunCheck:
     def _usage_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         """A node's usage is what is journalled, and the answer or the result that ended it."""
         recorded, responses = self._recorded(node)
+        begun = self._earlier_journal(node)
+        responses += sum(entry["kind"] == "response" for entry in begun)
+        if (held := self._world.monitor.repeats.held(self._run.id, node.instance)) is not None:
+            yield from _held_faults(node, parse(NodeRun, self._found[held]))
+            return
         work = (
             vertex.work.body if isinstance(vertex.work, MapWork | LoopWork) and node.index is not None else vertex.work
         )
@@ -194,7 +211,8 @@ class RunCheck:
             if steps and responses != steps - 1:
                 yield f"has {responses} recorded responses, and its script {steps - 1}"
             ended_by = COST if steps else Usage()
-            if isinstance(work, ToolWork) and not recorded.tool_calls:
+            known = any(entry["kind"] == "result" and not entry["is_error"] for entry in begun)
+            if isinstance(work, ToolWork) and not recorded.tool_calls and not known:
                 ended_by = Usage(tool_calls=1)
             if node.usage != recorded + ended_by:
                 yield f"used {node.usage}, recorded is {recorded}"
@@ -207,8 +225,7 @@ class RunCheck:
 
     def _recorded(self, node: NodeRun) -> tuple[Usage, int]:
         """What a node's journal says of its usage, and how many responses it holds."""
-        prefix = f"{node_path(self._run.id, node.instance)}/journal/"
-        entries = [fields for path, fields in self._found.items() if path.startswith(prefix)]
+        entries = self._journal(node)
         responses = [parse(Usage, entry["usage"]) for entry in entries if entry["kind"] == "response"]
         results = [parse(Usage, entry["usage"]) + Usage(tool_calls=1) for entry in entries if entry["kind"] == "result"]
         return sum([*responses, *results], Usage()), len(responses)
@@ -242,6 +259,14 @@ class RunCheck:
         responses = sum(f.get("kind") == "response" for p, f in self._found.items() if p.startswith(journals))
         if run.usage.requests < responses and not self._hurries:
             yield f"used {run.usage.requests} requests, and {responses} are recorded"
+
+
+def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:
+    """What was taken over is what it was, and cost nothing."""
+    if node.usage != Usage():
+        yield f"used {node.usage}, and its outcome was there"
+    if node.state is NodeState.SUCCEEDED and (node.output_json, node.chosen) != (held.output_json, held.chosen):
+        yield f"gives {node.output_json} ({node.chosen}), and gave {held.output_json} ({held.chosen})"
 
 
 # The session's log.

@@ -14,17 +14,13 @@ from shared.domain.nodes import node_path
 from shared.domain.records import from_json
 from shared.domain.states import NODE_TRANSITIONS, RUN_TRANSITIONS, NodeState, RunState, is_terminal
 from shared.domain.tools import Effect, ToolCall
-from shared.domain.writes import Delete, Write
+from shared.domain.writes import Create, Delete, Write
 from tests.support.chaos.definitions import EFFECTS
 from tests.support.chaos.processes import Process
+from tests.support.chaos.repeats import Repeats
 
 STOP_SECONDS = 6.0
 """How long after a cancel a holder may not have heard of it: its next beat, and what that takes."""
-
-
-def call_key(run_id: RunId, instance: Instance, call_id: str | None) -> str:
-    """The name of a tool call."""
-    return f"{run_id} {instance} {call_id}"
 
 
 def fields_of(write: Write) -> Mapping[str, Any]:
@@ -58,12 +54,17 @@ class Monitor:
 
     now: Callable[[], float]
     violation: Callable[[str], None]
+    repeats: Repeats
     lease_seconds: float = 30.0
     runs: dict[RunId, WatchedRun] = field(default_factory=dict[RunId, WatchedRun])
     run_of_message: dict[str, RunId] = field(default_factory=dict[str, RunId])
+    latest_of_message: dict[str, RunId] = field(default_factory=dict[str, RunId])
+    """The run of a message, or the latest that repeats it."""
     nodes: dict[str, NodeState] = field(default_factory=dict[str, NodeState])
     outcomes: Counter[str] = field(default_factory=Counter[str])
     journal: set[str] = field(default_factory=set[str])
+    failed_calls: set[str] = field(default_factory=set[str])
+    """What of the journal says that a call failed, or was refused: who repeats the run may try it again."""
     events: dict[SessionId, list[Mapping[str, Any]]] = field(default_factory=dict[SessionId, list[Mapping[str, Any]]])
     messages: dict[SessionId, list[str]] = field(default_factory=dict[SessionId, list[str]])
     leases: set[str] = field(default_factory=set[str])
@@ -94,7 +95,7 @@ class Monitor:
                 self._written(kind, rest, write)
                 continue
             session_id, _, below = rest.partition("/")
-            if below.startswith("events/"):
+            if below.startswith("events/") and isinstance(write, Create):
                 events.append((SessionId(session_id), fields_of(write)))
             elif below.startswith("messages/"):
                 self.messages.setdefault(SessionId(session_id), []).append(fields_of(write)["message_json"])
@@ -125,6 +126,8 @@ class Monitor:
             self._node_written(write)
         elif parts[1] == "nodes" and len(parts) == 5 and parts[3] == "journal":
             self.journal.add(write.path)
+            if fields_of(write).get("is_error"):
+                self.failed_calls.add(write.path)
 
     def _slot_written(self, session_id: SessionId, fields: Mapping[str, Any]) -> None:
         if "run_id" in fields:
@@ -144,11 +147,7 @@ class Monitor:
         if run is None:
             run = WatchedRun(run_id, write.fields["session_id"], write.fields["input_json"])
             self.runs[run_id] = run
-            message = from_json(run.input_json)["text"]
-            if message in self.run_of_message:
-                self.violation(f"message {message} has two runs: {self.run_of_message[message]} and {run_id}")
-            self.run_of_message[message] = run_id
-            self.open_runs += 1
+            self._run_begun(run, write.fields["repeats"])
             return
         run.cancel_requested = run.cancel_requested or bool(write.fields.get("cancel_requested"))
         if "paused_at" in write.fields:
@@ -159,6 +158,22 @@ class Monitor:
                 self.violation(f"run {run_id} goes from {run.state} to {state}")
             self.open_runs -= is_terminal(state)
             run.state = state
+
+    def _run_begun(self, run: WatchedRun, repeats: Mapping[str, Any] | None) -> None:
+        message = from_json(run.input_json)["text"]
+        before = self.run_of_message.get(message)
+        if repeats is not None:
+            earlier = RunId(repeats["run_id"])
+            if others := self.repeats.of_earlier(earlier):
+                self.violation(f"run {earlier} is retried twice: in {others[0]} and {run.id}")
+            if not is_terminal(self.runs[earlier].state):
+                self.violation(f"run {earlier} goes on and is retried in {run.id}")
+            self.repeats.begin(run.id, earlier, self.nodes)
+        elif before is not None:
+            self.violation(f"message {message} has two runs: {before} and {run.id}")
+        self.run_of_message.setdefault(message, run.id)
+        self.latest_of_message[message] = run.id
+        self.open_runs += 1
 
     def _node_written(self, write: Write) -> None:
         before = self.nodes.get(write.path)
@@ -183,10 +198,11 @@ class Monitor:
         run = self.runs[fields["run_id"]]
         if fields["seq"] != len(log):
             self.violation(f"event {fields['seq']} of {session_id} is number {len(log)}")
-        owner = self.owners.get(session_id) if fields["author"] == "user" else owner_before
+        enters = fields["author"] == "user" or "repeats" in fields["content"]
+        owner = self.owners.get(session_id) if enters else owner_before
         if owner != run.id:
             self.violation(f"run {run.id} writes event {fields['seq']} while {owner} has the slot of {session_id}")
-        if run.ended or (fields["author"] == "user" and run.entered):
+        if run.ended or enters == run.entered:
             self.violation(f"run {run.id} writes event {fields['seq']} after its last, or enters again")
         run.entered = True
         run.ended = fields["turn_complete"]
@@ -217,14 +233,15 @@ class Monitor:
             if write.path.startswith("leases/") and not isinstance(write, Delete):
                 self._heard[process.name, write.path.rpartition("~")[0]] = applied_at, self.now()
 
-    def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
+    def model_called(self, process: Process, run_id: RunId, instance: Instance, step: int) -> None:
         """A model request goes out."""
         self.model_calls += 1
-        run = self.runs[self.run_of_message[message]]
+        run = self.runs[run_id]
         self.calls_of[run.id] += 1
         self.calls_at[run.id, instance] += 1
-        if f"{journal_path(run.id, instance)}/{response_id(step)}" in self.journal:
+        if self._is_recorded(run_id, instance, response_id(step)):
             self.violation(f"{run.id} {instance} asks the model for step {step}, which is recorded")
+        self._check_repeat(run_id, instance, "asks the model")
         if run.paused_at is not None and self._knows(process, run, instance, run.paused_at):
             self.violation(f"{run.id} {instance} asks the model at {self.now():.3f}, paused at {run.paused_at:.3f}")
         self._check_stopped(process, run, instance, "asks the model")
@@ -232,27 +249,44 @@ class Monitor:
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """A tool starts."""
         self.tool_calls += 1
-        self._in_flight.add((process, call_key(run_id, instance, call.call_id)))
-        if f"{journal_path(run_id, instance)}/{result_id(call)}" in self.journal:
+        self._in_flight.add((process, self._deed(run_id, instance, call.call_id)))
+        if self._is_recorded(run_id, instance, result_id(call)):
             self.violation(f"{run_id} {instance} calls {call.name} ({call.call_id}), whose result is recorded")
+        self._check_repeat(run_id, instance, f"calls {call.name}")
         self._check_stopped(process, self.runs[run_id], instance, f"calls {call.name}")
 
     def tool_ended(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """A tool has done to the world what it will do, or nothing."""
-        self._in_flight.discard((process, call_key(run_id, instance, call.call_id)))
+        self._in_flight.discard((process, self._deed(run_id, instance, call.call_id)))
 
-    def happened(self, key: str) -> bool | None:
-        """Whether a call happened; None while it still may."""
+    def happened(self, run_id: RunId, instance: Instance, call_id: str | None) -> bool | None:
+        """Whether a call happened, in the run or in one that it repeats; None while it still may."""
+        key = self._deed(run_id, instance, call_id)
         if any(process.alive and other == key for process, other in self._in_flight):
             return None
         return self.effects[key] > 0
 
     def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """What a tool does to the world has happened."""
-        key = call_key(run_id, instance, call.call_id)
+        key = self._deed(run_id, instance, call.call_id)
         self.effects[key] += 1
         if EFFECTS[call.name] is Effect.ONCE and self.effects[key] > 1:
             self.violation(f"{key} {call.name} happened {self.effects[key]} times")
+
+    def _deed(self, run_id: RunId, instance: Instance, call_id: str | None) -> str:
+        """The name of a tool call, the same in all runs in which its node goes on."""
+        return f"{self.repeats.first(run_id, instance)} {instance} {call_id}"
+
+    def _is_recorded(self, run_id: RunId, instance: Instance, entry: str) -> bool:
+        """Whether a step is in the node's journal, or in that of a run in which it began."""
+        earlier = [repeat.earlier for repeat in self.repeats.lineage(run_id, instance)]
+        paths = {f"{journal_path(run, instance)}/{entry}" for run in earlier} - self.failed_calls
+        return not self.journal.isdisjoint({f"{journal_path(run_id, instance)}/{entry}", *paths})
+
+    def _check_repeat(self, run_id: RunId, instance: Instance, what: str) -> None:
+        held = self.repeats.held(run_id, instance)
+        if held is not None:
+            self.violation(f"{run_id} {instance} {what}, and the outcome of {held} holds")
 
     def _check_stopped(self, process: Process, run: WatchedRun, instance: Instance, what: str) -> None:
         if is_terminal(self.nodes.get(node_path(run.id, instance), NodeState.RUNNING)):
@@ -267,9 +301,9 @@ class Monitor:
         hears = applied_at > told_at and learnt_at < self.now()
         return hears or self.now() > told_at + self.lease_seconds + STOP_SECONDS
 
-    def history_given(self, message: str, history: Sequence[str]) -> None:
+    def history_given(self, run_id: RunId, history: Sequence[str]) -> None:
         """A run's agent is given the messages of the session's earlier turns."""
-        run = self.runs[self.run_of_message[message]]
+        run = self.runs[run_id]
         earlier = self.messages.get(run.session_id, [])
         if not run.ended and list(history) != earlier:
             self.violation(f"run {run.id} is told {len(history)} of the session's {len(earlier)} messages")

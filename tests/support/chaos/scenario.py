@@ -52,6 +52,16 @@ class Pause:
 
 
 @dataclass(frozen=True, slots=True)
+class Retry:
+    """Somebody retries the run of a message once it has ended badly; as often as that happens, up to `times`."""
+
+    at: float
+    text: str
+    if_busy: IfBusy
+    times: int
+
+
+@dataclass(frozen=True, slots=True)
 class Shutdown:
     """The platform stops an instance: it gives way, and is killed after the grace."""
 
@@ -59,7 +69,7 @@ class Shutdown:
     grace_seconds: float
 
 
-Action: TypeAlias = Message | Cancel | Pause | Shutdown
+Action: TypeAlias = Message | Cancel | Pause | Retry | Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +89,8 @@ class Scenario:
     actions: tuple[Action, ...]
 
 
-def drawn(random: Random) -> Scenario:
-    """A random scenario."""
+def drawn(random: Random, retrying: Random) -> Scenario:
+    """A random scenario; what is retried is drawn apart, so that all else does not depend on it."""
     number = random.randrange(DEFINITIONS)
     single = number % 2 == 0
     count = random.choice((1, 1, 2, 3, 4)) if single else random.choice((1, 1, 1, 2))
@@ -100,6 +110,16 @@ def drawn(random: Random) -> Scenario:
     ]
     if random.random() < 0.15:
         actions.append(Shutdown(random.uniform(0, 20), random.choice((0.0, 1.0, 5.0))))
+    actions += [
+        Retry(
+            message.at + retrying.uniform(1, 20),
+            message.text,
+            retrying.choice(("enqueue", "interrupt", "reject")),
+            retrying.choice((1, 2)),
+        )
+        for message in messages
+        if retrying.random() < 0.3
+    ]
     return Scenario(
         definition=number,
         items=random.choice((0, 1, 2, 2, 3, 4)) if random.random() < 0.98 else 52,

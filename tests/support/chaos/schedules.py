@@ -42,7 +42,7 @@ class Result:
 def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Result:
     """Run the schedule of a seed to its end and check what is left."""
     random = Random(seed)  # noqa: S311 - repeatable on purpose
-    scenario = rules.scenario or drawn(random)
+    scenario = rules.scenario or drawn(random, Random(f"retries of {seed}"))  # noqa: S311 - as above
     plan = FaultPlan.drawn(random, rules.kinds)
     if rules.single is not None:
         plan = replace(plan, single=rules.single)

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
+from contextvars import ContextVar
 from typing import Protocol
 
 from shared.domain.errors import DomainError, Unavailable
+from shared.domain.ids import RunId
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
@@ -16,6 +18,8 @@ from tests.support.chaos.processes import START, Died, Process
 
 MOST_DELIVERIES = 100
 MOST_BACK_OFF_SECONDS = 30.0
+DELIVERED: ContextVar[RunId | None] = ContextVar("DELIVERED", default=None)
+"""Whose node is executed by whoever asks; None outside of deliveries."""
 
 
 class Workers(Surroundings, Protocol):
@@ -67,7 +71,7 @@ class SimulatedQueue:
         worker, engine = self._world.worker()
         if self._world.traced:
             self._world.note(worker.name, f"delivery {tries} of {task.run_id} {task.instance} ({task.cause})")
-        work = worker.spawn(execute_node(engine, task.run_id, task.instance))
+        work = worker.spawn(_execute(engine, task))
         work.add_done_callback(lambda done: self._settle(task, tries, worker, done))
 
     def _settle(self, task: NodeTask, tries: int, worker: Process, work: asyncio.Task[Acknowledgement]) -> None:
@@ -98,6 +102,11 @@ class SimulatedQueue:
             case _:
                 self._world.violation(f"the task {task.instance} ({task.cause}) ended in {error!r}")
                 return True
+
+
+async def _execute(engine: Engine, task: NodeTask) -> Acknowledgement:
+    DELIVERED.set(task.run_id)
+    return await execute_node(engine, task.run_id, task.instance)
 
 
 class NetworkQueue:

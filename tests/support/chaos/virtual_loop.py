@@ -10,7 +10,6 @@ from contextvars import Context
 from typing import Any, TypeVar, cast
 
 T = TypeVar("T")
-_Call = tuple[Callable[..., object], tuple[Any, ...], Context | None]
 
 
 class VirtualLoop(asyncio.AbstractEventLoop):
@@ -24,7 +23,7 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         self.unhandled: list[str] = []
         """What asyncio reported: exceptions that nobody looked at."""
         self.on_task: Callable[[asyncio.Task[Any]], None] = lambda _: None
-        self._ready: deque[_Call] = deque()
+        self._ready: deque[_Due] = deque()
         self._timers: list[tuple[float, int, Callable[..., object], tuple[Any, ...]]] = []
         self._order = 0
 
@@ -70,8 +69,9 @@ class VirtualLoop(asyncio.AbstractEventLoop):
         return False
 
     def call_soon(self, callback: Any, *args: Any, context: Context | None = None) -> asyncio.Handle:
-        self._ready.append((callback, args, context))
-        return _NOT_CANCELLABLE
+        due = _Due((callback, args, context))
+        self._ready.append(due)
+        return due  # type: ignore[return-value] # all of a handle that callers use
 
     def call_later(
         self, delay: float, callback: Any, *args: Any, context: Context | None = None
@@ -117,11 +117,17 @@ class _Timer:
             self._callback(*self._args)
 
 
-class _NotCancellable:
-    """What `call_soon` returns: the engine takes none of these calls back."""
+class _Due(list[Any]):
+    """What `call_soon` returns: the callback, its arguments and its context; a list, because that is made fastest."""
+
+    __slots__ = ()
 
     def cancel(self) -> None:
-        raise NotImplementedError("this loop keeps no handles of calls that are due")
+        self[:] = _nothing, (), None
+
+    def cancelled(self) -> bool:
+        return self[0] is _nothing
 
 
-_NOT_CANCELLABLE = cast(asyncio.Handle, _NotCancellable())
+def _nothing() -> None:
+    """What becomes of a call that was taken back."""

@@ -26,8 +26,9 @@ from tests.support.chaos.faults import Effect, Fault, FaultPlan
 from tests.support.chaos.monitor import Monitor
 from tests.support.chaos.network import NetworkDocuments, describe
 from tests.support.chaos.processes import Died, Process
+from tests.support.chaos.repeats import Repeats
 from tests.support.chaos.store import Store
-from tests.support.chaos.task_queue import NetworkQueue, SimulatedQueue
+from tests.support.chaos.task_queue import DELIVERED, NetworkQueue, SimulatedQueue
 from tests.support.chaos.virtual_loop import VirtualLoop
 
 CONDITIONS = CelConditions()
@@ -78,7 +79,8 @@ class World:
         self.suspicions: list[str] = []
         self.sites: Counter[Site] = Counter()
         self.story: list[Line] | None = [] if traced else None
-        self.monitor = Monitor(lambda: self.loop.now, self.violation, self.lease_seconds)
+        repeats = Repeats(definition.graph)
+        self.monitor = Monitor(lambda: self.loop.now, self.violation, repeats, self.lease_seconds)
         self.store = Store(Process(self.loop, "store", 0), self.monitor.applied, trusting=trusting)
         self.queue = SimulatedQueue(self)
         self.workers: list[tuple[Process, Engine]] = []
@@ -197,8 +199,11 @@ class World:
     def acknowledged(self, process: Process, writes: Sequence[Write], applied_at: float) -> None:
         self.monitor.acknowledged(process, writes, applied_at)
 
-    def model_called(self, process: Process, message: str, instance: Instance, step: int) -> None:
-        self.monitor.model_called(process, message, instance, step)
+    def run_of(self, message: str) -> RunId:
+        return DELIVERED.get() or self.monitor.run_of_message[message]
+
+    def model_called(self, process: Process, run_id: RunId, instance: Instance, step: int) -> None:
+        self.monitor.model_called(process, run_id, instance, step)
 
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         self.monitor.tool_called(process, run_id, instance, call)
@@ -209,8 +214,8 @@ class World:
     def tool_took_effect(self, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         self.monitor.tool_took_effect(run_id, instance, call)
 
-    def history_given(self, message: str, history: Sequence[str]) -> None:
-        self.monitor.history_given(message, history)
+    def history_given(self, run_id: RunId, history: Sequence[str]) -> None:
+        self.monitor.history_given(run_id, history)
 
     # Running.
 

@@ -122,6 +122,12 @@ def test_a_function_has_a_row_in_the_readme(name: str) -> None:
     assert f"| `{name}` |" in (ROOT / "README.md").read_text()
 
 
+def test_the_readmes_tree_has_every_part_of_what_is_shared() -> None:
+    parts = {f"shared/{path.name}" for path in (ROOT / "shared").glob("[a-z]*")}
+
+    assert parts - set(re.findall(r"(?m)^\| `(shared/[\w.]+)` \|", (ROOT / "README.md").read_text())) == set()
+
+
 def test_each_file_that_the_readme_links_to_exists() -> None:
     links: list[str] = re.findall(r"\]\(([^)#:]+)\)", (ROOT / "README.md").read_text())
 

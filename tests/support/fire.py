@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -44,13 +44,12 @@ class Worker:
         if self.program is not None:
             self.program.stop()
 
-    async def burn(self, random: Random, until: float) -> None:
-        """Kill it and start it again, over and over, up to `until` on the loop's clock; at the end it serves."""
-        loop = asyncio.get_running_loop()
+    async def burn(self, random: Random, burns: Callable[[], bool]) -> None:
+        """Kill it and start it again, over and over, while it `burns`; at the end it serves."""
         while True:
             assert self.program is not None
             await asyncio.to_thread(self.program.wait_until_serving, f"{self.address}/health")
-            if loop.time() > until:
+            if not burns():
                 return
             await asyncio.sleep(random.uniform(0, _MOST_SECONDS))
             self.program.kill()

@@ -24,7 +24,8 @@ if TYPE_CHECKING:
 
 GOOGLE_URL = "https://pubsub.googleapis.com"
 _SCOPE = "https://www.googleapis.com/auth/pubsub"
-_TIMEOUT_SECONDS = 5.0
+TIMEOUT_SECONDS = 5.0
+"""For a token, for which google-auth itself waits two minutes, and for an answer."""
 _MOST_MESSAGES = 1_000
 """Source: https://cloud.google.com/pubsub/quotas#resource_limits"""
 
@@ -39,7 +40,6 @@ class PubSubFactTopic:
         emulator_host: str | None = None,
         credentials: Credentials | None = None,
         base_url: str | None = None,
-        token_seconds: float = _TIMEOUT_SECONDS,
     ) -> None:
         """Name the topic.
 
@@ -49,20 +49,18 @@ class PubSubFactTopic:
             emulator_host: `host:port` of the emulator, which takes no credentials; None for Google.
             credentials: by default those of the environment.
             base_url: of Google, for tests.
-            token_seconds: how long to wait for a token; google-auth itself waits for two minutes.
         """
         self._path = f"/v1/projects/{project}/topics/{topic}:publish"
         self._base_url = f"http://{emulator_host}" if emulator_host else base_url or GOOGLE_URL
         self._needs_token = emulator_host is None
         self._credentials = credentials
-        self._token_seconds = token_seconds
         self._refreshing = asyncio.Lock()
 
     @cached_property
     def _client(self) -> AsyncClient:
         from httpx import AsyncClient
 
-        return AsyncClient(base_url=self._base_url, timeout=_TIMEOUT_SECONDS, trust_env=False)
+        return AsyncClient(base_url=self._base_url, timeout=TIMEOUT_SECONDS, trust_env=False)
 
     async def publish(self, facts: Sequence[FactId]) -> None:
         """Hand ids to the topic."""
@@ -72,7 +70,7 @@ class PubSubFactTopic:
         for first in range(0, len(facts), _MOST_MESSAGES):
             messages = [{"data": message_data(fact)} for fact in facts[first : first + _MOST_MESSAGES]]
             try:
-                async with asyncio.timeout(self._token_seconds):
+                async with asyncio.timeout(TIMEOUT_SECONDS):
                     headers = {"Authorization": f"Bearer {await self._token()}"} if self._needs_token else {}
                 answer = await self._client.post(self._path, json={"messages": messages}, headers=headers)
                 answer.raise_for_status()

@@ -136,7 +136,8 @@ async def test_whatever_google_refuses_is_left_to_the_sweeper(google: Site, stat
     await topic.close()
 
 
-async def test_a_token_that_does_not_come_is_not_waited_for() -> None:
+async def test_a_token_that_does_not_come_is_not_waited_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("shared.adapters.pubsub.topic.TIMEOUT_SECONDS", 0.01)
     never = threading.Event()
 
     class Silent(Refreshing):
@@ -144,7 +145,7 @@ async def test_a_token_that_does_not_come_is_not_waited_for() -> None:
             never.wait()
             super().refresh(request)
 
-    topic = PubSubFactTopic("acme", "facts", credentials=Silent(), token_seconds=0.01)
+    topic = PubSubFactTopic("acme", "facts", credentials=Silent())
     with pytest.raises(Unavailable):
         await topic.publish([FactId("one")])
     never.set()

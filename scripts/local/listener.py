@@ -132,6 +132,10 @@ class Subscription:
             try:
                 if await self._read_stream():
                     return
+            except asyncio.CancelledError:
+                if _is_told_to_end():
+                    raise
+                self._start_over()  # only the call was cancelled: gRPC does so by itself where it cannot write
             except grpc.aio.AioRpcError as error:
                 if error.code() in _REFUSED:
                     self._reader.refused(error.details() or "refused")
@@ -215,6 +219,11 @@ class Subscription:
         if self._current and (self._arrived or not self._told):
             arrived, self._arrived, self._told = self._arrived, {}, True
             self._reader.take(self._path, arrived)
+
+
+def _is_told_to_end() -> bool:
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
 
 
 class Listener:

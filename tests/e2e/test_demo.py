@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
+import asyncio
+import json
 import os
+import pty
 import re
 import signal
+import socket
 import subprocess
+from collections.abc import Sequence
+from contextlib import suppress
 from pathlib import Path
 from typing import Self
 
+import httpx
 import psutil
 import pytest
 
 from scripts.local.paths import LOCAL, ROOT
+from tests.support.commands import command_environment, processes_of, run_command
+from tests.support.provider_stubs.gemini import Gemini
+from tests.support.provider_stubs.replies import Answer, Call
+from tests.support.provider_stubs.server import running
 
 _SECONDS = 300
 
@@ -83,6 +94,8 @@ class Watched:
 
 
 def test_the_demo_talks_reviews_a_folder_and_cleans_up(folder: Path) -> None:
+    saved = LOCAL / "demo" / "review.md"
+    saved.unlink(missing_ok=True)
     with Watched(str(folder)) as watched:
         watched.read_until("a graph")
         assert watched.end() == 0, watched.told
@@ -94,8 +107,10 @@ def test_the_demo_talks_reviews_a_folder_and_cleans_up(folder: Path) -> None:
     assert "nine percent fewer broken threads" in answers[0].split("agent  ")[1]
     assert "In summer the effect vanished" in answers[1].split("agent  ")[1]
     for node in ("files", "review · README.md", "review · src/loom.py", "all", "write"):
-        assert f"{node}: succeeded, attempt 1" in told
-    review = (LOCAL / "demo" / "review.md").read_text()
+        assert re.search(rf"^{node}: succeeded, attempt 1, [\d.]+ s, \$[\d.]+$", told, re.MULTILINE), node
+    review = saved.read_text()
+    shown = told.split(" review.md ")[1]
+    assert all(text in shown for text in ("README.md", "src/loom.py", "use wool", f"saved {saved}"))
     assert all(text in review for text in ("## README.md", "## src/loom.py", "use wool"))
     assert not any(text in review for text in ("untracked", "picture", "large"))
     assert len(watched.started) > 5
@@ -113,16 +128,95 @@ def test_an_interrupted_demo_stops_what_it_started(folder: Path) -> None:
 
 def test_wrong_arguments_are_named(tmp_path: Path) -> None:
     missing = demo(str(tmp_path / "nowhere"))
+
     assert (missing.returncode, "nowhere is not a folder" in missing.stderr) == (2, True)
-    none = demo("--limit", "0")
-    assert (none.returncode, "not a number from 1 on" in none.stderr) == (2, True)
 
 
-def test_what_is_missing_is_said_before_anything_starts(tmp_path: Path) -> None:
+def test_what_is_missing_is_said_before_anything_starts() -> None:
     keyless = demo(str(ROOT), "--model", "google:gemini-2.5-flash", GOOGLE_API_KEY="", GEMINI_API_KEY="")
+
     assert (keyless.returncode, "needs GOOGLE_API_KEY or GEMINI_API_KEY" in keyless.stderr) == (1, True)
-    empty = demo(str(tmp_path))
-    assert (empty.returncode, "has no text file" in empty.stderr) == (1, True)
+
+
+def test_a_stack_to_keep_that_does_not_start_ends_the_demo_with_what_up_said(folder: Path, tmp_path: Path) -> None:
+    env = command_environment(tmp_path / "local")
+    with socket.socket() as other:
+        other.bind(("127.0.0.1", int(env["FIRELOOM_API_PORT"])))
+        other.listen()
+
+        told = demo("--keep", str(folder), **env)
+
+    assert told.returncode == 1
+    assert f"port {env['FIRELOOM_API_PORT']} is taken" in told.stderr
+    assert "Traceback" not in told.stderr + told.stdout
+    assert processes_of(tmp_path / "local") == []
+
+
+class Terminal:
+    """A command on a terminal, and all that the terminal was sent."""
+
+    def __init__(self, command: Sequence[str], env: dict[str, str]) -> None:
+        self._own, theirs = pty.openpty()
+        shape = {"TERM": "xterm", "COLUMNS": "200", "LINES": "50"}
+        self._process = subprocess.Popen(command, env={**env, **shape}, stdin=theirs, stdout=theirs, stderr=theirs)
+        os.close(theirs)
+
+    def read_to_end(self) -> tuple[int, str]:
+        """Its exit code, and what it told, without what moves the cursor and sets styles."""
+        told = b""
+        with suppress(OSError), os.fdopen(self._own, "rb", buffering=0) as screen:  # an error is the terminal's end
+            while part := screen.read(65_536):
+                told += part
+        return self._process.wait(), re.sub(r"\x1b\[[\d;?]*[A-Za-z]|\r", "", told.decode(errors="replace"))
+
+
+async def test_a_provider_s_model_does_the_same_job_and_the_stack_is_kept_up_until_down(
+    folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    local = tmp_path_factory.mktemp("local")
+    reading = Answer(calls=(Call("file_read", {"path": "README.md"}),))
+    replies = [Answer(("Nine ", "percent.")), Answer(("It vanished.",)), reading, Answer(("## README.md\n\nWoven.",))]
+
+    async with running(Gemini("gemini-2.5-flash"), replies) as stub:
+        env = command_environment(local)
+        env |= {"GOOGLE_API_KEY": "key", "GOOGLE_GEMINI_BASE_URL": stub.base_url}
+        command = [str(ROOT / "scripts" / "demo"), str(folder), "--limit", "1", "--keep"]
+        try:
+            terminal = Terminal([*command, "--model", "google:gemini-2.5-flash"], env)
+            code, told = await asyncio.to_thread(terminal.read_to_end)
+            async with httpx.AsyncClient(timeout=60, trust_env=False) as client:
+                health = await client.get(f"http://127.0.0.1:{env['FIRELOOM_API_PORT']}/health")
+        finally:
+            down = stop_without_its_supervisor(local, env)
+
+    assert code == 0, told
+    assert [asked.path.split("?")[0] for asked in stub.received] == [
+        "/v1beta/models/gemini-2.5-flash:streamGenerateContent"
+    ] * 4
+    assert "Weaves cloth." in json.dumps(stub.received[-1].body)
+    assert told.split("agent  ")[1].startswith("Nine percent.")
+    table = told.split("run succeeded")[-1].splitlines()
+    rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table if "│" in line]
+    nodes = {"files", "review", "review · README.md", "all", "write", "$end"}
+    assert {tuple(row[:3]) for row in rows} == {(node, "succeeded", "1") for node in nodes}
+    assert all(re.fullmatch(r"[\d.]+ s \$\d\.\d{4}", " ".join(row[3:])) for row in rows), rows
+    assert next(row[4] for row in rows if row[0] == "review · README.md") > "$0.0000"
+    assert "## README.md\n\nWoven." in (local / "demo" / "review.md").read_text()
+    assert health.status_code == 200
+    assert (down, processes_of(local)) == ("down: stopped\n", [])
+
+
+def stop_without_its_supervisor(local: Path, env: dict[str, str]) -> str:
+    """What `down` says where nothing of the stack stops by itself: its supervisor was killed, and one part hangs."""
+    state = json.loads((local / "up.json").read_text())
+    hanging, _ = state["programs"][0]
+    os.kill(hanging, signal.SIGSTOP)
+    supervisor, _ = state["supervisor"]
+    os.kill(supervisor, signal.SIGKILL)
+    running = processes_of(local)
+    told = run_command("down", env).stdout
+    psutil.wait_procs(running, timeout=60)
+    return told
 
 
 def test_the_help_says_what_it_does() -> None:

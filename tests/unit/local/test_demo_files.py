@@ -1,11 +1,12 @@
 """Which files of a folder the demo reviews."""
 
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
 
-from scripts.local.demo import parser
+from scripts.local.demo import main, parser
 from scripts.local.demo_files import TextFile, choose_files
 from scripts.local.paths import ROOT
 
@@ -103,3 +104,16 @@ def test_arguments_that_mean_nothing_are_named(arguments: list[str], capsys: pyt
         parser().parse_args(arguments)
 
     assert arguments[-1] in capsys.readouterr().err
+
+
+def test_a_folder_with_nothing_to_review_is_named_before_anything_starts(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    folder = tracked(tmp_path, {"picture.png": b"\x89PNG\0\0"})
+    monkeypatch.setattr(sys, "argv", ["demo", str(folder)])
+    monkeypatch.setenv("COLUMNS", "400")
+
+    with pytest.raises(SystemExit, match="1"):
+        main()
+
+    assert f"demo: {folder} has no text file of at most 64 KiB to review" in capsys.readouterr().err

@@ -45,6 +45,7 @@ class Pictures:
     def __init__(self) -> None:
         self.all: list[Picture] = []
         self.refused: str | None = None
+        self.ended: str | None = None
         self._news = asyncio.Event()
 
     def show(self, picture: Picture) -> None:
@@ -53,6 +54,11 @@ class Pictures:
 
     def refuse(self, reason: str) -> None:
         self.refused = reason
+        self._news.set()
+
+    def end(self, reason: str) -> None:
+        """Nothing more will be shown."""
+        self.ended = reason
         self._news.set()
 
     async def until(self, wanted: Callable[[Picture], bool]) -> Picture:
@@ -65,6 +71,7 @@ class Pictures:
                         return picture
                 seen = len(self.all)
                 assert self.refused is None, self.refused
+                assert self.ended is None, self.ended
                 await self._news.wait()
                 self._news.clear()
 
@@ -72,6 +79,7 @@ class Pictures:
         """Why the rules refused the listener."""
         async with asyncio.timeout(PATIENCE_SECONDS):
             while self.refused is None:
+                assert self.ended is None, self.ended
                 await self._news.wait()
                 self._news.clear()
         return self.refused
@@ -118,8 +126,12 @@ async def follow_in_python(
             else:
                 async with SessionWatch(listener, session, owner, after=after) as watch:
                     await _keep(watch.changes(), show_session, pictures)
+            pictures.end("the run is whole")
         except ListenRefused as refusal:
             pictures.refuse(str(refusal) or "refused")
+        except Exception as error:
+            pictures.end(repr(error))
+            raise
 
     channels = emulator_channels(place.firestore)
     async with Listener(channels, place.project, lambda: person.token) as listener:
@@ -160,6 +172,7 @@ async def follow_in_node(
                 started.set()
             else:
                 pictures.show(told)
+        pictures.end(f"the page ended with {await process.wait()}")
 
     gathering = asyncio.create_task(gather())
     try:

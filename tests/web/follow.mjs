@@ -3,7 +3,14 @@
 // Ends by itself when the run is whole, or when the session's turn `until` is complete, or when it is refused.
 import { initializeApp } from "firebase/app";
 import { connectAuthEmulator, getAuth, signInWithEmailAndPassword } from "firebase/auth";
-import { connectFirestoreEmulator, getFirestore, setLogLevel, terminate } from "firebase/firestore";
+import {
+  connectFirestoreEmulator,
+  disableNetwork,
+  enableNetwork,
+  getFirestore,
+  setLogLevel,
+  terminate,
+} from "firebase/firestore";
 
 import { watchRun, watchSession } from "../../web/watch.js";
 
@@ -24,7 +31,22 @@ const signIn = async () => {
   return (await signInWithEmailAndPassword(auth, asked.email, asked.password)).user.uid;
 };
 
-const print = (picture) => process.stdout.write(`${JSON.stringify(picture)}\n`);
+// The emulator's streams now and then fall silent for good (scripts/local/listener.py says why), and the SDK waits for
+// ever: so after a silence its streams are opened anew, as they are when a page comes online again.
+const SILENCE_MS = 10_000;
+let heard = Date.now();
+const watchdog = setInterval(() => {
+  if (Date.now() - heard < SILENCE_MS) return;
+  heard = Date.now();
+  disableNetwork(db)
+    .then(() => enableNetwork(db))
+    .catch(() => {});
+}, SILENCE_MS / 10);
+
+const print = (picture) => {
+  heard = Date.now();
+  process.stdout.write(`${JSON.stringify(picture)}\n`);
+};
 
 const showRun = (view) => ({
   state: view.state,
@@ -62,6 +84,7 @@ const follow = (ownerUid) =>
 const uid = await signIn();
 print({ uid });
 await follow(asked.owner ?? uid);
+clearInterval(watchdog);
 await terminate(db);
 // A pipe is written in the background: exiting at once would cut the last picture off.
 process.stdout.write("", () => process.exit(0));

@@ -166,13 +166,16 @@ def test_down_stops_what_up_started_and_nothing_else(day: Day) -> None:
 
 
 def test_down_leaves_a_process_alone_that_was_given_an_id_of_the_stacks(tmp_path: Path) -> None:
-    own = psutil.Process()
-    state = {"supervisor": [own.pid, own.create_time() - 1], "programs": [[own.pid, own.create_time() + 1]]}
-    (tmp_path / "up.json").write_text(json.dumps(state))
+    with subprocess.Popen(["cat"], stdin=subprocess.PIPE, start_new_session=True) as later:
+        created = psutil.Process(later.pid).create_time()
+        state = {"supervisor": [later.pid, created - 1], "programs": [[later.pid, created - 2]]}
+        (tmp_path / "up.json").write_text(json.dumps(state))
 
-    down = run_command("down", command_environment(tmp_path))
+        down = run_command("down", command_environment(tmp_path))
+        later.communicate()
 
     assert (down.returncode, down.stdout) == (0, "down: stopped\n")
+    assert later.returncode == 0, "it ended by itself, when its input did"
 
 
 def test_a_taken_port_is_named_and_nothing_is_left(tmp_path: Path) -> None:

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import asdict
+from functools import partial
 
 from fastapi import APIRouter
 from pydantic import BaseModel, Field
 
+from shared.domain.errors import Unavailable
 from shared.edge.app import problem_responses
 from shared.edge.logs import logger
 from shared.edge.tasks import Deliverer
@@ -14,7 +17,7 @@ from shared.ports.task_queue import DeliveryQueue, IngestQueue
 from shared.usecases.approvals.expire_approvals import expire_approvals
 from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
-from shared.usecases.runs.sweep_runs import sweep_runs
+from shared.usecases.runs.sweep_runs import Swept, sweep_runs
 from shared.usecases.schedules.fire_schedules import fire_schedules
 from shared.usecases.schedules.planner import Planner
 from shared.usecases.sessions.delete_session import remove_deleted
@@ -51,24 +54,41 @@ def sweep_routes(
 ) -> APIRouter:
     """The routes that the scheduler calls."""
     router = APIRouter(tags=["tasks"])
-    core = planner.core
+    core, report = planner.core, planner.report_defect
+    documents, clock = core.documents, core.clock
+    sweeps: dict[str, Callable[[], Awaitable[int | Swept]]] = {
+        "schedules": partial(fire_schedules, planner, SCHEDULES),
+        "approvals": partial(expire_approvals, core, report),
+        "runs": partial(sweep_runs, core, lease_seconds, report),
+        "facts": partial(sweep_facts, core, FACTS),
+        "deliveries": partial(sweep_deliveries, documents, deliveries, clock, DELIVERIES),
+        "sessions": partial(remove_deleted, documents, SESSIONS),
+        "documents": partial(sweep_ingestions, documents, ingestions, clock, DOCUMENTS),
+    }
 
     @router.post("/tasks/sweep", responses=problem_responses(401, 503))
     async def sweep(_deliverer: Deliverer) -> SweptView:
-        """Fire schedules, hand silent attempts, forgotten nodes and documents to the queue again, remove sessions."""
-        swept = SweptView(
-            schedules=await fire_schedules(planner, SCHEDULES),
-            approvals=await expire_approvals(core),
-            **asdict(await sweep_runs(core, lease_seconds)),
-            facts=await sweep_facts(core, FACTS),
-            deliveries=await sweep_deliveries(core.documents, deliveries, core.clock, DELIVERIES),
-            sessions=await remove_deleted(core.documents, SESSIONS),
-            documents=await sweep_ingestions(core.documents, ingestions, core.clock, DOCUMENTS),
-        )
-        if swept.tasks:
-            logger.warning(
-                "sweep handed %d nodes to the queue again", swept.tasks, extra={"fields": swept.model_dump()}
-            )
-        return swept
+        """Fire schedules, hand silent attempts, forgotten nodes and documents to the queue again, remove sessions.
+
+        One of these that fails holds up no other; the answer is a 503 then.
+        """
+        found: dict[str, int] = {}
+        failed: list[str] = []
+        for name, sweeping in sweeps.items():
+            try:
+                swept = await sweeping()
+                found |= asdict(swept) if isinstance(swept, Swept) else {name: swept}
+            except Exception as error:  # noqa: BLE001 - told in the answer
+                logger.error("the sweep of %s failed", name, exc_info=error)
+                failed.append(name)
+        _warn(found)
+        if failed:
+            raise Unavailable(f"These sweeps failed, and go on with the next: {', '.join(failed)}.")
+        return SweptView(**found)
 
     return router
+
+
+def _warn(found: Mapping[str, int]) -> None:
+    if found.get("tasks"):
+        logger.warning("sweep handed %d nodes to the queue again", found["tasks"], extra={"fields": dict(found)})

@@ -14,4 +14,4 @@ def connect_planner(core: Core) -> Planner:
 
 
 def _report(error: BaseException) -> None:
-    logger.error("defect in a schedule", exc_info=error)
+    logger.error("defect in a schedule, or in what a sweep found", exc_info=error)

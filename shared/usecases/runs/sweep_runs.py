@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from functools import partial
 
 from shared.domain.dead_letters import FRUITLESS_PAUSE, DeadLetterKind
+from shared.domain.errors import DomainError
 from shared.domain.ids import Instance, RunId, Uid, hashed_id, instance_of
 from shared.domain.nodes import NodeRun, count_of, indices_of, nodes_path
 from shared.domain.records import parse
@@ -19,6 +22,7 @@ from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Item, Target
 from shared.usecases.nodes.release_waiting import release_waiting
 from shared.usecases.nodes.wake_successors import enqueue_ready, find_ready
+from shared.usecases.sweep_each import Report, surface, sweep_each
 
 BATCH = 100
 SWEEP_WAITING_AFTER = timedelta(minutes=10)
@@ -34,10 +38,14 @@ class Swept:
     tasks: int
 
 
-async def sweep_runs(core: Core, lease_seconds: float) -> Swept:
+async def sweep_runs(core: Core, lease_seconds: float, report: Report = surface) -> Swept:
     """Enqueue the nodes whose attempts fell silent, and those of old runs that nobody was woken for.
 
-    Tasks get names of their own: a name that was used once stays reserved.
+    Tasks get names of their own: a name that was used once stays reserved. A run that cannot be looked at is put off
+    like the others, so that it holds up none of them.
+
+    Raises:
+        Unavailable: the store or the queue does not answer; the next sweep goes on.
     """
     now = core.clock.now()
     cause = f"sweep {now.isoformat()}"
@@ -46,30 +54,43 @@ async def sweep_runs(core: Core, lease_seconds: float) -> Swept:
         await enqueue_ready(core, run_id, [instance], cause)
     due = Query("runs", (Filter("next_sweep_at", "<=", now),), (Order("next_sweep_at"),), limit=BATCH)
     runs = await core.documents.query(due)
-    lost = 0
-    for snapshot in runs:
-        run_id = RunId(snapshot.id)
-        found = await find_lost(core, run_id, now)
-        await enqueue_ready(core, run_id, found.instances, cause)
-        lost += len(found.instances)
-        later = SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER
-        if found.instances and await _is_fruitless(core, snapshot, found, now):
-            later = FRUITLESS_PAUSE
-        await _postpone(core, run_id, now + later)
-    return Swept(len(silent), len(runs), len(silent) + lost)
+    lost = await sweep_each(runs, partial(_wake_lost, core, now, cause), partial(_put_off, core, now), report)
+    return Swept(len(silent), len(runs), len(silent) + sum(lost))
 
 
-async def _is_fruitless(core: Core, run: Snapshot, lost: Lost, now: datetime) -> bool:
-    """Whether sweeps have handed just these nodes to the queue so often that a person should look."""
+async def _wake_lost(core: Core, now: datetime, cause: str, run: Snapshot) -> int:
+    """Enqueue what nobody was woken for; how much that was."""
+    run_id = RunId(run.id)
+    found = await find_lost(core, run_id, now)
+    await enqueue_ready(core, run_id, found.instances, cause)
+    later = SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER
+    if found.instances and await _is_fruitless(core, run, _handed_on(found), now):
+        later = FRUITLESS_PAUSE
+    await _postpone(core, run_id, now + later)
+    return len(found.instances)
+
+
+async def _put_off(core: Core, now: datetime, run: Snapshot, error: Exception) -> None:
+    """Look again later at a run that could not be looked at; a person should know where it is the run's own fault."""
+    again = ("defect", "looking at what it has left to do fails each time: its documents may be damaged")
+    is_away = isinstance(error, DomainError)
+    later = FRUITLESS_PAUSE if not is_away and await _is_fruitless(core, run, again, now) else SWEEP_AFTER
+    with suppress(CommitRefused, OutcomeUnknown):
+        await core.documents.commit([Update(run.path, {"next_sweep_at": now + later}, seen=run.update_time)])
+
+
+def _handed_on(lost: Lost) -> tuple[str, str]:
+    """A mark of just these nodes, and what a person is told where handing them on does not help."""
     named = ", ".join(lost.instances[:3]) + (" and more" if len(lost.instances) > 3 else "")  # noqa: PLR2004 - enough
-    undone = Undone(
-        kind=DeadLetterKind.RUN,
-        owner_uid=Uid((run.fields or {})["owner_uid"]),
-        subject={"run_id": run.id},
-        mark=hashed_id(*sorted(lost.instances)),
-        reason=f"its nodes {named} are handed to the queue again and again, and do not begin",
-    )
-    return await count_fruitless(core.documents, undone, now)
+    reason = f"its nodes {named} are handed to the queue again and again, and do not begin"
+    return hashed_id(*sorted(lost.instances)), reason
+
+
+async def _is_fruitless(core: Core, run: Snapshot, again: tuple[str, str], now: datetime) -> bool:
+    """Whether sweeps have found the same of a run so often that a person should look."""
+    mark, reason = again
+    owner, subject = Uid((run.fields or {})["owner_uid"]), {"run_id": run.id}
+    return await count_fruitless(core.documents, Undone(DeadLetterKind.RUN, owner, subject, mark, reason), now)
 
 
 @dataclass(frozen=True, slots=True)

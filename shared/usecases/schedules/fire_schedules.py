@@ -6,6 +6,7 @@ keeps what is to run, and the run's id follows from the tick's.
 
 from __future__ import annotations
 
+from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -17,6 +18,7 @@ from shared.domain.runs import Failure, run_path
 from shared.domain.schedules import (
     MAX_MISSED,
     MAX_TRIES,
+    RETRY_AFTER,
     SCHEDULES,
     TICKS,
     Schedule,
@@ -27,19 +29,20 @@ from shared.domain.schedules import (
 )
 from shared.domain.users import deactivation_path
 from shared.domain.writes import Create, Update
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.ports.timetables import Timetables
 from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.start_run import RunRequest, id_of_key, start_run
 from shared.usecases.schedules.get_schedule import open_schedule
 from shared.usecases.schedules.planner import Planner
+from shared.usecases.sweep_each import sweep_each
 
 
 async def fire_schedules(planner: Planner, limit: int) -> int:
     """Take up each schedule that is due, and each tick that somebody took up and left; how many there were.
 
-    A defect that one of them meets holds up no other: it is reported, and the tick is taken up again later.
+    A defect that one of them meets holds up no other: it is reported, and it is looked at again later.
 
     Args:
         planner: the ports.
@@ -51,14 +54,18 @@ async def fire_schedules(planner: Planner, limit: int) -> int:
     documents, now = planner.core.documents, planner.core.clock.now()
     due = Query(SCHEDULES, (Filter("next_at", "<=", now),), (Order("next_at"),), limit=limit)
     left = Query(TICKS, (Filter("take_up_at", "<=", now),), (Order("take_up_at"),), limit=limit)
-    ticks = [await _note(planner, snapshot, now) for snapshot in await documents.query(due)]
-    ticks += [await _take_up(planner.core, snapshot, now) for snapshot in await documents.query(left)]
+    report = planner.report_defect
+    ticks = await sweep_each(
+        await documents.query(due), partial(_note, planner, now), partial(_put_off, documents, "next_at", now), report
+    )
+    ticks += await sweep_each(
+        await documents.query(left),
+        partial(_take_up, planner.core, now),
+        partial(_put_off, documents, "take_up_at", now),
+        report,
+    )
     taken = [tick for tick in ticks if tick is not None]
-    for tick in taken:
-        try:
-            await start_tick(planner.core, tick)
-        except Exception as error:  # noqa: BLE001 - reported
-            planner.report_defect(error)
+    await sweep_each(taken, partial(start_tick, planner.core), _leave, report)
     return len(taken)
 
 
@@ -117,7 +124,7 @@ def _settle(core: Core, tick: Tick, outcome: RunId | Failure, snapshot: Snapshot
     return Change(settled, [Update(tick.path, render(settled), seen=snapshot.update_time)])
 
 
-async def _note(planner: Planner, snapshot: Snapshot, now: datetime) -> Tick | None:
+async def _note(planner: Planner, now: datetime, snapshot: Snapshot) -> Tick | None:
     """Move a schedule on and note its tick; None where somebody else did, or it is not known who."""
     schedule = parse(Schedule, snapshot.fields or {})
     due_at = schedule.next_at
@@ -135,7 +142,7 @@ async def _note(planner: Planner, snapshot: Snapshot, now: datetime) -> Tick | N
     return tick
 
 
-async def _take_up(core: Core, snapshot: Snapshot, now: datetime) -> Tick | None:
+async def _take_up(core: Core, now: datetime, snapshot: Snapshot) -> Tick | None:
     """Take up a tick that was left; None where somebody else does."""
     tick = parse(Tick, snapshot.fields or {}).taken_up(now)
     try:
@@ -143,6 +150,16 @@ async def _take_up(core: Core, snapshot: Snapshot, now: datetime) -> Tick | None
     except (CommitRefused, OutcomeUnknown):
         return None
     return tick
+
+
+async def _put_off(documents: Documents, field: str, now: datetime, snapshot: Snapshot, _error: Exception) -> None:
+    """Look again later at what cannot be taken up."""
+    with suppress(CommitRefused, OutcomeUnknown):
+        await documents.commit([Update(snapshot.path, {field: now + RETRY_AFTER}, seen=snapshot.update_time)])
+
+
+async def _leave(_tick: Tick, _error: Exception) -> None:
+    """A tick that was taken up is due again by itself."""
 
 
 async def _outcome(core: Core, tick: Tick) -> RunId | Failure | None:

@@ -14,6 +14,7 @@ from shared.composition.schedules import connect_planner
 from shared.domain.errors import Unauthenticated, Unavailable
 from shared.domain.ids import Token
 from shared.domain.states import RunState
+from shared.domain.writes import Put
 from shared.edge.app import create_app
 from shared.ports.task_queue import DeliveryTask
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
@@ -86,6 +87,40 @@ async def test_a_lost_task_is_found_by_the_sweep(rig: EngineRig, client: httpx.A
     swept = await client.post("/tasks/sweep")
     found = {name: count for name, count in swept.json().items() if count}
     assert found == {"runs": 1, "tasks": 1}
+    await rig.drain()
+    assert (await rig.run(run.id)).state is RunState.SUCCEEDED
+
+
+async def test_a_sweep_that_fails_holds_up_no_other_and_is_answered_503(
+    rig: EngineRig, client: httpx.AsyncClient
+) -> None:
+    run = (await rig.start(await rig.make_agent())).run
+    rig.queue.lose_next()
+    rig.clock.jump(3600)
+    await rig.documents.commit([Put("ingestions/a", {"next_sweep_at": rig.clock.now()})])
+    swept = await client.post("/tasks/sweep")
+    assert (swept.status_code, swept.json()["code"]) == (503, "unavailable")
+    assert "documents" in swept.json()["detail"]
+    await rig.drain()
+    assert (await rig.run(run.id)).state is RunState.SUCCEEDED
+
+
+async def test_damaged_records_hold_up_nothing(rig: EngineRig, client: httpx.AsyncClient) -> None:
+    run = (await rig.start(await rig.make_agent())).run
+    rig.queue.lose_next()
+    rig.clock.jump(3600)
+    now = rig.clock.now()
+    damaged = {
+        "schedules/a": "next_at",
+        "ticks/a": "take_up_at",
+        "approvals/a": "expires_at",
+        "runs/a": "next_sweep_at",
+    }
+    kept = {"state": "pending", "owner_uid": "ann"}
+    await rig.documents.commit([Put(path, {**kept, field: now}) for path, field in damaged.items()])
+    assert (await client.post("/tasks/sweep")).status_code == 200
+    for path, field in damaged.items():
+        assert (await rig.documents.get(path)).fields[field] > now
     await rig.drain()
     assert (await rig.run(run.id)).state is RunState.SUCCEEDED
 

@@ -150,14 +150,13 @@ class FirestoreDocuments:
 
     async def _repeated(self, read: Callable[[], Awaitable[T]]) -> T:
         from google.api_core.exceptions import GoogleAPIError
-        from google.api_core.retry_async import AsyncRetry, if_exception_type
+        from google.api_core.retry_async import exponential_sleep_generator, retry_target
 
-        from shared.adapters.firestore.outcomes import TRANSIENT, read_error
+        from shared.adapters.firestore.outcomes import is_transient, read_error
 
-        retry = AsyncRetry(if_exception_type(*TRANSIENT), initial=0.1, maximum=2.0, timeout=self._read_timeout_seconds)
+        pauses = exponential_sleep_generator(initial=0.1, maximum=2.0)
         try:
-            repeated: Callable[[], Awaitable[T]] = retry(read)
-            return await repeated()
+            return await retry_target(read, is_transient, pauses, timeout=self._read_timeout_seconds)
         except GoogleAPIError as error:
             raise read_error(error) from error
 

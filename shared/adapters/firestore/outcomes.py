@@ -20,7 +20,7 @@ _DEFECTS = (
     vendor.Unauthenticated,
     vendor.MethodNotImplemented,
 )
-TRANSIENT = (
+_TRANSIENT = (
     vendor.Aborted,
     vendor.Cancelled,
     vendor.DeadlineExceeded,
@@ -29,7 +29,11 @@ TRANSIENT = (
     vendor.ServiceUnavailable,
     vendor.Unknown,
 )
-"""After these a read is worth repeating."""
+
+
+def is_transient(error: Exception) -> bool:
+    """Whether a read that failed so is worth repeating."""
+    return isinstance(error, _TRANSIENT)
 
 
 def commit_error(error: vendor.GoogleAPIError) -> Exception:

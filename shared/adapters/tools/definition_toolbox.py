@@ -48,7 +48,9 @@ class DefinitionToolbox:
         servers = {server.name: server for server in kit.mcp_servers}
         found: dict[str, Tool] = {}
         offers = [self._offered(use, http.get(use.name), servers.get(use.name), context) for use in kit.tools]
-        for tool in (tool for offer in await asyncio.gather(*offers) for tool in offer):
+        # A tool node has one tool: a task for it costs as much as finding it.
+        offered = [await offers[0]] if len(offers) == 1 else await asyncio.gather(*offers)
+        for tool in (tool for offer in offered for tool in offer):
             if tool.spec.name in found:
                 raise FailedPrecondition(f"two tools have the name {tool.spec.name}")
             found[tool.spec.name] = tool

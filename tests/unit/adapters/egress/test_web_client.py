@@ -306,6 +306,7 @@ async def test_a_library_with_its_own_client_is_guarded_alike() -> None:
 
 async def test_the_system_resolves_an_address_to_itself() -> None:
     assert await resolve_with_system("127.0.0.1", 80) == ("127.0.0.1",)
+    assert await resolve_with_system("::1", 80) == ("::1",)
 
 
 def test_what_is_sent_and_what_came_back_is_not_shown_by_accident() -> None:

@@ -11,6 +11,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, fields
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
+from functools import lru_cache
 from typing import Any
 
 from shared.domain.errors import BudgetExceeded, LimitReached, QuotaExceeded
@@ -47,11 +48,21 @@ class Amount:
 
     def __add__(self, other: Amount) -> Amount:
         """The sum."""
-        return Amount(*(self[name] + other[name] for name in NAMES))
+        return Amount(
+            self.calls + other.calls,
+            self.tokens + other.tokens,
+            self.cost_usd_micros + other.cost_usd_micros,
+            self.places + other.places,
+        )
 
     def __sub__(self, other: Amount) -> Amount:
         """The difference."""
-        return Amount(*(self[name] - other[name] for name in NAMES))
+        return Amount(
+            self.calls - other.calls,
+            self.tokens - other.tokens,
+            self.cost_usd_micros - other.cost_usd_micros,
+            self.places - other.places,
+        )
 
     def __getitem__(self, name: str) -> int:
         """One of the numbers."""
@@ -80,12 +91,17 @@ class Budget:
     @property
     def limited(self) -> tuple[str, ...]:
         """The names of what is limited."""
-        return tuple(name for name in NAMES if self.limit(name) is not None)
+        return _limited(self)
 
     def within(self, other: Budget) -> Budget:
         """The tighter of each two limits."""
         pairs = ([most for most in (self.limit(name), other.limit(name)) if most is not None] for name in NAMES)
         return Budget(*(min(pair, default=None) for pair in pairs))
+
+
+@lru_cache
+def _limited(budget: Budget) -> tuple[str, ...]:
+    return tuple(name for name in NAMES if budget.limit(name) is not None)
 
 
 class FundKind(StrEnum):
@@ -190,9 +206,14 @@ def _chunk(name: str, limit: int | None, needed: int, left: int) -> int:
 
 def tightest(funds: Iterable[Fund]) -> Budget:
     """The least of all limits."""
+    return _tightest(tuple(fund.limits for fund in funds))
+
+
+@lru_cache
+def _tightest(limits: tuple[Budget, ...]) -> Budget:
     most = Budget()
-    for fund in funds:
-        most = most.within(fund.limits)
+    for limit in limits:
+        most = most.within(limit)
     return most
 
 

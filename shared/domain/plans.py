@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -22,6 +22,8 @@ from shared.domain.tool_specs import BUILT_IN
 
 MAIN = NodeId("main")
 END = NodeId("$end")
+KEPT_GRAPHS = 16
+"""How many plans a process remembers as read."""
 CHUNK_CHARACTERS = 200_000
 """At most 800 KB of UTF-8 a chunk: a Firestore document holds 1 MiB. Source: https://firebase.google.com/docs/firestore/quotas"""
 
@@ -329,6 +331,12 @@ class PlanGraph:
 def below(scope: NodeId | None, name: str) -> NodeId:
     """The vertex of a name in a subgraph, or in the whole graph."""
     return NodeId(name if scope is None else f"{scope}.{name}")
+
+
+@lru_cache(KEPT_GRAPHS)
+def read_plan(text: str) -> PlanGraph:
+    """The graph of a plan's JSON text; kept, because all runs of a version have the same."""
+    return PlanGraph(Plan.model_validate_json(text))
 
 
 def split_plan(plan: Plan) -> tuple[str, tuple[str, ...]]:

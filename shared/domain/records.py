@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any, TypeVar
 
@@ -12,9 +12,19 @@ from pydantic import TypeAdapter
 T = TypeVar("T")
 
 
+_ENCODE = json.JSONEncoder(ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode
+_DECODE = json.JSONDecoder().raw_decode
+
+
 @cache
-def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _reader(kind: type[Any]) -> Callable[[Mapping[str, Any]], Any]:
+    # The validator itself: what lies around it takes as long as a small record.
+    return TypeAdapter(kind).validator.validate_python
+
+
+@cache
+def _writer(kind: type[Any]) -> Callable[[object], dict[str, Any]]:
+    return TypeAdapter(kind).serializer.to_python
 
 
 def parse(kind: type[T], fields: Mapping[str, Any]) -> T:
@@ -23,21 +33,30 @@ def parse(kind: type[T], fields: Mapping[str, Any]) -> T:
     Raises:
         pydantic.ValidationError: a field is missing or has the wrong type.
     """
-    record: T = _adapter(kind).validate_python(fields)
+    record: T = _reader(kind)(fields)
     return record
 
 
 def render(record: object) -> dict[str, Any]:
     """The fields under which a record is stored: nested records become maps, states become text."""
-    fields: dict[str, Any] = _adapter(type(record)).dump_python(record)
-    return fields
+    return _writer(type(record))(record)
 
 
 def to_json(value: Any) -> str:
     """Canonical JSON text: sorted keys, no spaces."""
-    return json.dumps(value, ensure_ascii=False, sort_keys=True, separators=(",", ":"))
+    return _ENCODE(value)
 
 
 def from_json(text: str | None) -> Any:
-    """The value of JSON text; None for no text."""
-    return None if text is None else json.loads(text)
+    """The value of JSON text; None for no text.
+
+    Raises:
+        ValueError: it is no JSON.
+    """
+    if text is None:
+        return None
+    try:
+        value, end = _DECODE(text)
+    except ValueError:
+        return json.loads(text)
+    return value if end == len(text) else json.loads(text)  # a text that is not ours may begin or end with a space

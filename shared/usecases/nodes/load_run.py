@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.ids import RunId
-from shared.domain.plans import Plan, PlanGraph
+from shared.domain.plans import read_plan
 from shared.domain.records import parse
 from shared.domain.runs import Run, plan_path, run_path
 from shared.ports.documents import Documents, Snapshot
@@ -21,7 +21,7 @@ async def load_run(documents: Documents, run_id: RunId) -> LoadedRun | None:
     if run.plan_chunks > 1:
         chunks += await documents.get_many([plan_path(run_id, chunk) for chunk in range(1, run.plan_chunks)])
     text = "".join(_text(chunk) for chunk in chunks)
-    return LoadedRun(run, PlanGraph(Plan.model_validate_json(text)))
+    return LoadedRun(run, read_plan(text))
 
 
 async def load_run_once(engine: Engine, run_id: RunId) -> LoadedRun | None:

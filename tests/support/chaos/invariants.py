@@ -7,10 +7,12 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
+from shared.domain.events import events_path
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
-from shared.domain.ids import SessionId, instance_of
+from shared.domain.ids import RunId, SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
-from shared.domain.nodes import NodeRun, node_path
+from shared.domain.journal import journal_path
+from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode, ToolWork
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
@@ -47,30 +49,35 @@ def faults_in(world: World, readings: Sequence[Reading]) -> Iterator[str]:
     yield from (f"lease {path} remains" for path in found if path.startswith("leases/"))
     yield from (f"{path} is pending" for path in world.monitor.pending)
     yield from (f"asyncio reports: {report}" for report in world.loop.unhandled)
+    inside = by_collection(found)
     for watched in world.monitor.runs.values():
-        check = RunCheck(world, found, watched)
+        check = RunCheck(world, found, inside, watched)
         yield from (f"run {watched.id}: {fault}" for fault in check.faults())
     yield from ledger_faults(world.monitor, world.definition.graph, found)
     for session_id in world.monitor.owners:
-        yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, session_id))
+        yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, inside, session_id))
     for reading in readings:
         yield from (f"the client of {reading.run_id}: {fault}" for fault in _reading_faults(world, reading))
+
+
+def by_collection(found: Documents) -> Mapping[str, Documents]:
+    """The same documents, by the collections that they are in."""
+    inside: dict[str, dict[str, Mapping[str, Any]]] = defaultdict(dict)
+    for path, fields in found.items():
+        inside[path.rpartition("/")[0]][path] = fields
+    return inside
 
 
 class RunCheck:
     """The invariants of one run."""
 
-    def __init__(self, world: World, found: Documents, watched: WatchedRun) -> None:
+    def __init__(self, world: World, found: Documents, inside: Mapping[str, Documents], watched: WatchedRun) -> None:
         self._world = world
         self._found = found
+        self._inside = inside
         self._watched = watched
         self._run = parse(Run, found[f"runs/{watched.id}"])
-        prefix = f"runs/{watched.id}/nodes/"
-        nodes = {
-            path: parse(NodeRun, fields)
-            for path, fields in found.items()
-            if path.startswith(prefix) and "/" not in path.removeprefix(prefix)
-        }
+        nodes = {path: parse(NodeRun, fields) for path, fields in inside.get(nodes_path(watched.id), {}).items()}
         self._children = {path: node for path, node in nodes.items() if node.parent is not None}
         self._nodes = {path: node for path, node in nodes.items() if node.parent is None}
         self._graph = world.definition.graph
@@ -172,16 +179,15 @@ class RunCheck:
 
     def _journal(self, node: NodeRun) -> list[Mapping[str, Any]]:
         """The entries of a node's journal."""
-        return self._below(f"{node_path(self._run.id, node.instance)}/journal/")
+        return self._entries(self._run.id, node)
 
     def _earlier_journal(self, node: NodeRun) -> list[Mapping[str, Any]]:
         """The entries of its journals in the runs in which it began."""
         lineage = self._world.monitor.repeats.lineage(self._run.id, node.instance)
-        paths = [f"{node_path(repeat.earlier, node.instance)}/journal/" for repeat in lineage]
-        return [entry for path in paths for entry in self._below(path)]
+        return [entry for repeat in lineage for entry in self._entries(repeat.earlier, node)]
 
-    def _below(self, prefix: str) -> list[Mapping[str, Any]]:
-        return [fields for path, fields in self._found.items() if path.startswith(prefix)]
+    def _entries(self, run_id: RunId, node: NodeRun) -> list[Mapping[str, Any]]:
+        return [*self._inside.get(journal_path(run_id, node.instance), {}).values()]
 
     def _counter_faults(self, vertex: PlanNode) -> Iterator[str]:
         if needs_counter(self._graph, vertex):
@@ -255,8 +261,9 @@ class RunCheck:
         usage = sum((node.usage for node in self._nodes.values() if node.node != END), Usage())
         if run.usage != usage and not self._hurries:
             yield f"used {run.usage}, its nodes {usage}"
-        journals = f"runs/{run.id}/nodes/"
-        responses = sum(f.get("kind") == "response" for p, f in self._found.items() if p.startswith(journals))
+        below = f"{nodes_path(run.id)}/"
+        journals = [found for collection, found in self._inside.items() if collection.startswith(below)]
+        responses = sum(entry.get("kind") == "response" for found in journals for entry in found.values())
         if run.usage.requests < responses and not self._hurries:
             yield f"used {run.usage.requests} requests, and {responses} are recorded"
 
@@ -272,20 +279,22 @@ def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:
 # The session's log.
 
 
-def _session_faults(world: World, found: Documents, session_id: SessionId) -> Iterator[str]:
+def _session_faults(
+    world: World, found: Documents, inside: Mapping[str, Documents], session_id: SessionId
+) -> Iterator[str]:
     events = world.monitor.events.get(session_id, [])
     messages = world.monitor.messages.get(session_id, [])
     slot = parse(Slot, found[slot_path(session_id)])
     if slot != Slot(next_seq=len(events) + 1, next_message=len(messages)):
         yield f"the slot is {slot} after {len(events)} events and {len(messages)} messages"
-    stored = [path for path in found if path.startswith(f"sessions/{session_id}/events/")]
+    stored = [*inside.get(events_path(session_id), {})]
     if stored != [f"sessions/{session_id}/events/{number + 1:012}" for number in range(len(events))]:
         yield f"the log is {stored}"
     runs = [run for run in world.monitor.runs.values() if run.session_id == session_id]
     yield from (f"run {run.id} entered and never ended" for run in runs if run.entered and not run.ended)
     expected: list[str] = []
     for event in events:
-        yield from (f"event {event['seq']}: {fault}" for fault in _event_faults(found, event))
+        yield from (f"event {event['seq']}: {fault}" for fault in _event_faults(inside, event))
         if event["turn_complete"]:
             expected += _turn_messages(world, found, event)
     if messages != expected:
@@ -305,13 +314,14 @@ def _turn_messages(world: World, found: Documents, event: Mapping[str, Any]) -> 
     return [f"{text}{mark}{number}" for number in range(steps) for mark in "?!"]
 
 
-def _event_faults(found: Documents, event: Mapping[str, Any]) -> Iterator[str]:
+def _event_faults(inside: Mapping[str, Documents], event: Mapping[str, Any]) -> Iterator[str]:
     """Where the event names a try at a step, the segments of that try join to its text."""
     place = event["metadata"]
     if event["author"] == "user" or place.get("try") is None or "result" in event["content"]:
         return
-    prefix = f"{segments_path(event['run_id'], place['instance'])}/{place['step']:04}-{place['try']:04}-"
-    segments = [fields for path, fields in found.items() if path.startswith(prefix)]
+    collection = segments_path(event["run_id"], place["instance"])
+    prefix = f"{collection}/{place['step']:04}-{place['try']:04}-"
+    segments = [fields for path, fields in inside.get(collection, {}).items() if path.startswith(prefix)]
     if [segment["n"] for segment in segments] != list(range(len(segments))):
         yield f"segments {[segment['n'] for segment in segments]}"
     text = "".join(segment["text"] for segment in segments)

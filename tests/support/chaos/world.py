@@ -233,6 +233,9 @@ class World:
         for person in self._people:
             person.cancel()
         self.loop.run(until=lambda: True, deadline=0.0)
+        for process in self._processes:
+            process.tasks.clear()
+        self._people.clear()
 
     def spawn(self, work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
         """Run something that belongs to no process, such as a person."""

@@ -134,7 +134,7 @@ async def is_over(village: Village) -> bool:
 
 def soon_over(uid: str) -> dict[str, Any]:
     """A grant that has ended when all is settled."""
-    soon = datetime.now(UTC) + timedelta(seconds=5)
+    soon = datetime.now(UTC) + timedelta(seconds=20)
     return {"grantee": uid, "permission": "admin", "constraints": {"expires_at": soon.isoformat()}}
 
 

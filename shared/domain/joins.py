@@ -97,6 +97,11 @@ class Edge:
         """Path of the document in which this edge counts."""
         return self.counter if self.shard is None else f"{self.counter}.{self.source}.{self.shard.number}"
 
+    @property
+    def marker(self) -> str:
+        """Path of the document that says that the edge's shard was added to the counter."""
+        return f"{self.path}.done"
+
     def is_complete(self, count: JoinCount) -> bool:
         """Whether `count`, read at `path`, says that every edge counted there is resolved."""
         if self.shard is not None:
@@ -169,4 +174,4 @@ def expand(edge: Edge, items: int) -> Merge:
 def promote(edge: Edge, shard: JoinCount) -> list[Write]:
     """The commit that adds a complete shard to the counter; its marker makes it happen once."""
     sums = {"resolved": Increment(shard.resolved), "ok": Increment(shard.ok), "added": Increment(0)}
-    return [Create(f"{edge.path}.done", {"resolved": shard.resolved}), Merge(edge.counter, sums)]
+    return [Create(edge.marker, {"resolved": shard.resolved}), Merge(edge.counter, sums)]

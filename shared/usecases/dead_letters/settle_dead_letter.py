@@ -20,9 +20,9 @@ from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.ports.identity import Identity
 from shared.usecases.dead_letters.list_dead_letters import open_dead_letter
 from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.nodes.wake_successors import enqueue_ready
 from shared.usecases.runs.cancel_run import cancel_run
-from shared.usecases.runs.sweep_runs import find_lost
 from shared.usecases.webhooks.desk import Desk
 from shared.usecases.webhooks.redeliver_message import redeliver_message
 

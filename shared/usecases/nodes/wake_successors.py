@@ -41,7 +41,7 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
             whoever finished the node may have died before it woke anybody.
     """
     run, graph, node = target.run, target.graph, target.node
-    ready = [instance_of(node.id, run.epoch, index) for index in _begun_by(target, indices)]
+    ready = [instance_of(node.id, run.epoch, index) for index in begun_by(target, indices)]
     if target.item is not None and indices:
         return ready
     edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
@@ -55,7 +55,7 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
     return ready
 
 
-def _begun_by(target: Target, indices: range) -> range:
+def begun_by(target: Target, indices: range) -> range:
     """The items that an ended node sets off: of a map the first wave, then each item the one a wave behind it.
 
     So no more than a wave of a map's items is queued or at work, without anybody counting.
@@ -94,10 +94,10 @@ async def _is_ready(core: Core, edge: Edge, count: JoinCount) -> bool:
     """Whether the counter is complete, adding a complete shard to it first."""
     if not edge.is_complete(count):
         return False
-    return edge.shard is None or edge.total_is_complete(await _promote(core, edge, count))
+    return edge.shard is None or edge.total_is_complete(await promote_shard(core, edge, count))
 
 
-async def _promote(core: Core, edge: Edge, shard: JoinCount) -> JoinCount:
+async def promote_shard(core: Core, edge: Edge, shard: JoinCount) -> JoinCount:
     """The counter after a complete shard was added to it, now or before.
 
     Raises:

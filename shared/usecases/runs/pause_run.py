@@ -13,10 +13,10 @@ from shared.domain.writes import Fields, Update
 from shared.ports.documents import Snapshot
 from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.nodes.mark_leases import mark_leases
 from shared.usecases.nodes.wake_successors import enqueue_ready
 from shared.usecases.runs.get_run import get_own_run
-from shared.usecases.runs.sweep_runs import find_lost
 
 
 async def pause_run(core: Core, caller: Uid, run_id: RunId) -> Run:

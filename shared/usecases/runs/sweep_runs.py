@@ -9,19 +9,16 @@ from functools import partial
 
 from shared.domain.dead_letters import FRUITLESS_PAUSE, DeadLetterKind
 from shared.domain.errors import DomainError
-from shared.domain.ids import Instance, RunId, Uid, hashed_id, instance_of
-from shared.domain.nodes import NodeRun, count_of, indices_of, nodes_path
-from shared.domain.records import parse
+from shared.domain.ids import Instance, RunId, Uid, hashed_id
 from shared.domain.runs import SWEEP_AFTER, run_path
-from shared.domain.states import NodeState, RunState, is_terminal
+from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Update
 from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.task_queue import NodeTask
 from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
-from shared.usecases.nodes.engine import Core, LoadedRun
-from shared.usecases.nodes.load_run import load_run
-from shared.usecases.nodes.node_context import Item, Target
-from shared.usecases.nodes.release_waiting import release_waiting
-from shared.usecases.nodes.wake_successors import enqueue_ready, find_ready
+from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.find_lost import Lost, find_lost
+from shared.usecases.nodes.wake_successors import enqueue_ready
 from shared.usecases.sweep_each import Report, surface, sweep_each
 
 BATCH = 100
@@ -50,8 +47,8 @@ async def sweep_runs(core: Core, lease_seconds: float, report: Report = surface)
     now = core.clock.now()
     cause = f"sweep {now.isoformat()}"
     silent = await _silent_nodes(core, now - timedelta(seconds=lease_seconds))
-    for run_id, instance in silent:
-        await enqueue_ready(core, run_id, [instance], cause)
+    if silent:
+        await core.queue.enqueue([NodeTask(run_id, instance, cause) for run_id, instance in silent])
     due = Query("runs", (Filter("next_sweep_at", "<=", now),), (Order("next_sweep_at"),), limit=BATCH)
     runs = await core.documents.query(due)
     lost = await sweep_each(runs, partial(_wake_lost, core, now, cause), partial(_put_off, core, now), report)
@@ -91,56 +88,6 @@ async def _is_fruitless(core: Core, run: Snapshot, again: tuple[str, str], now: 
     mark, reason = again
     owner, subject = Uid((run.fields or {})["owner_uid"]), {"run_id": run.id}
     return await count_fruitless(core.documents, Undone(DeadLetterKind.RUN, owner, subject, mark, reason), now)
-
-
-@dataclass(frozen=True, slots=True)
-class Lost:
-    """The node instances of a run that nobody was woken for, and whether only people can make it go on."""
-
-    instances: list[Instance]
-    only_waits: bool = False
-
-
-async def find_lost(core: Core, run_id: RunId, now: datetime) -> Lost:
-    """The node instances of a run that could be executed now and that nobody holds."""
-    loaded = await load_run(core.documents, run_id)
-    if loaded is None or is_terminal(loaded.run.state):
-        return Lost([])
-    if loaded.run.paused_at is not None:
-        return Lost([], only_waits=True)
-    found = await core.documents.query(Query(nodes_path(run_id)))
-    nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
-    if loaded.run.cancel_requested:
-        await release_waiting(core, run_id)
-    ready = [instance_of(node.id, loaded.run.epoch) for node in loaded.graph.entries]
-    for target, node in _ended(loaded, nodes):
-        ready += await find_ready(core, target, indices_of(node), None)
-    begun = {node.instance for node in nodes}
-    released = [
-        node.instance
-        for node in nodes
-        if node.state is NodeState.READY and (node.not_before is None or node.not_before <= now)
-    ]
-    active = {node.state for node in nodes if not is_terminal(node.state)}
-    lost = [*dict.fromkeys(instance for instance in ready if instance not in begun), *released]
-    return Lost(lost, only_waits=not lost and active == {NodeState.WAITING})
-
-
-def _ended(loaded: LoadedRun, nodes: list[NodeRun]) -> list[tuple[Target, NodeRun]]:
-    """The ended nodes whose successors have not all begun; one item stands for all of an unsharded map."""
-    begun = {node.instance for node in nodes}
-    counts = {node.node: count for node in nodes if (count := count_of(node)) is not None}
-    ended: list[tuple[Target, NodeRun]] = []
-    for node in nodes:
-        vertex = loaded.graph.by_id.get(node.node)
-        if vertex is None or not is_terminal(node.state):
-            continue
-        after = [instance_of(other.id, loaded.run.epoch) for other in loaded.graph.successors[vertex.id]]
-        if all(instance in begun for instance in after) and not loaded.graph.expands(vertex.id):
-            continue
-        item = None if node.index is None else Item(node.index, counts.get(node.node, 1), None)
-        ended.append((Target.of(loaded, vertex, item), node))
-    return ended
 
 
 async def _silent_nodes(core: Core, before: datetime) -> list[tuple[RunId, Instance]]:

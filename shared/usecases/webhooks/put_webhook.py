@@ -109,12 +109,22 @@ async def rotate_secret(desk: Desk, caller: Uid, webhook_id: WebhookId) -> tuple
         Aborted, Unavailable: a store does not answer; rotating again is safe.
     """
     webhook = await open_webhook(desk.documents, caller, webhook_id)
+    try:
+        rotated = await _rotate(desk, caller, webhook)
+        await open_webhook(desk.documents, caller, webhook_id)
+    except NotFound:  # whoever deleted it meanwhile has not seen what was put
+        await destroy_secrets(desk.vault, webhook.secrets_owner)
+        raise
+    return rotated
+
+
+async def _rotate(desk: Desk, caller: Uid, webhook: Webhook) -> tuple[Webhook, SecretText]:
     now = desk.clock.now()
     if webhook.old_secret_until is None or webhook.old_secret_until <= now:
         current = (await read_secrets(desk.vault, webhook.secrets_owner, [CURRENT]))[CURRENT]
         await put_secret(desk.vault, webhook.secrets_owner, OLD, current)
         until = now + OLD_SECRET_LIVES
-        webhook = await change_webhook(desk, caller, webhook_id, lambda one: replace(one, old_secret_until=until))
+        webhook = await change_webhook(desk, caller, webhook.id, lambda one: replace(one, old_secret_until=until))
     secret = _new_secret(desk)
     await put_secret(desk.vault, webhook.secrets_owner, CURRENT, secret)
     return webhook, secret
@@ -130,6 +140,7 @@ async def delete_webhook(desk: Desk, caller: Uid, webhook_id: WebhookId) -> None
     webhook = await open_webhook(desk.documents, caller, webhook_id)
     await destroy_secrets(desk.vault, webhook.secrets_owner)
     await _commit(desk, [Delete(webhook.path)])
+    await destroy_secrets(desk.vault, webhook.secrets_owner)  # of a rotation that found the webhook still there
 
 
 async def change_webhook(

@@ -109,6 +109,20 @@ async def test_a_value_that_is_written_while_everything_is_destroyed_is_destroye
     assert (safe.store.entries, safe.documents.paths) == ([], [])
 
 
+async def test_a_value_that_arrives_after_everything_was_destroyed_is_destroyed_by_its_writer(safe: Safe) -> None:
+    class Late(MemorySecretStore):
+        async def write(self, entry: EntryId, value: SecretText) -> None:
+            await destroy_secrets(safe.vault, ADA)
+            await safe.store.write(entry, value)
+
+        async def delete(self, entry: EntryId) -> None:
+            await safe.store.delete(entry)
+
+    with pytest.raises(Aborted):
+        await put_secret(replace(safe.vault, store=Late()), ADA, "token", NEW)
+    assert (safe.store.entries, safe.documents.paths) == ([], [])
+
+
 async def test_whoever_keeps_writing_is_told_to_stop(safe: Safe) -> None:
     class Busy(InterferingDocuments):
         async def commit(self, writes: Sequence[Write]) -> Committed:

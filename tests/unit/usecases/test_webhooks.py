@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from shared.domain.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
 from shared.domain.facts import FACTS, Fact
 from shared.domain.ids import Uid
 from shared.domain.records import parse, render
@@ -29,6 +29,7 @@ from shared.usecases.webhooks.redeliver_message import redeliver_message
 from tests.support.engine_rig import ANN
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.hooks_rig import URL, HooksRig, answer, down, signed_with
+from tests.support.interfering_documents import InterferingDocuments
 
 FATES = [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED]
 BOB = Uid("bob")
@@ -372,6 +373,34 @@ async def test_a_deleted_webhook_leaves_no_secret(here: HooksRig) -> None:
     webhook, _ = await here.webhook()
     await rotate_secret(here.desk(), ANN, webhook.id)
     await delete_webhook(here.desk(), ANN, webhook.id)
+    assert (here.store.entries, here.rig.documents.paths) == ([], [])
+
+
+@pytest.mark.parametrize("at", range(1, 9))
+async def test_a_rotation_and_a_deletion_at_once_leave_no_secret(here: HooksRig, at: int) -> None:
+    webhook, _ = await here.webhook()
+
+    async def delete() -> None:
+        await delete_webhook(here.desk(), ANN, webhook.id)
+
+    with contextlib.suppress(NotFound, Aborted, FailedPrecondition):
+        await rotate_secret(
+            here.desk(InterferingDocuments(here.rig.documents, delete, before_read=at)), ANN, webhook.id
+        )
+    with contextlib.suppress(NotFound):
+        await delete()
+    assert (here.store.entries, here.rig.documents.paths) == ([], [])
+
+
+@pytest.mark.parametrize("at", range(1, 4))
+async def test_a_deletion_and_a_rotation_at_once_leave_no_secret(here: HooksRig, at: int) -> None:
+    webhook, _ = await here.webhook()
+
+    async def rotate() -> None:
+        with contextlib.suppress(NotFound, Aborted, FailedPrecondition):
+            await rotate_secret(here.desk(), ANN, webhook.id)
+
+    await delete_webhook(here.desk(InterferingDocuments(here.rig.documents, rotate, before_commit=at)), ANN, webhook.id)
     assert (here.store.entries, here.rig.documents.paths) == ([], [])
 
 

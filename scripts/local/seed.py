@@ -6,10 +6,10 @@ from typing import NamedTuple
 import httpx
 
 from scripts.local.environment import ADMINISTRATOR
+from scripts.local.processes import START_SECONDS
 from scripts.local.stack import Stack
 
 _AGENTS = Path(__file__).parent / "seeds"
-_SECONDS = 30
 
 
 class SeedRefused(RuntimeError):
@@ -42,7 +42,7 @@ def seed(stack: Stack) -> tuple[Person, ...]:
     Raises:
         SeedRefused: The API refused one; the message holds its answer.
     """
-    with httpx.Client(base_url=stack.api, timeout=_SECONDS, trust_env=False) as client:
+    with httpx.Client(base_url=stack.api, timeout=START_SECONDS, trust_env=False) as client:
         owner, administrator = (_register(client, person) for person in PEOPLE)
         _prove_address(client, administrator, stack)
         for definition in sorted(_AGENTS.glob("*.yaml")):

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import json
 from collections.abc import AsyncIterator
 from typing import Any
@@ -14,6 +13,7 @@ from scripts.local.stack import Stack
 from tests.support.held_models import MODEL, HeldModel
 from tests.support.people import sign_up
 from tests.support.polling import until
+from tests.support.stack import restart_gently
 
 
 def scripted(**rule: Any) -> dict[str, Any]:
@@ -181,7 +181,7 @@ async def test_an_instance_that_is_told_to_stop_hands_its_turn_to_a_worker(
     async with HeldModel(WORDS).at(model_port):
         async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
             await first_words(answer)
-            await asyncio.to_thread(stack.restart_functions, ["chat"])
+            await restart_gently(stack, "chat")
         events = await ended(ada, session)
     nodes = (await ada.get(f"/runs/{events[0]['run_id']}/nodes")).json()["items"]
     assert [node["attempt"] for node in nodes] == [2]

@@ -10,6 +10,7 @@ import pytest
 from scripts.local.emulators import EmulatorPorts, Emulators
 from scripts.local.environment import PROJECT, Ports, StackSettings
 from scripts.local.stack import Stack
+from tests.support.polling import until
 
 EMULATOR_VARIABLES = tuple(EmulatorPorts().environment)
 
@@ -48,5 +49,19 @@ async def killed(stack: Stack, name: str) -> AsyncGenerator[None]:
     stack.functions[name].kill()
     try:
         yield
+    finally:
+        await asyncio.to_thread(stack.restart_functions, [name])
+
+
+async def restart_gently(stack: Stack, name: str) -> None:
+    """Tell a function to stop, give it all the time that it needs for that, and start it again."""
+    program = stack.functions[name]
+
+    async def has_ended() -> bool:
+        return not program.running
+
+    try:
+        program.ask_to_stop()
+        await until(has_ended)
     finally:
         await asyncio.to_thread(stack.restart_functions, [name])

@@ -168,7 +168,7 @@ def parse_quota(text: str) -> Quota:
     """The quota in `calls_per_day=1000, runs_per_minute=60`; what it does not name is not limited.
 
     Raises:
-        ValueError: a name is not one of a quota's, or what it should be is no whole number.
+        ValueError: a name is not one of a quota's, or what it should be is no whole number; or no node may ever work.
     """
     limits: dict[str, int] = {}
     for part in filter(None, (part.strip() for part in text.split(","))):
@@ -176,4 +176,6 @@ def parse_quota(text: str) -> Quota:
         if name not in QUOTAS or not number.isdecimal():
             raise ValueError(f"not one of {', '.join(QUOTAS)}, and a whole number: {part!r}")
         limits[name] = int(number)
+    if limits.get("parallel_nodes") == 0:
+        raise ValueError("one with which no run ever ends: parallel_nodes is at least 1")
     return Quota(**limits)

@@ -215,6 +215,11 @@ def test_a_quota_is_read_from_settings(text: str, quota: Quota) -> None:
     assert parse_quota(text) == quota
 
 
+def test_a_quota_that_lets_no_node_work_is_refused() -> None:
+    with pytest.raises(ValueError, match="parallel_nodes is at least 1"):
+        parse_quota("runs_per_day=0, parallel_nodes=0")
+
+
 @pytest.mark.parametrize("text", ["calls=5", "calls_per_day", "calls_per_day=-1", "calls_per_day=many"])
 def test_a_quota_that_is_misspelt_is_refused(text: str) -> None:
     with pytest.raises(ValueError, match="calls_per_day"):

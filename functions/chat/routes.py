@@ -21,7 +21,8 @@ from shared.edge.server_sent_events import EventStream
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.runs.start_run import IfBusy, RunRequest
 from shared.usecases.sessions.answer_message import Turn, answer_message
-from shared.usecases.sessions.follow_session import check_reader, follow_session
+from shared.usecases.sessions.follow_session import follow_session
+from shared.usecases.sessions.get_session import get_session
 from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunPaused
 
 LEAVE_GRACE_SECONDS = 5.0
@@ -90,7 +91,7 @@ def message_routes(engine: Engine) -> APIRouter:
         last_event_id: Annotated[int | None, Header(ge=0)] = None,
     ) -> Response:
         """Stream a session's log from after an event, and what is being said now; ends when no run is active."""
-        session = await check_reader(engine.core.documents, caller.uid, SessionId(session_id))
+        session = await get_session(engine.core.documents, caller.uid, SessionId(session_id))
         return EventStream(follow_session(engine.core, session.id, after=max(after, last_event_id or 0)))
 
     return router

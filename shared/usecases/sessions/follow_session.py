@@ -4,15 +4,14 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 
-from shared.domain.errors import NotFound
 from shared.domain.events import Event, event_id, events_path
-from shared.domain.ids import RunId, SessionId, Uid, instance_of
+from shared.domain.ids import RunId, SessionId, instance_of
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
 from shared.domain.runs import Run, run_path
 from shared.domain.segments import segments_path
-from shared.domain.sessions import Session, Slot, session_path, slot_path
+from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import NodeState
 from shared.ports.documents import Documents, Query
 from shared.usecases.nodes.engine import Core
@@ -66,19 +65,6 @@ async def follow_session(
         pause = FIRST_PAUSE_SECONDS if events or texts else min(pause * 1.5, MOST_PAUSE_SECONDS)
         if len(events) < PAGE:
             await core.clock.sleep(pause)
-
-
-async def check_reader(documents: Documents, caller: Uid, session_id: SessionId) -> Session:
-    """The session, if the caller may read it.
-
-    Raises:
-        NotFound: there is none, or it is not theirs to read.
-    """
-    snapshot = await documents.get(session_path(session_id))
-    session = None if snapshot.fields is None else parse(Session, snapshot.fields)
-    if session is None or session.deleted_at is not None or caller not in {session.owner_uid, *session.readers}:
-        raise NotFound(f"there is no session {session_id}")
-    return session
 
 
 async def _ending(

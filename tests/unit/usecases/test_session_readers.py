@@ -22,7 +22,6 @@ from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.get_run import get_run
 from shared.usecases.sessions.delete_session import delete_session
-from shared.usecases.sessions.follow_session import check_reader
 from shared.usecases.sessions.get_session import get_session
 from shared.usecases.sessions.list_sessions import SessionSearch, list_sessions
 from shared.usecases.sessions.read_history import read_history
@@ -64,7 +63,6 @@ async def talk() -> Talk:
 def reads(talk: Talk, who: Uid) -> list[Any]:
     return [
         get_session(talk.documents, who, talk.session),
-        check_reader(talk.documents, who, talk.session),
         read_history(talk.documents, who, talk.session, limit=10),
         get_run(talk.documents, who, talk.run.id),
     ]

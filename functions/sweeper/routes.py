@@ -62,7 +62,7 @@ def sweep_routes(
         "runs": partial(sweep_runs, core, lease_seconds, report),
         "facts": partial(sweep_facts, core, FACTS),
         "deliveries": partial(sweep_deliveries, documents, deliveries, clock, DELIVERIES),
-        "sessions": partial(remove_deleted, documents, SESSIONS),
+        "sessions": partial(remove_deleted, core, SESSIONS, report),
         "documents": partial(sweep_ingestions, documents, ingestions, clock, DOCUMENTS),
     }
 

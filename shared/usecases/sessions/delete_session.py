@@ -7,7 +7,9 @@ runs are cancelled, and the tree is removed when none of them is active: at once
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
+from functools import partial
 
 from shared.domain.artifacts import artifacts_path
 from shared.domain.errors import Aborted, NotFound
@@ -16,10 +18,11 @@ from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import parse
 from shared.domain.sessions import Slot, messages_path, session_path, slot_path
 from shared.domain.writes import Delete, Update
-from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query
+from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.sessions.get_session import own, read_session
+from shared.usecases.sweep_each import Report, surface, sweep_each
 
 TRIES = 10
 BATCH = 300
@@ -35,21 +38,45 @@ async def delete_session(core: Core, uid: Uid, session_id: SessionId) -> None:
         Unavailable: the store does not answer.
     """
     slot = await _mark(core, uid, session_id)
-    for run_id in (*slot.queue, *([slot.run_id] if slot.run_id else [])):
-        await _cancel(core, uid, run_id)
+    await _cancel_all(core, uid, slot)
     await remove_session(core.documents, session_id)
 
 
-async def remove_deleted(documents: Documents, limit: int) -> int:
-    """Remove sessions that were deleted while a run was active, and half-made copies; how many are gone now."""
+async def remove_deleted(core: Core, limit: int, report: Report = surface) -> int:
+    """Remove sessions that were deleted while a run was active, and half-made copies; how many are gone now.
+
+    Who deleted one may have died before cancelling its runs, so they are cancelled first. One that is not gone yet
+    makes room for the others.
+
+    Raises:
+        Unavailable: the store or the queue does not answer; the next sweep goes on.
+    """
     marked = Query(
         "sessions",
         (Filter("deleted_at", ">", datetime(2000, 1, 1, tzinfo=UTC)),),
         (Order("deleted_at"),),
         limit=limit,
     )
-    found = [one for one in await documents.query(marked) if (one.fields or {})["deleted_at"] <= one.read_time]
-    return sum([await remove_session(documents, SessionId(one.id)) for one in found])
+    found = await core.documents.query(marked)
+    due = [one for one in found if (one.fields or {})["deleted_at"] <= one.read_time]
+    return sum(await sweep_each(due, partial(_remove, core), partial(_put_off, core), report))
+
+
+async def _remove(core: Core, session: Snapshot) -> bool:
+    """Remove a session that was deleted, once none of its runs is active; whether it is gone."""
+    slot = parse(Slot, (await core.documents.get(slot_path(SessionId(session.id)))).fields or {})
+    await _cancel_all(core, Uid((session.fields or {})["owner_uid"]), slot)
+    is_gone = await remove_session(core.documents, SessionId(session.id))
+    if not is_gone:
+        await _put_off(core, session)
+    return is_gone
+
+
+async def _put_off(core: Core, session: Snapshot, _error: Exception | None = None) -> None:
+    """Let sessions that were deleted after this one come first."""
+    last = Update(session.path, {"deleted_at": core.clock.now()}, seen=session.update_time)
+    with suppress(CommitRefused, OutcomeUnknown):
+        await core.documents.commit([last])
 
 
 async def remove_session(documents: Documents, session_id: SessionId) -> bool:
@@ -90,6 +117,12 @@ async def _mark(core: Core, uid: Uid, session_id: SessionId) -> Slot:
                 continue
         return parse(Slot, slot.fields or {})
     raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
+
+
+async def _cancel_all(core: Core, uid: Uid, slot: Slot) -> None:
+    """Cancel what waits for a session first, so that none of it begins, then what is active."""
+    for run_id in (*slot.queue, *([slot.run_id] if slot.run_id else [])):
+        await _cancel(core, uid, run_id)
 
 
 async def _cancel(core: Core, uid: Uid, run_id: RunId) -> None:

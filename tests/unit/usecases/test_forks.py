@@ -214,10 +214,10 @@ async def test_more_than_can_be_copied_is_refused_and_nothing_of_it_stays(bound:
 async def check_nothing_stays(talk: Talk) -> None:
     """The sweeper removes a half-made copy, once it is sure that nobody makes it any more, and nothing else."""
     before = talk.rig.documents.paths
-    assert await remove_deleted(talk.rig.documents, 10) == 0
+    assert await remove_deleted(talk.rig.core, 10) == 0
     assert talk.rig.documents.paths == before
     await talk.rig.clock.advance(module.COPIED_WITHIN.total_seconds() + 1)
-    await remove_deleted(talk.rig.documents, 10)
+    await remove_deleted(talk.rig.core, 10)
     left = [path for path in talk.rig.documents.paths if path.startswith(("sessions/", "slots/"))]
     assert left
     assert all(talk.session in path for path in left)

@@ -21,7 +21,7 @@ from shared.usecases.sessions.get_session import get_own_session, get_session
 from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.read_history import read_history
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments
 
 BOB = Uid("bob")
@@ -96,7 +96,7 @@ async def test_a_removal_that_breaks_off_is_a_deletion_all_the_same(fate: Fate, 
     assert documents.commits > lost
     with pytest.raises(NotFound):
         await get_session(rig.documents, ANN, session.id)
-    await remove_deleted(rig.documents, 10)
+    await remove_deleted(rig.core, 10)
     assert left_of(rig, session.id) == []
 
 
@@ -127,7 +127,7 @@ async def test_a_run_that_started_just_before_the_mark_is_cancelled() -> None:
     await delete_session(core_on(rig, documents), ANN, session.id)
     await rig.drain()
     assert (await rig.run(started[0])).state is RunState.CANCELLED
-    assert await remove_deleted(rig.documents, 10) == 1
+    assert await remove_deleted(rig.core, 10) == 1
     assert left_of(rig, session.id) == []
 
 
@@ -141,8 +141,43 @@ async def test_queued_runs_of_a_deleted_session_never_start() -> None:
     await delete_session(rig.core, ANN, session.id)
     await rig.drain()
     assert [(await rig.run(run.id)).state for run in runs] == [RunState.CANCELLED] * 3
-    assert await remove_deleted(rig.documents, 10) == 1
+    assert await remove_deleted(rig.core, 10) == 1
     assert rig.runner.turns == []
+
+
+async def test_the_runs_of_a_session_whose_deletion_broke_off_are_cancelled_by_the_sweeper() -> None:
+    rig = EngineRig()
+    session = await opened(rig)
+    runs = [
+        (await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id, if_busy="enqueue"))).run
+        for _ in range(2)
+    ]
+    with pytest.raises(Died):
+        await delete_session(core_on(rig, FailingDocuments(rig.documents, lambda _: Fate.DIES_AFTER)), ANN, session.id)
+    assert await remove_deleted(rig.core, 10) == 0
+    await rig.drain()
+    assert [(await rig.run(run.id)).state for run in runs] == [RunState.CANCELLED] * 2
+    assert rig.runner.turns == []
+    await rig.clock.advance(1)
+    assert await remove_deleted(rig.core, 10) == 1
+    assert left_of(rig, session.id) == []
+
+
+async def test_sessions_that_are_still_active_do_not_keep_the_sweeper_from_others() -> None:
+    rig = EngineRig()
+    busy = await opened(rig)
+    another = NewSession(busy.agent_id)
+    idle = await open_session(rig.documents, rig.clock, rig.ids, Identity(ANN, "user"), another)
+    await start_run(rig.core, RunRequest(ANN, "hello", session_id=busy.id))
+    rig.queue.pending.clear()
+    for session in (busy, idle):
+        await rig.clock.advance(1)
+        died = FailingDocuments(rig.documents, lambda _: Fate.DIES_AFTER)
+        with pytest.raises(Died):
+            await delete_session(core_on(rig, died), ANN, session.id)
+    await rig.clock.advance(1)
+    assert [await remove_deleted(rig.core, 1) for _ in range(2)] == [0, 1]
+    assert left_of(rig, idle.id) == []
 
 
 async def test_a_run_that_is_gone_does_not_keep_its_session() -> None:

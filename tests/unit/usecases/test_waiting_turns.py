@@ -75,7 +75,7 @@ async def test_a_deleted_conversation_leaves_no_question_behind() -> None:
     rig, turn, _ = await asking()
     await delete_session(rig.core, ANN, turn.run.session_id)
     await rig.drain()
-    assert await remove_deleted(rig.documents, 10) == 1
+    assert await remove_deleted(rig.core, 10) == 1
     assert not [path for path in rig.documents.paths if path.startswith(("approvals/", "leases/"))]
 
 

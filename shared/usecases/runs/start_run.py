@@ -119,6 +119,7 @@ class StartedRun:
         claimed: its node was taken in the same commit; nobody else executes it.
         seq: number of the event with what the person said; None while the run waits for the session.
         messages: how many model messages of earlier turns there were when the run took the session.
+        after: number of an event that none of the run's comes before, where it waits for the session.
     """
 
     run: Run
@@ -127,6 +128,7 @@ class StartedRun:
     claimed: bool = False
     seq: int | None = None
     messages: int = 0
+    after: int = 0
 
     @property
     def waits(self) -> bool:
@@ -177,7 +179,7 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
     for attempt in range(TRIES):
         found = await _find(core, request, run_id)
         if found.earlier is not None:
-            return await _again(core, request, found.earlier)
+            return await _again(core, request, found.earlier, found.slot)
         draft = await _draft(core, request, run_id, found)
         try:
             await core.documents.commit(draft.writes)
@@ -198,10 +200,11 @@ async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found
     if waits and request.if_busy == "interrupt" and found.slot.run_id is not None:
         await cancel_run(core, request.caller, found.slot.run_id)
     seq = None if waits else found.slot.next_seq
-    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=seq, messages=found.slot.next_message)
+    after = found.slot.next_seq - 1 if waits else 0
+    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=seq, messages=found.slot.next_message, after=after)
 
 
-async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
+async def _again(core: Core, request: RunRequest, run: Run, slot: Slot) -> StartedRun:
     """The run of an earlier request with the same key; what that request may have left undone is done again."""
     if run.body_digest != request.digest:
         raise IdempotencyKeyReused("this Idempotency-Key came before with another request; use a new key")
@@ -211,7 +214,8 @@ async def _again(core: Core, request: RunRequest, run: Run) -> StartedRun:
         await enqueue_entries(core, loaded.run, loaded.graph)
     elif run.state in {RunState.QUEUED, RunState.PAUSED} and request.if_busy == "interrupt":
         await _interrupt(core, run)
-    return StartedRun(loaded.run, loaded.graph, created=False)
+    after = slot.next_seq - 1 if run.id in slot.queue else 0
+    return StartedRun(loaded.run, loaded.graph, created=False, after=after)
 
 
 async def _interrupt(core: Core, run: Run) -> None:

@@ -72,7 +72,7 @@ class Turn:
 
     async def updates(self) -> AsyncIterator[Update]:
         """What happens, up to the turn's last event: from memory while it is executed here, else from the log."""
-        told = _Told(self._started.seq or 0)
+        told = _Told(self._started.seq or self._started.after)
         if self._started.waits:
             yield RunWaits(self.run.id)
         if self._started.seq is not None:

@@ -7,7 +7,9 @@ from typing import Any
 
 from shared.domain.approvals import ApprovalState
 from shared.domain.decisions import Decision
+from shared.domain.events import event_id
 from shared.edge.server_sent_events import render_update
+from shared.ports.documents import Documents, Query, Snapshot
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.list_approvals import list_approvals
 from shared.usecases.runs.cancel_run import cancel_run
@@ -17,6 +19,7 @@ from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, Update
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.scripted_runner import ScriptedRunner, Step
+from tests.support.watched_documents import WatchedDocuments
 from tests.unit.usecases.test_turns import ask, collect, shape
 
 STEPS = (Step(("may I?",), (("echo", {"value": 1}), ("echo", {"value": 2}))), Step(("done",)))
@@ -87,3 +90,30 @@ async def test_the_same_idempotent_message_shows_that_the_run_waits() -> None:
     await collect(rig, first.updates())
     again = await ask(rig, turn.run.session_id, idempotency_key="k")
     assert isinstance((await collect(rig, again.updates()))[-1], PeopleAsked)
+
+
+class ReadLog(WatchedDocuments):
+    """A store that notes from where events are read."""
+
+    def __init__(self, inner: Documents) -> None:
+        super().__init__(inner)
+        self.after: list[Any] = []
+
+    async def query(self, query: Query) -> list[Snapshot]:
+        if query.collection.endswith("/events"):
+            self.after.append(query.after)
+        return await super().query(query)
+
+
+async def test_a_turn_that_waits_does_not_read_what_was_said_before() -> None:
+    rig = EngineRig()
+    session = (await rig.start(await rig.make_agent())).run.session_id
+    await rig.drain()
+    await rig.start(session_id=session)
+    rig.documents = log = ReadLog(rig.documents)
+    first = await ask(rig, session, if_busy="enqueue", idempotency_key="k")
+    again = await ask(rig, session, if_busy="enqueue", idempotency_key="k")
+    await rig.drain()
+    assert shape(await collect(rig, first.updates())) == ["RunWaits", "5 user", "6 agent end"]
+    assert shape(await collect(rig, again.updates())) == ["5 user", "6 agent end"]
+    assert {position[0] for position in log.after} == {event_id(3)}

@@ -26,10 +26,11 @@ from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeU
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
 from shared.settings import load_settings
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.start_run import RunRequest, start_run
 
 T = TypeVar("T")

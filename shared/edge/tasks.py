@@ -19,7 +19,7 @@ from shared.domain.errors import Category, DomainError, Unauthenticated
 from shared.edge.errors import render_domain_error, render_problem
 from shared.edge.logs import logger
 from shared.ports.task_identity import TaskTokenVerifier
-from shared.usecases.nodes.execute_node import Acknowledgement
+from shared.usecases.acknowledgement import Acknowledgement
 
 _bearer = HTTPBearer(auto_error=False, scheme_name="oidc", bearerFormat="JWT", description="The queue's OIDC token.")
 

@@ -30,10 +30,11 @@ from shared.ports.documents import Documents, Query, Snapshot
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
 from shared.ports.tools import Tool, ToolContext
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.nodes.engine import Core, Engine
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from tests.support.scripted_runner import ScriptedRunner
 

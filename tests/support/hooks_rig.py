@@ -25,9 +25,9 @@ from shared.domain.writes import Create
 from shared.ports.documents import Documents, Query
 from shared.ports.task_queue import DeliveryTask
 from shared.ports.web_client import WebAnswer, WebRequest
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.facts.hear_fact import hear_fact
 from shared.usecases.nodes.engine import Core
-from shared.usecases.nodes.execute_node import Acknowledgement
 from shared.usecases.secrets.vault import Vault
 from shared.usecases.webhooks.deliver_message import deliver_message
 from shared.usecases.webhooks.desk import Courier, Desk

@@ -20,13 +20,13 @@ from shared.domain.writes import Vector
 from shared.ports.document_reader import DocumentReader, ReadDocument
 from shared.ports.documents import Documents
 from shared.ports.task_queue import IngestTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.get_document import get_document
 from shared.usecases.knowledge.library import Indexer, Library, Searcher
 from shared.usecases.knowledge.put_document import NewDocument, put_document
 from shared.usecases.knowledge.search_knowledge import search_knowledge
 from shared.usecases.knowledge.tend_knowledge import tend_knowledge
-from shared.usecases.nodes.execute_node import Acknowledgement
 
 ANN = Uid("ann")
 BOB = Uid("bob")

@@ -14,6 +14,7 @@ from shared.domain.knowledge import (
 from shared.domain.records import parse
 from shared.domain.writes import Delete
 from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.knowledge.ingest_document import ingest_document
 from shared.usecases.knowledge.library import Indexer, Library
 from shared.usecases.knowledge.remove_knowledge import (
@@ -22,7 +23,6 @@ from shared.usecases.knowledge.remove_knowledge import (
     remove_document,
     remove_stale,
 )
-from shared.usecases.nodes.execute_node import Acknowledgement
 
 
 async def tend_knowledge(

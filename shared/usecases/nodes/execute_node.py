@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from datetime import timedelta
-from enum import Enum
 
 from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
@@ -16,6 +15,7 @@ from shared.domain.runs import Failure, Run
 from shared.domain.states import NodeState, is_terminal
 from shared.ports.agent_runner import CallWaits
 from shared.ports.task_queue import NodeTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.allowance import Allowance
 from shared.usecases.nodes.ask_delegate import take_up_children
 from shared.usecases.nodes.attempt import Attempt, StopRequested, Superseded, YieldRequested
@@ -34,13 +34,6 @@ from shared.usecases.nodes.stop_nodes import stop_rest
 from shared.usecases.nodes.time_limits import in_time
 from shared.usecases.nodes.wait_for_people import look_again, wait_for_people
 from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
-
-
-class Acknowledgement(Enum):
-    """What to tell the queue: the task is done with, or is to be delivered again."""
-
-    DONE = "done"
-    BUSY = "busy"
 
 
 async def execute_node(engine: Engine, run_id: RunId, instance: Instance) -> Acknowledgement:

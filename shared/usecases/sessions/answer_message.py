@@ -14,11 +14,12 @@ from shared.domain.ids import SessionId, Token
 from shared.domain.runs import Run
 from shared.domain.sessions import Message, history_of
 from shared.ports.task_queue import NodeTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.claim_node import hold
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.enter_node import read_history
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_entered
+from shared.usecases.nodes.execute_node import execute_entered
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run

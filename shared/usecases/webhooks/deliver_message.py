@@ -22,7 +22,7 @@ from shared.domain.webhooks import (
 from shared.domain.writes import Put, Update, Write
 from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import DeliveryTask
-from shared.usecases.nodes.execute_node import Acknowledgement
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.webhooks.desk import Courier, Desk
 from shared.usecases.webhooks.put_webhook import change_webhook
 from shared.usecases.webhooks.send_message import send_message, signing_secrets

@@ -10,8 +10,9 @@ from typing import Protocol
 from shared.domain.errors import DomainError, Unavailable
 from shared.domain.ids import RunId
 from shared.ports.task_queue import NodeTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.nodes.execute_node import execute_node
 from tests.support.chaos.faults import Effect, Fault
 from tests.support.chaos.network import Surroundings
 from tests.support.chaos.processes import START, Died, Process

@@ -17,7 +17,7 @@ from shared.domain.errors import (
 )
 from shared.edge.app import create_app
 from shared.edge.tasks import Deliverer, acknowledge
-from shared.usecases.nodes.execute_node import Acknowledgement
+from shared.usecases.acknowledgement import Acknowledgement
 
 
 @pytest.mark.parametrize(

@@ -69,3 +69,9 @@ def test_a_function_starts_without_what_can_wait(name: str) -> None:
     loaded = set(printed.stdout.split())
     assert f"functions.{name}.main" in loaded
     assert loaded & (HEAVY - NEEDED.get(name, frozenset())) == set()
+
+
+def test_what_receives_tasks_brings_nothing_that_executes_them() -> None:
+    code = "import sys, shared.edge.tasks; print([one for one in sys.modules if one.startswith('shared.usecases.')])"
+    ran = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert ran.stdout.strip() == "['shared.usecases.acknowledgement']"

@@ -10,7 +10,8 @@ import pytest
 from shared.domain.states import RunState
 from shared.domain.tools import Effect
 from shared.ports.task_queue import NodeTask
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.acknowledgement import Acknowledgement
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate

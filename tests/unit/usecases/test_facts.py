@@ -17,9 +17,10 @@ from shared.domain.states import RunState
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, Documents, Query
 from shared.ports.task_queue import NodeTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.nodes.engine import Core
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig

@@ -8,7 +8,8 @@ import pytest
 
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.acknowledgement import Acknowledgement
+from shared.usecases.nodes.execute_node import execute_node
 from tests.support.engine_rig import CountingToolbox, EngineRig
 from tests.support.watched_documents import WatchedDocuments
 

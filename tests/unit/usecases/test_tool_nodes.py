@@ -17,8 +17,9 @@ from shared.domain.writes import Write
 from shared.ports.conditions import Conditions
 from shared.ports.documents import Committed, Documents, Query
 from shared.ports.task_queue import NodeTask
+from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.approvals.decide_approval import decide_approval
-from shared.usecases.nodes.execute_node import Acknowledgement, execute_node
+from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate

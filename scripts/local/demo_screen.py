@@ -39,13 +39,15 @@ class Speech:
         said = [_said(event) for event in events if event["author"] == "agent"]
         live = [view.live_text] if view.run_id == self._run_id and view.live_text else []
         text = "\n".join([*said, *live])
+        complete = any(event["turn_complete"] for event in events)
+        if self._printed.startswith(text) and not complete:
+            return False  # nothing new; or the node's end is here before the event that tells what it said
         if not text.startswith(self._printed):
             self._console.print("\n[dim](the answer starts again: another worker took over)[/dim]")
             self._printed = ""
         # Text of a model: never markup, and never wrapped while it grows.
         self._console.print(Text(text[len(self._printed) :]), end="", soft_wrap=True)
         self._printed = text
-        complete = any(event["turn_complete"] for event in events)
         if complete:
             self._console.print()
         return complete

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from io import StringIO
 from typing import Any
 
@@ -46,6 +47,12 @@ class Turn:
         assert not self._speech.show(self.view)
         return self._screen.getvalue()
 
+    def node_ends(self, output: str) -> str:
+        """The node has ended with this; what has been printed then."""
+        self.view.run.node(NODE).take({"state": "succeeded", "output_json": json.dumps(output)})
+        assert not self._speech.show(self.view)
+        return self._screen.getvalue()
+
     def logs(self, seq: int, author: str, text: str, *, complete: bool = False, **more: Any) -> str:
         """An event arrives; what has been printed then."""
         self.view.take(event(seq, author, text, complete=complete, **more))
@@ -86,6 +93,23 @@ def test_an_answer_that_begins_again_is_said_to() -> None:
 
     told = "Ten percent (the answer starts again: another worker took over) Nine percent"
     assert " ".join(printed.split()) == told
+
+
+def test_the_nodes_end_takes_nothing_back_where_it_comes_before_the_event() -> None:
+    turn = Turn()
+    turn.streams(ANSWER[:31], revision=1)
+
+    assert turn.node_ends(ANSWER) == ANSWER[:31]
+    assert turn.logs(2, "agent", ANSWER, complete=True) == f"{ANSWER}\n"
+
+
+def test_a_whole_answer_that_is_less_than_what_streamed_is_said_anew() -> None:
+    turn = Turn()
+    turn.streams("Nine percent more", revision=1)
+
+    printed = turn.logs(2, "agent", "Nine percent", complete=True)
+
+    assert " ".join(printed.split()).endswith("another worker took over) Nine percent")
 
 
 def test_what_others_said_in_the_session_is_not_printed() -> None:

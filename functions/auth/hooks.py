@@ -21,6 +21,7 @@ from shared.edge.errors import status_of
 from shared.edge.logs import logger
 from shared.ports.accounts import Accounts
 from shared.ports.documents import Documents
+from shared.settings import Settings
 from shared.usecases.users.confirm_sign_in import confirm_sign_in
 from shared.usecases.users.reserve_username import reserve_username
 
@@ -35,6 +36,14 @@ class HookBody(BaseModel):
     """What Identity Platform sends."""
 
     data: HookData
+
+
+def hook_tokens(settings: Settings) -> HookTokenVerifier | EmulatorHookTokens:
+    """The verifier of hook tokens: Google's signature, except that the Authentication emulator has none."""
+    if settings.auth_emulator_host:
+        return EmulatorHookTokens(settings.project)
+    hooks = ("before_create", "before_sign_in")
+    return HookTokenVerifier(settings.project, [f"{settings.hook_base_url}/hooks/{name}" for name in hooks])
 
 
 def hook_routes(

@@ -9,20 +9,19 @@ from fastapi import FastAPI
 from starlette.requests import Request
 from starlette.responses import Response
 
-from functions.auth.hooks import hook_routes
+from functions.auth.hooks import hook_routes, hook_tokens
 from functions.auth.quotas import quota_routes
 from functions.auth.routes import People, administration_routes, credential_routes, profile_routes
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.adapters.identity_platform.accounts import IdentityPlatformAccounts
 from shared.adapters.identity_platform.admin import AdminSdk
-from shared.adapters.identity_platform.hook_tokens import EmulatorHookTokens, HookTokenVerifier
 from shared.adapters.identity_platform.id_tokens import IdTokenVerifier
 from shared.adapters.identity_platform.rest import RestClient
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
-from shared.settings import Settings, load_settings
+from shared.settings import load_settings
 
 
 def compose(environ: Mapping[str, str]) -> FastAPI:
@@ -44,14 +43,6 @@ def compose(environ: Mapping[str, str]) -> FastAPI:
     app.include_router(quota_routes(documents, SystemClock(), settings.quota))
     app.include_router(hook_routes(documents, accounts, hook_tokens(settings), settings.admin_emails))
     return app
-
-
-def hook_tokens(settings: Settings) -> HookTokenVerifier | EmulatorHookTokens:
-    """The verifier of hook tokens: Google's signature, except that the Authentication emulator has none."""
-    if settings.auth_emulator_host:
-        return EmulatorHookTokens(settings.project)
-    hooks = ("before_create", "before_sign_in")
-    return HookTokenVerifier(settings.project, [f"{settings.hook_base_url}/hooks/{name}" for name in hooks])
 
 
 app = compose(os.environ)

@@ -11,6 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from scripts.local.run_view import NodeView, RunView, SessionView
+from shared.domain.plans import END
 
 _STYLES = {
     "running": "yellow",
@@ -65,12 +66,12 @@ def turn_error(view: SessionView, run_id: str) -> str | None:
 
 
 def node_table(view: RunView, height: int) -> Table:
-    """The nodes that were heard of: those that run first, as many as fit into `height` lines."""
+    """The author's nodes that were heard of: those that run first, as many as fit into `height` lines."""
     table = Table(title=f"run {view.state}", title_justify="left", expand=False)
     for title, justify in (("node", "left"), ("state", "left"), ("attempt", "right"), ("time", "right")):
         table.add_column(title, justify="right" if justify == "right" else "left")
     table.add_column("cost", justify="right")
-    nodes = sorted(view.nodes.values(), key=_interest)
+    nodes = sorted((node for node in view.nodes.values() if node.fields.get("node") != END), key=_interest)
     room = max(height - _ROWS_KEPT_FREE, 3)
     for node in sorted(nodes[:room], key=_began):
         table.add_row(*row_of(node))

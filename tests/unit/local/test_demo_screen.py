@@ -71,12 +71,13 @@ def test_a_row_has_state_attempt_time_and_cost(fields: Mapping[str, Any], row: t
     assert tuple(map(str, row_of(node(**fields)))) == row
 
 
-def test_the_table_has_a_row_for_each_node_in_the_order_of_their_beginnings() -> None:
+def test_the_table_has_a_row_for_each_node_of_the_author_s_in_the_order_of_their_beginnings() -> None:
     view = RunView(fields={"state": "running"})
     view.nodes = {
         "b~0": node(node="write", created_at=NOON + timedelta(seconds=3)),
         "a~0": node(node="files", usage=None),
         "c~0": NodeView(),
+        "$end~0": node(node="$end"),
     }
 
     assert shown(view) == [

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from shared.domain.agents import LATEST
 from shared.domain.condition_samples import sample_scope, unknown_names
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
 from shared.domain.grants import Permission
 from shared.domain.graph_analysis import conditions_in
+from shared.domain.graph_definitions import AgentReference
 from shared.domain.graph_types import Condition
 from shared.domain.ids import AgentId
 from shared.domain.kept_agents import KeptAgent, KeptAgents
@@ -27,7 +29,11 @@ _NOT_NUMBERED = -1
 
 
 async def check_graph(
-    shelf: Shelf, caller: Identity, definition: AgentDefinition, agent_id: AgentId | None = None
+    shelf: Shelf,
+    caller: Identity,
+    definition: AgentDefinition,
+    agent_id: AgentId | None = None,
+    coming: KeptAgents | None = None,
 ) -> PlanBounds:
     """The most that a run of a definition can come to, if it can be planned of agents that its author may run.
 
@@ -36,6 +42,7 @@ async def check_graph(
         caller: the author.
         definition: without faults that it shows by itself.
         agent_id: the agent whose latest version it becomes, so that whoever refers to that one comes to run it.
+        coming: what references mean to agents that will be stored before this one.
 
     Raises:
         InvalidArgument: with everything that is wrong.
@@ -46,9 +53,10 @@ async def check_graph(
     async def opening(snapshot: Snapshot) -> OpenedAgent:
         return await admit(shelf.documents, caller, snapshot, Permission.RUN)
 
-    written = None if agent_id is None else KeptAgent(agent_id, _NOT_NUMBERED, caller.uid, definition)
+    written = None if agent_id is None else not_stored(agent_id, caller, definition)
+    known = {**(coming or {}), **(_latest(written) if written else {})}
     try:
-        kept = await find_kept_agents(shelf.documents, definition, opening, written)
+        kept = await find_kept_agents(shelf.documents, definition, opening, known)
         plan = _plan(definition, kept, written)
     except InvalidArgument as error:
         raise InvalidArgument(error.message, (*faults, *error.faults)) from None
@@ -57,6 +65,15 @@ async def check_graph(
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
     return bounds
+
+
+def not_stored(agent_id: AgentId, caller: Identity, definition: AgentDefinition) -> KeptAgent:
+    """A version that will be the caller's."""
+    return KeptAgent(agent_id, _NOT_NUMBERED, caller.uid, definition)
+
+
+def _latest(written: KeptAgent) -> KeptAgents:
+    return {AgentReference(id=written.agent_id, version=version): written for version in (None, LATEST)}
 
 
 def _plan(definition: AgentDefinition, kept: KeptAgents, written: KeptAgent | None) -> Plan:

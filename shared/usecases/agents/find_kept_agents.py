@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
 
-from shared.domain.agents import LATEST, agent_path
+from shared.domain.agents import agent_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, GrantUsedUp, InvalidArgument, NotFound, PermissionDenied
 from shared.domain.graph_definitions import AgentReference
@@ -19,7 +19,7 @@ Opening = Callable[[Snapshot], Awaitable[OpenedAgent]]
 
 
 async def find_kept_agents(
-    documents: Documents, definition: AgentDefinition, opening: Opening, written: KeptAgent | None = None
+    documents: Documents, definition: AgentDefinition, opening: Opening, coming: KeptAgents | None = None
 ) -> KeptAgents:
     """What the references in a definition, and in what they refer to, mean now.
 
@@ -27,7 +27,7 @@ async def find_kept_agents(
         documents: the store.
         definition: what is run.
         opening: asked once for each agent whether it may be run.
-        written: a version that is not stored yet, and that references to the latest one of its agent mean already.
+        coming: what references mean to versions that are not stored yet.
 
     Raises:
         InvalidArgument: with every reference to what cannot be run.
@@ -37,12 +37,14 @@ async def find_kept_agents(
     kept: dict[AgentReference, KeptAgent] = {}
     opened: dict[AgentId, OpenedAgent | str] = {}
     faults: dict[str, Fault] = {}
+    coming = coming or {}
     queue = list(references_in(definition))
     while queue:
-        await _open_all(documents, opening, opened, queue)
+        await _open_all(documents, opening, opened, [one for _, one in queue if one not in coming])
         following: list[tuple[str, AgentReference]] = []
         for path, reference in queue:
-            found = kept.get(reference) or await _load(documents, opened[AgentId(reference.id)], reference, written)
+            found = kept.get(reference) or coming.get(reference)
+            found = found or await _load(documents, opened[AgentId(reference.id)], reference)
             if isinstance(found, str):
                 faults[path] = Fault(f"{path}.agent.id", found)
             elif reference not in kept:
@@ -58,10 +60,10 @@ async def _open_all(
     documents: Documents,
     opening: Opening,
     opened: dict[AgentId, OpenedAgent | str],
-    queue: list[tuple[str, AgentReference]],
+    references: list[AgentReference],
 ) -> None:
     """Open every agent that is referred to and was not opened before, in one round trip and what their grants need."""
-    new = [agent_id for agent_id in dict.fromkeys(AgentId(one.id) for _, one in queue) if agent_id not in opened]
+    new = [agent_id for agent_id in dict.fromkeys(AgentId(one.id) for one in references) if agent_id not in opened]
     for snapshot in await documents.get_many([agent_path(agent_id) for agent_id in new]) if new else []:
         try:
             opened[AgentId(snapshot.id)] = await opening(snapshot)
@@ -73,14 +75,10 @@ async def _open_all(
             opened[AgentId(snapshot.id)] = f"you cannot run '{snapshot.id}': {error.message}"
 
 
-async def _load(
-    documents: Documents, opened: OpenedAgent | str, reference: AgentReference, written: KeptAgent | None
-) -> KeptAgent | str:
+async def _load(documents: Documents, opened: OpenedAgent | str, reference: AgentReference) -> KeptAgent | str:
     """The version that a reference means, or why it cannot be run."""
     if isinstance(opened, str):
         return opened
-    if written is not None and reference.id == written.agent_id and reference.version in {None, LATEST}:
-        return written
     try:
         number = number_to_run(opened.agent, opened.access, reference.version)
         loaded = await load_definition(documents, opened.agent.id, number)

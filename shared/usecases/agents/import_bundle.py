@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.agent_bundles import AgentRef, Bundle, Raw, agents_in, collections_in, in_order, referring
 from shared.domain.agents import Agent, AgentVersion, Proposal, definition_text, digest_of
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import AlreadyExists, Fault, InvalidArgument
+from shared.domain.ids import AgentId
+from shared.domain.kept_agents import references_in
 from shared.domain.knowledge import CollectionId
 from shared.domain.name_conflicts import OnConflict
 from shared.ports.identity import Identity
+from shared.usecases.agents.check_graph import check_graph, not_stored
 from shared.usecases.agents.clone_agent import find_named, import_agent
 from shared.usecases.agents.create_agent import check_scope
 from shared.usecases.agents.get_agent import get_version
@@ -50,6 +53,7 @@ async def import_bundle(
         Unavailable: the store or the queue does not answer; part of the bundle may have been stored.
     """
     order = _check(shelf, caller, bundle)
+    await _check_graphs(shelf, caller, bundle, on_conflict)
     destinations = {
         name: await find_destination(library, caller.uid, name, bundled, on_conflict)
         for name, bundled in bundle.knowledge.items()
@@ -87,6 +91,40 @@ def _check(shelf: Shelf, caller: Identity, bundle: Bundle) -> tuple[str, ...]:
     return order
 
 
+async def _check_graphs(shelf: Shelf, caller: Identity, bundle: Bundle, on_conflict: OnConflict) -> None:
+    """Refuse what would be refused of a graph once all that it refers to in the bundle was stored."""
+    if not bundle.agents and not bundle.knowledge:
+        return  # nothing is stored before the agent, which is checked where that is done
+    definitions = {name: parse_definition(raw) for name, raw in bundle.agents.items()}
+    definition = parse_definition(bundle.agent)
+    parts = {"": definition} | {f"{_file_of(name)}: ": one for name, one in definitions.items()}
+    coming = {
+        reference: not_stored(AgentId(reference.id), caller, definitions[reference.id])
+        for definition in parts.values()
+        for _, reference in references_in(definition)
+        if reference.id in definitions
+    }
+    faults = [
+        Fault(f"{_file_of(name)}: parameters", "make a template, which no graph runs")
+        for name, definition in definitions.items()
+        if definition.parameters is not None
+    ]
+    if faults:
+        raise InvalidArgument("The file cannot be imported.", tuple(faults))
+    for beginning, definition in parts.items():
+        existing = await find_named(shelf, caller, definition.name) if on_conflict == "version" else None
+        try:
+            await check_graph(shelf, caller, definition, None if existing is None else existing.id, coming)
+        except InvalidArgument as error:
+            faults = [replace(fault, path=f"{beginning}{fault.path}") for fault in error.faults]
+            raise InvalidArgument(error.message, tuple(faults)) from None
+
+
+def _file_of(name: str) -> str:
+    """What the definition of an agent that others refer to is called in an archive."""
+    return f"agents/{name}.yaml"
+
+
 def _idle(bundle: Bundle) -> Iterator[Fault]:
     """What is in a bundle, and is referred to by nothing in it."""
     reached: set[str] = set()
@@ -100,7 +138,7 @@ def _idle(bundle: Bundle) -> Iterator[Fault]:
         waiting += [bundle.agents[name] for name in new]
     for name in bundle.agents:
         if name not in reached:
-            yield Fault(f"agents/{name}.yaml", "no agent of the file refers to it")
+            yield Fault(_file_of(name), "no agent of the file refers to it")
     for name in bundle.knowledge:
         if name not in searched:
             yield Fault(f"knowledge/{name}", "no agent of the file searches it")

@@ -297,6 +297,44 @@ async def test_an_archive_that_unpacks_to_too_much_is_too_large(here: Deployment
     assert (await bring(here, archive, 413))["code"] == "too_large"
 
 
+CHAIN = b"name: chain\nmodel: local:extractive\ntype: graph\n"
+LOOK = "look: {kind: tool, tool: knowledge, arguments: {query: x}, config: {collections: [handbook]}}"
+REFUSED: dict[str, tuple[str, bytes, str]] = {
+    "an agent that is nowhere": ("kind: agent, agent: {id: nosuch}", AGENT, "graph.nodes.ask.agent.id"),
+    "one that an agent of the file needs": (
+        "kind: agent, agent: {id: helper}",
+        CHAIN.replace(b"chain", b"helper") + b"graph: {nodes: {on: {kind: agent, agent: {id: nosuch}}}}\n",
+        "graph.nodes.ask.agent.id",
+    ),
+    "a condition that is none": ("kind: branch, cases: {ok: 'input.text ==='}", AGENT, "graph.nodes.ask.cases.ok"),
+    "one in an agent of the file": (
+        "kind: agent, agent: {id: helper}",
+        CHAIN.replace(b"chain", b"helper") + b"graph: {nodes: {on: {kind: branch, cases: {ok: '==='}}}}\n",
+        "agents/helper.yaml: graph.nodes.on.cases.ok",
+    ),
+    "a template that is to be run": (
+        "kind: agent, agent: {id: helper}",
+        AGENT + b"parameters: {type: object, properties: {tone: {type: string, default: dry}}}\n",
+        "agents/helper.yaml: parameters",
+    ),
+}
+
+
+@pytest.mark.parametrize("what", REFUSED)
+async def test_a_graph_that_cannot_be_run_is_refused_before_its_documents_are_stored(
+    here: Deployment, what: str
+) -> None:
+    node, helper, path = REFUSED[what]
+    graph = f"graph: {{nodes: {{{LOOK}, ask: {{{node}}}}}}}\n".encode()
+    files = {"agent.yaml": CHAIN + graph, "knowledge/handbook/a.md": RULES}
+    if "helper" in node:
+        files["agents/helper.yaml"] = helper
+    stored = list(here.rig.documents.paths)
+    refused = await bring(here, zip_of(files), 400)
+    assert path in [fault["path"] for fault in refused["faults"]], refused
+    assert here.rig.documents.paths == stored
+
+
 async def test_a_large_text_is_too_large_where_an_archive_is_not(here: Deployment) -> None:
     refused = await here.ask("POST", "/agents/import", 413, content=b"#" * (1 << 20) + AGENT, headers={})
     assert refused.json()["code"] == "too_large"

@@ -3,8 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+import inspect
 import json
-from collections.abc import Sequence
+import sys
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -120,6 +124,75 @@ async def test_a_damaged_file_is_an_error_that_hides_its_cause(caplog: pytest.Lo
 
     assert await workspace.refusal("file_read", path="a.txt") == "file_read failed."
     assert "is damaged" in caplog.text
+
+
+def is_import() -> bool:
+    """Whether Python does this to import something."""
+    frame = inspect.currentframe()
+    while frame is not None and not frame.f_code.co_filename.startswith("<frozen importlib"):
+        frame = frame.f_back
+    return frame is not None
+
+
+@contextmanager
+def disk_seen() -> Generator[list[tuple[str, str]]]:
+    """What this process opens or lists meanwhile, in any thread, except to import.
+
+    A hook cannot be taken away, but falls silent.
+    """
+    seen: list[tuple[str, str]] = []
+    listening = True
+
+    def hear(event: str, arguments: tuple[Any, ...]) -> None:
+        if listening and event in {"open", "os.listdir", "os.scandir"} and not is_import():
+            seen.append((event, str(arguments[0])))
+
+    sys.addaudithook(hear)
+    try:
+        yield seen
+    finally:
+        listening = False
+
+
+async def test_the_hook_on_the_disk_hears_of_files_and_folders(tmp_path: Path) -> None:
+    def touch() -> list[Path]:
+        (tmp_path / "a.txt").write_text("x", "utf-8")
+        return list(tmp_path.iterdir())
+
+    with disk_seen() as seen:
+        await asyncio.to_thread(touch)
+    touch()
+    assert seen == [("open", str(tmp_path / "a.txt")), ("os.listdir", str(tmp_path))]
+
+
+FILE_TOOLS: list[tuple[str, dict[str, Any]]] = [
+    ("file_read", {"path": "a.txt"}),
+    ("file_write", {"path": "a.txt", "content": "of the session"}),
+    ("grep", {"pattern": "disk|one"}),
+    ("find", {}),
+    ("diff", {"path": "a.txt", "version": 1}),
+]
+
+
+@pytest.mark.parametrize(("tool", "arguments"), FILE_TOOLS, ids=[tool for tool, _ in FILE_TOOLS])
+@pytest.mark.parametrize("elsewhere", [False, True], ids=["in the session", "by an absolute path"])
+async def test_a_file_tool_looks_at_no_file_of_the_server(
+    tool: str, arguments: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch, *, elsewhere: bool
+) -> None:
+    decoy = tmp_path / "a.txt"
+    decoy.write_text("from the server's disk", "utf-8")
+    monkeypatch.chdir(tmp_path)
+    workspace = await filled()
+    if elsewhere:
+        arguments = {name: str(decoy) if name == "path" else value for name, value in arguments.items()}
+
+    with disk_seen() as seen:
+        result = await workspace.call(tool, **arguments)
+
+    assert seen == []
+    assert result.is_error == (elsewhere and "path" in arguments)
+    assert "server's disk" not in str(result.content)
+    assert decoy.read_text("utf-8") == "from the server's disk"
 
 
 class Broken:

@@ -162,6 +162,7 @@ async def test_an_early_listener_ends_with_the_whole_text(run: Run, place: Place
     async with follow(place, signed_in(place, OWNER), run=run.id) as pictures:
         await pictures.until(is_running)
         await run.write(deltas)
+        await pictures.until(shows(whole))  # of the segments alone: the output is not there yet
         await run.end(whole)
         picture = await pictures.until(is_complete)
     assert picture["nodes"][MAIN]["text"] == whole

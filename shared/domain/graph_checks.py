@@ -14,6 +14,7 @@ from shared.domain.graph_definitions import (
     MAX_DEPTH,
     AgentNode,
     ApprovalNode,
+    Body,
     BranchNode,
     Fallback,
     GraphNode,
@@ -188,7 +189,7 @@ def _condition_faults(path: str, name: str, node: BranchNode | LoopNode) -> Iter
         yield Fault(path, f"'{name}' refers to the node itself")
 
 
-def _body_faults(path: str, name: str, body: AgentNode | ToolNode, names: _Names) -> Iterator[Fault]:
+def _body_faults(path: str, name: str, body: Body, names: _Names) -> Iterator[Fault]:
     if body.after:
         yield Fault(f"{path}.body.after", "belongs to the node, not to its body", f"{path}.after")
     if body.fallback is not None:

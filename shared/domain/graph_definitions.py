@@ -115,13 +115,19 @@ class SubgraphNode(Strict):
 Fallback: TypeAlias = Annotated[AgentNode | ToolNode | SubgraphNode, Field(discriminator="kind")]
 
 
+Body: TypeAlias = Annotated[AgentNode | ToolNode | SubgraphNode, Field(discriminator="kind")]
+
+
 class MapNode(_Node):
-    """A node that runs its body once for each item of a list; its output is the list of the bodies' outputs."""
+    """A node that runs its body once for each item of a list; its output is the list of the bodies' outputs.
+
+    A body that is a graph is planned `max_items` times.
+    """
 
     kind: Literal["map"]
     over: str = Field(description="A template that yields a list; in the body, {{ item }} and {{ index }} are defined.")
     max_items: int = Field(default=5000, ge=1, le=10_000, description="A longer list fails the node.")
-    body: Annotated[AgentNode | ToolNode, Field(discriminator="kind")]
+    body: Body
     max_parallel: int | None = Field(
         default=None, ge=1, le=5000, description="How many items are begun before the first of them has ended."
     )
@@ -148,10 +154,13 @@ class BranchNode(_Node):
 
 
 class LoopNode(_Node):
-    """A node that runs its body again and again; its output is the last one's."""
+    """A node that runs its body again and again; its output is the last one's.
+
+    A body that is a graph is planned `max_rounds` times.
+    """
 
     kind: Literal["loop"]
-    body: Annotated[AgentNode | ToolNode, Field(discriminator="kind")] = Field(
+    body: Body = Field(
         description="In it, {{ item }} is the output of the round before (null at first), {{ index }} counts from 0."
     )
     until: Condition = Field(description="A CEL condition over `output`, `index` and `input`, asked after each round.")
@@ -206,7 +215,7 @@ def parts_of(path: str, nodes: Mapping[str, GraphNode]) -> Iterator[tuple[str, G
 def _parts(path: str, node: GraphNode) -> Iterator[tuple[str, GraphNode]]:
     yield path, node
     if isinstance(node, MapNode | LoopNode):
-        yield f"{path}.body", node.body
+        yield from _parts(f"{path}.body", node.body)
     if isinstance(node, SubgraphNode):
         yield from parts_of(f"{path}.graph.nodes", node.graph.nodes)
     if (fallback := fallback_of(node)) is not None:

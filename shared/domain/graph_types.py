@@ -136,10 +136,12 @@ class Level:
         """This graph, and those in it."""
         yield self
         for name, node in self.nodes.items():
-            for path, part in _steps(f"{self.path}.{name}", node):
+            path = f"{self.path}.{name}"
+            if isinstance(node, MapNode | LoopNode) and isinstance(node.body, SubgraphNode):
+                yield from _within(f"{path}.body", node.body, _in_body(node, self.scope))
+            for place, part in _steps(path, node):
                 if isinstance(part, SubgraphNode):
-                    given = _given(part.input, self.scope)
-                    yield from Level(f"{path}.graph.nodes", part.graph.nodes, given).levels()
+                    yield from _within(place, part, self.scope)
 
     def conditions(self) -> Iterator[Condition]:
         """The conditions of this graph's own nodes."""
@@ -151,6 +153,17 @@ class Level:
             if isinstance(node, LoopNode):
                 own = {"input": self.given, "output": type_of(node.body), "index": {"type": "integer"}}
                 yield Condition(f"{path}.until", node.until, own | {"item": type_of(node.body)})
+
+
+def _within(path: str, node: SubgraphNode, scope: Mapping[str, Schema]) -> Iterator[Level]:
+    """The graph of a subgraph at a path, and those in it."""
+    yield from Level(f"{path}.graph.nodes", node.graph.nodes, _given(node.input, scope)).levels()
+
+
+def _in_body(node: MapNode | LoopNode, scope: Mapping[str, Schema]) -> dict[str, Schema]:
+    """The types of what the templates of a body begin with."""
+    item = _schema(_value(node.over, scope).get("items")) if isinstance(node, MapNode) else ANYTHING
+    return {**scope, "item": item, "index": {"type": "integer"}}
 
 
 def top_level(nodes: Mapping[str, GraphNode], input_schema: Schema | None) -> Level:
@@ -175,11 +188,8 @@ def _node_faults(path: str, node: GraphNode, scope: Mapping[str, Schema]) -> Ite
         over = _value(node.over, scope)
         if over.get("type", "array") != "array":
             yield Fault(f"{path}.over", "yields no list")
-        inside = {**scope, "item": _schema(over.get("items")), "index": {"type": "integer"}}
-        yield from _step_faults(f"{path}.body", node.body, inside)
-    if isinstance(node, LoopNode):
-        inside = {**scope, "item": ANYTHING, "index": {"type": "integer"}}
-        yield from _step_faults(f"{path}.body", node.body, inside)
+    if isinstance(node, MapNode | LoopNode):
+        yield from _step_faults(f"{path}.body", node.body, _in_body(node, scope))
     if isinstance(node, ApprovalNode):
         yield from _template_faults(f"{path}.message", node.message, scope)
     for place, step in _steps(path, node):

@@ -24,6 +24,7 @@ from shared.domain.plans import (
     ApprovalWork,
     BranchWork,
     InputWork,
+    ItemsWork,
     LoopWork,
     MapWork,
     ToolWork,
@@ -61,6 +62,8 @@ def conditions_of(node: GraphNode | AnyWork) -> list[str]:
             return [condition for _, condition in node.cases]
         case LoopNode() | LoopWork():
             return [node.until]
+        case InputWork() if node.turn is not None and node.turn.until is not None:
+            return [node.turn.until]
         case _:
             return []
 
@@ -77,8 +80,8 @@ def templates_of(node: GraphNode | AnyWork) -> list[Any]:
             return [_own_template(node), *_of_fallback(node)]
         case LoopNode() | LoopWork():
             return [*templates_of(node.body), *(_of_fallback(node) if isinstance(node, LoopNode) else ())]
-        case MapNode() | MapWork():
-            return [node.over, *templates_of(node.body)]
+        case MapNode() | MapWork() | ItemsWork():
+            return [node.over, *([] if isinstance(node, ItemsWork) else templates_of(node.body))]
         case ApprovalNode() | ApprovalWork():
             return [node.message]
         case AgentWork() | ToolWork() | InputWork():

@@ -4,7 +4,9 @@ A subgraph `review` becomes `review.input`, which waits for what the subgraph wa
 their input; `review.collect` and so on, for each node in it; and `review`, which waits for the last of those to end in
 any way, and comes to what a run of the subgraph would come to. A graph that is kept as an agent of its own is a
 subgraph with tools of its own. A node `fetch` with a fallback becomes `fetch.main`; `fetch.fallback`, which waits for
-its failure; and `fetch`, which comes to what the first of them that succeeded came to.
+its failure; and `fetch`, which comes to what the first of them that succeeded came to. A map `each` whose body is a
+graph becomes `each.items`, which holds the list; a subgraph `each.0`, `each.1` and so on for each item that there may
+be; and `each`, which waits for all of these. A loop is likewise, but that each round waits for the one before.
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ from shared.domain.graph_definitions import (
     AgentNode,
     AgentReference,
     ApprovalNode,
+    Body,
     Graph,
     GraphNode,
     LoopNode,
@@ -44,11 +47,14 @@ from shared.domain.plans import (
     EndWork,
     FallbackWork,
     InputWork,
+    ItemsWork,
     Origin,
     Part,
     Plan,
     PlanNode,
     SubgraphWork,
+    Turn,
+    TurnsWork,
     below,
 )
 
@@ -178,18 +184,71 @@ class _Planner:
     def _plan_parts(self, level: _Level, path: str, vertex: PlanNode, node: GraphNode) -> None:
         """Plan a node without its fallback."""
         if isinstance(node, SubgraphNode):
-            begin = InputWork(kind="input", value=node.input)
-            self._plan_graph(level.graph_at(path), vertex, node.graph, begin, SubgraphWork(kind="subgraph"))
+            self._plan_subgraph(level, path, vertex, node)
         elif isinstance(node, AgentNode) and node.agent is not None:
             kept = self._find(level, path, node.agent)
             if kept is not None and kept.definition.graph is not None:
                 self._plan_kept_graph(level, path, vertex, node, kept)
             elif kept is not None:
                 self._add(vertex, node, self._step(level, vertex, kept, node))
+        elif isinstance(node, MapNode | LoopNode) and self._is_graph(node.body):
+            self._plan_turns(level, path, vertex, node)
         else:
             step = self._own_step(level, path, vertex, node)
             if step is not None:
                 self._add(vertex, node, step)
+
+    def _is_graph(self, body: Body) -> bool:
+        """Whether a body is more than one step."""
+        if not isinstance(body, AgentNode) or body.agent is None:
+            return isinstance(body, SubgraphNode)
+        kept = self.kept.get(body.agent)
+        return kept is not None and kept.definition.graph is not None
+
+    def _plan_turns(self, level: _Level, path: str, vertex: PlanNode, node: MapNode | LoopNode) -> None:
+        """Plan a map or a loop whose body is a graph: as often as there may be items or rounds."""
+        for key in sorted({"retry", "timeout_seconds", "max_parallel"} & node.model_fields_set):
+            self.faults.append(Fault(f"{path}.{key}", "is for a body that is a single step, and this one is a graph"))
+        key, times, until = "max_rounds", 0, None
+        begin = vertex.model_copy(update={"within": vertex.id})
+        if isinstance(node, MapNode):
+            key, times = "max_items", node.max_items
+            items = ItemsWork(kind="items", over=node.over, max_items=times)
+            self.nodes[below(vertex.id, "items")] = begin.model_copy(
+                update={"id": below(vertex.id, "items"), "work": items}
+            )
+            begin = begin.model_copy(update={"after": (below(vertex.id, "items"),), "cases": {}})
+        else:
+            times, until = node.max_rounds, node.until
+        ends: list[NodeId] = []
+        before, known = len(self.nodes), len(self.faults)
+        for index in range(times):
+            one = begin.model_copy(update={"id": below(vertex.id, str(index))})
+            self._plan_turn(level, f"{path}.body", one, node.body, Turn(of=vertex.id, index=index, until=until))
+            ends.append(one.id)
+            most = (MAX_NODES - before) // max((len(self.nodes) - before) // len(ends), 1)
+            if times > most:
+                reason = f"times the nodes of the graph comes to more than {MAX_NODES:,} nodes"
+                self.faults.append(Fault(f"{path}.{key}", reason, f"at most {most}"))
+            if len(self.faults) > known:
+                return
+            if until is not None:
+                begin = begin.model_copy(update={"after": (one.id,), "cases": {}})
+        self._end(vertex, tuple(ends), TurnsWork(kind="turns", gives="all" if until is None else "last"))
+
+    def _plan_turn(self, level: _Level, path: str, vertex: PlanNode, body: Body, turn: Turn) -> None:
+        if isinstance(body, SubgraphNode):
+            self._plan_subgraph(level, path, vertex, body, turn)
+        elif isinstance(body, AgentNode) and body.agent is not None:
+            kept = self._find(level, path, body.agent)
+            if kept is not None:
+                self._plan_kept_graph(level, path, vertex, body, kept, turn)
+
+    def _plan_subgraph(
+        self, level: _Level, path: str, vertex: PlanNode, node: SubgraphNode, turn: Turn | None = None
+    ) -> None:
+        begin = InputWork(kind="input", value=node.input, turn=turn)
+        self._plan_graph(level.graph_at(path), vertex, node.graph, begin, SubgraphWork(kind="subgraph"))
 
     def _plan_graph(self, level: _Level, vertex: PlanNode, graph: Graph, begin: InputWork, end: SubgraphWork) -> None:
         """Plan a graph within another, in place of a vertex."""
@@ -201,7 +260,9 @@ class _Planner:
         sinks = self.plan(replace(level, scope=vertex.id, depth=level.depth + 1), graph.nodes)
         self._end(vertex, sinks, end)
 
-    def _plan_kept_graph(self, level: _Level, path: str, vertex: PlanNode, node: AgentNode, kept: KeptAgent) -> None:
+    def _plan_kept_graph(  # noqa: PLR0913, PLR0917 - what is planned, where, and as which turn
+        self, level: _Level, path: str, vertex: PlanNode, node: AgentNode, kept: KeptAgent, turn: Turn | None = None
+    ) -> None:
         for key in sorted({"retry", "timeout_seconds"} & node.model_fields_set):
             self.faults.append(Fault(f"{path}.{key}", "belongs to the nodes of a graph, and this agent is one"))
         definition = kept.definition
@@ -209,7 +270,7 @@ class _Planner:
         agents = (*level.agents, kept.agent_id)
         part = self._part(level, vertex, definition, definition.budget.of_run)
         inner = _Level(definition, path, origin=self._origin(kept), part=part, agents=agents, depth=level.depth)
-        begin = InputWork(kind="input", value=input_of(node), input_schema=definition.input_schema)
+        begin = InputWork(kind="input", value=input_of(node), input_schema=definition.input_schema, turn=turn)
         end = SubgraphWork(kind="subgraph", output_schema=definition.output_schema)
         self._plan_graph(inner, vertex, definition.graph, begin, end)
 
@@ -276,6 +337,7 @@ class _Planner:
         """What a node does that is one vertex; None, and a fault, where its body is none."""
         match node:
             case MapNode() | LoopNode():
+                assert not isinstance(node.body, SubgraphNode)  # noqa: S101 - such bodies are planned in turns
                 body = self._body_step(level, f"{path}.body", vertex, node.body)
                 return None if body is None else replace(body, work=repeated(node, body.work))
             case AgentNode() | ToolNode():
@@ -290,9 +352,6 @@ class _Planner:
             name = vertex.id if level.scope is None else vertex.id.removeprefix(f"{level.scope}.")
             return _Step(agent_work(level.definition, name, node), level.origin, level.part)
         kept = self._find(level, path, node.agent)
-        if kept is not None and kept.definition.graph is not None:
-            self.faults.append(Fault(f"{path}.agent.id", "is a graph: the body of a map or a loop is a single step"))
-            return None
         return None if kept is None else self._step(level, vertex, kept, node)
 
 

@@ -97,12 +97,35 @@ class ApprovalWork(Strict):
     default: Literal["approve", "deny"]
 
 
+class Turn(Strict):
+    """Which item of a map, or round of a loop, a subgraph is.
+
+    Args:
+        of: the vertex of the map or the loop.
+        index: from 0; without such an item, or after the last round, the subgraph is skipped.
+        until: the condition that ends a loop; None for a map.
+    """
+
+    of: NodeId
+    index: int
+    until: str | None = None
+
+
 class InputWork(Strict):
     """Begin a subgraph: what its nodes see as their input."""
 
     kind: Literal["input"]
     value: Any
     input_schema: dict[str, Any] | None = None
+    turn: Turn | None = None
+
+
+class ItemsWork(Strict):
+    """Begin a map whose body is a graph: the list of its items."""
+
+    kind: Literal["items"]
+    over: str
+    max_items: int
 
 
 class SubgraphWork(Strict):
@@ -116,6 +139,13 @@ class FallbackWork(Strict):
     """End a node that has a fallback: with what the first of the two that succeeded came to."""
 
     kind: Literal["fallback"]
+
+
+class TurnsWork(Strict):
+    """End a map or a loop whose body is a graph: with what all its items, or its last round, came to."""
+
+    kind: Literal["turns"]
+    gives: Literal["all", "last"]
 
 
 class EndWork(Strict):
@@ -133,8 +163,10 @@ AnyWork: TypeAlias = (
     | LoopWork
     | ApprovalWork
     | InputWork
+    | ItemsWork
     | SubgraphWork
     | FallbackWork
+    | TurnsWork
     | EndWork
 )
 Work = Annotated[AnyWork, Field(discriminator="kind")]
@@ -294,13 +326,30 @@ class PlanGraph:
         """Whether the vertex expands into an instance for each item of a list."""
         return isinstance(self.by_id[node].work, MapWork)
 
+    def gives_items(self, node: NodeId) -> bool:
+        """Whether the vertex gives a list that joins take apart: it is a map, or ends one."""
+        work = self.by_id[node].work
+        return self.is_map(node) or (isinstance(work, TurnsWork) and work.gives == "all")
+
     def expands(self, node: NodeId) -> bool:
         """Whether the vertex expands into instances: items or rounds."""
         return isinstance(self.by_id[node].work, MapWork | LoopWork)
 
     def concludes(self, node: NodeId) -> bool:
         """Whether the vertex waits for others to end in any way, because its outcome follows from theirs."""
-        return isinstance(self.by_id[node].work, SubgraphWork | FallbackWork | EndWork)
+        return isinstance(self.by_id[node].work, SubgraphWork | FallbackWork | TurnsWork | EndWork)
+
+    def first_inside(self, node: NodeId) -> NodeId:
+        """The vertex with which what the vertex concludes begins; it is skipped with that one."""
+        match self.by_id[node].work:
+            case FallbackWork():
+                return below(node, "main")
+            case TurnsWork(gives="all"):
+                return below(node, "items")
+            case TurnsWork():
+                return below(node, "0")
+            case _:
+                return below(node, "input")
 
     @cached_property
     def inside(self) -> dict[NodeId, tuple[PlanNode, ...]]:

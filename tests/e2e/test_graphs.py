@@ -58,6 +58,29 @@ async def test_a_graph_that_may_come_to_more_than_is_run_here_is_refused(ada: ht
     ]
 
 
+async def test_a_map_of_graphs_takes_each_item_through_its_own_nodes(ada: httpx.AsyncClient) -> None:
+    inner = {
+        "sum": {**CALC, "arguments": {"expression": "{{ input.sum }}"}},
+        "twice": {**CALC, "arguments": {"expression": "2 * ({{ sum.output.result }})"}},
+        "all": {"kind": "join", "after": ["sum", "twice"]},
+    }
+    body = {"kind": "subgraph", "input": {"sum": "{{ item }}"}, "graph": {"nodes": inner}}
+    each = {"kind": "map", "over": "{{ input.sums }}", "max_items": 3, "body": body}
+    definition = {"name": "twice", "model": "local:extractive", "graph": {"nodes": {"each": each}}}
+    asked = {"definition": definition, "input": {"sums": ["1 + 1", "2 * 3"]}}
+    run = await comes_to(ada, await post(ada, "/workflows/graph", 202, asked), "succeeded", "failed")
+    assert run["state"] == "succeeded", run["error"]
+    assert [[one["result"] for one in item] for item in run["output"]] == [["2", "4"], ["6", "12"]]
+    found = (await ada.get(f"/runs/{run['id']}/nodes", params={"limit": 100})).json()["items"]
+    states = {node["node"]: node["state"] for node in found}
+    assert {name for name, state in states.items() if state == "skipped"} == {
+        f"each.2{part}" for part in ("", ".input", ".sum", ".twice", ".all")
+    }
+    replay = {"from": "each.1.input", "input": {"sums": ["5", "3"]}}
+    again = await comes_to(ada, await post(ada, f"/runs/{run['id']}/replay", 202, replay), "succeeded", "failed")
+    assert [[one["result"] for one in item] for item in again["output"]] == [["2", "4"], ["6", "12"]]
+
+
 async def test_single_agents_and_delegations_run_without_being_kept(ada: httpx.AsyncClient) -> None:
     alone = {"name": "alone", "model": SAYING}
     for shape, more in (("single", {}), ("delegation", {"agents": {"critic": {"description": "Judges."}}})):

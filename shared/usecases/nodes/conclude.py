@@ -11,7 +11,7 @@ from shared.domain.errors import OutputInvalid
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.large_values import beginning_of
 from shared.domain.nodes import NodeRun, Outcome, node_path, nodes_path
-from shared.domain.plans import END, FallbackWork, PlanGraph, SubgraphWork, below
+from shared.domain.plans import END, FallbackWork, PlanGraph, SubgraphWork, TurnsWork
 from shared.domain.records import parse
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
@@ -46,13 +46,13 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     return Outcome(NodeState.SUCCEEDED, output=output, usage=usage, messages=messages, text=text)
 
 
-async def conclude_part(engine: Engine, context: NodeContext, work: SubgraphWork | FallbackWork) -> Outcome:
-    """The outcome of a subgraph, or of a node with a fallback: what a run of it would come to.
+async def conclude_part(engine: Engine, context: NodeContext, work: SubgraphWork | FallbackWork | TurnsWork) -> Outcome:
+    """The outcome of a subgraph, of a node with a fallback, or of a map or loop of graphs: what a run would come to.
 
     It is skipped where its first node was.
     """
     documents, target, own = engine.core.documents, context.target, context.target.node
-    first = below(own.id, "input" if isinstance(work, SubgraphWork) else "main")
+    first = target.graph.first_inside(own.id)
     nodes = await _read_inside(documents, target)
     if any(node.node == first and node.state is NodeState.SKIPPED for node in nodes):
         return Outcome(NodeState.SKIPPED)
@@ -62,6 +62,9 @@ async def conclude_part(engine: Engine, context: NodeContext, work: SubgraphWork
     outputs = await read_outputs(documents, target, own.after)
     if isinstance(work, FallbackWork):
         return Outcome(NodeState.SUCCEEDED, output=next((outputs[name] for name in own.after if name in outputs), None))
+    if isinstance(work, TurnsWork):
+        given = [outputs[name] for name in own.after if name in outputs]
+        return Outcome(NodeState.SUCCEEDED, output=given if work.gives == "all" else given[-1])
     output = _output(own.after, outputs, f"{own.id}.")
     error = _misfit("subgraph", work.output_schema, output)
     return Outcome(NodeState.SUCCEEDED if error is None else NodeState.FAILED, output=output, error=error)

@@ -16,11 +16,13 @@ from shared.domain.plans import (
     EndWork,
     FallbackWork,
     InputWork,
+    ItemsWork,
     JoinWork,
     LoopWork,
     MapWork,
     SubgraphWork,
     ToolWork,
+    TurnsWork,
 )
 from shared.domain.run_inputs import hand_over
 from shared.domain.runs import Failure
@@ -35,6 +37,7 @@ from shared.usecases.nodes.gather_inputs import gather_scope, read_outputs
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.run_agent_node import run_agent_node
+from shared.usecases.nodes.take_turn import take_turn
 
 MAX_PROMPT_BYTES = 600_000
 """A step's messages are one document of the journal, with the prompt in JSON."""
@@ -71,7 +74,7 @@ async def _perform(engine: Engine, context: NodeContext, recorder: NodeRecorder,
 async def _gather(
     engine: Engine,
     context: NodeContext,
-    work: InputWork | JoinWork | SubgraphWork | FallbackWork | EndWork,
+    work: InputWork | ItemsWork | JoinWork | SubgraphWork | FallbackWork | TurnsWork | EndWork,
     scope: Mapping[str, Any],
 ) -> Outcome:
     """The outcome of what only passes on what there is."""
@@ -79,8 +82,13 @@ async def _gather(
         case JoinWork():
             return await _join(engine, context, work)
         case InputWork():
-            return Outcome(NodeState.SUCCEEDED, output=_handed_over(work.value, work.input_schema, scope))
-        case SubgraphWork() | FallbackWork():
+            seen = scope if work.turn is None else await take_turn(engine, context.target, work.turn, scope)
+            if seen is None:
+                return Outcome(NodeState.SKIPPED)
+            return Outcome(NodeState.SUCCEEDED, output=_handed_over(work.value, work.input_schema, seen))
+        case ItemsWork():
+            return Outcome(NodeState.SUCCEEDED, output=_listed(work, scope))
+        case SubgraphWork() | FallbackWork() | TurnsWork():
             return await conclude_part(engine, context, work)
         case EndWork():
             return await conclude_graph(engine, context)
@@ -127,13 +135,23 @@ async def _call_tool(
 def _expand(work: MapWork | LoopWork, scope: Mapping[str, Any]) -> Outcome:
     if isinstance(work, LoopWork):
         return Outcome(NodeState.SUCCEEDED, items=[None], output={"count": work.max_rounds})
+    items = _listed(work, scope)
+    return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
+
+
+def _listed(work: MapWork | ItemsWork, scope: Mapping[str, Any]) -> list[Any]:
+    """The items of a map.
+
+    Raises:
+        FailedPrecondition: they are no list, or too many.
+    """
     items = render_template(work.over, scope)
     if not isinstance(items, list):
         raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} yields {type(items).__name__}")
     items = cast(list[Any], items)
     if len(items) > work.max_items:
         raise FailedPrecondition(f"the list has {len(items):,} items, and the map takes at most {work.max_items:,}")
-    return Outcome(NodeState.SUCCEEDED, items=items, output={"count": len(items)})
+    return items
 
 
 async def _choose(
@@ -171,7 +189,7 @@ async def _join(engine: Engine, context: NodeContext, work: JoinWork) -> Outcome
     gathered: list[Any] = []
     for name in names:
         if name in outputs:
-            gathered += outputs[name] if target.graph.is_map(name) else [outputs[name]]
+            gathered += outputs[name] if target.graph.gives_items(name) else [outputs[name]]
     if work.reducer == "text":
         return Outcome(NodeState.SUCCEEDED, output="\n\n".join(as_text(output) for output in gathered))
     return Outcome(NodeState.SUCCEEDED, output=gathered)

@@ -25,6 +25,7 @@ from shared.domain.writes import Create, Write
 from shared.usecases.nodes.engine import CompiledVersion
 from tests.support.chaos.kept import BUDGETS, keep_parts
 from tests.support.chaos.processes import START
+from tests.support.chaos.turns import make_turns
 
 EFFECTS = {
     "echo": Effect.NONE,
@@ -177,6 +178,7 @@ def definition(seed: int) -> Definition:
     raw |= _budget(limits, raw)
     kept: KeptAgents = {}
     if seed > 0 and "graph" in raw:
+        make_turns(Random(f"turns of {seed}"), raw["graph"]["nodes"])  # noqa: S311 - its own, likewise
         kept = keep_parts(Random(f"parts of {seed}"), ANN, raw)  # noqa: S311 - its own, likewise
     parsed = AgentDefinition.model_validate(raw)
     agent_id = AgentId(f"agent{seed}")

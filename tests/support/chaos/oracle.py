@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import combinations
 from typing import Any, cast
@@ -19,6 +19,7 @@ from shared.domain.plans import (
     EndWork,
     FallbackWork,
     InputWork,
+    ItemsWork,
     JoinWork,
     LoopWork,
     MapWork,
@@ -26,6 +27,8 @@ from shared.domain.plans import (
     PlanNode,
     SubgraphWork,
     ToolWork,
+    Turn,
+    TurnsWork,
     below,
 )
 from shared.domain.records import from_json
@@ -102,9 +105,31 @@ class Actual:
     def is_skipped(self, vertex: PlanNode) -> bool:
         """Whether a vertex is skipped once it may begin: it has too few to wait for, or what it is made of was."""
         if not self.graph.concludes(vertex.id):
-            return self.readiness(vertex) is Readiness.SKIP
-        first = self.node(below(vertex.id, "input" if isinstance(vertex.work, SubgraphWork) else "main"))
+            return self.readiness(vertex) is Readiness.SKIP or self._has_no_turn(vertex)
+        first = self.node(self.graph.first_inside(vertex.id))
         return first is not None and first.state is NodeState.SKIPPED
+
+    def _has_no_turn(self, vertex: PlanNode) -> bool:
+        """Whether the list has no such item, or the loop ended before such a round."""
+        turn = vertex.work.turn if isinstance(vertex.work, InputWork) else None
+        if turn is None or self.readiness(vertex) is not Readiness.FIRE:
+            return False
+        if turn.until is None:
+            return turn.index >= len(self.seen(below(turn.of, "items"))[0])
+        return turn.index > 0 and judge(turn.until, self._turn(vertex, turn, turn.index - 1)) is True
+
+    def _given_by(self, turn: Turn, index: int) -> Sequence[Any]:
+        """The output of a round, if there is one."""
+        name = below(turn.of, str(index))
+        return self.seen(name) if name in self.graph.by_id else ()
+
+    def _turn(self, vertex: PlanNode, turn: Turn, index: int) -> dict[str, Any]:
+        """What the templates of an item or a round see, and, once it has ended, its condition."""
+        if turn.until is None:
+            item = self.seen(below(turn.of, "items"))[0][index]
+            return {**self._scope(vertex), "item": item, "index": index}
+        item, output = [next(iter(self._given_by(turn, number)), None) for number in (index - 1, index)]
+        return {**self._scope(vertex), "item": item, "output": output, "index": index}
 
     def _fails_inside(self, vertex: PlanNode) -> bool:
         """Whether something failed of which the vertex is made, and nothing waits for that."""
@@ -147,7 +172,7 @@ class Actual:
         return from_json(own.items_json)[index] if own is not None else None
 
     def _fate(self, vertex: PlanNode, work: AnyWork, scope: Mapping[str, Any]) -> Fate:
-        if isinstance(work, SubgraphWork | FallbackWork) and self._fails_inside(vertex):
+        if isinstance(work, SubgraphWork | FallbackWork | TurnsWork) and self._fails_inside(vertex):
             return Fate(fails=True)
         match work:
             case ToolWork():
@@ -156,10 +181,11 @@ class Actual:
                 holds = (case for case, condition in work.cases if judge(condition, scope) is True)
                 chosen = next(holds, OTHERWISE)
                 return Fate(outputs=({"case": chosen},), chosen=chosen)
-            case MapWork():
+            case MapWork() | ItemsWork():
                 items: Any = render_template(work.over, scope)
-                is_list = isinstance(items, list)
-                return Fate(outputs=({"count": len(cast("list[Any]", items))},)) if is_list else Fate(fails=True)
+                if not isinstance(items, list) or len(listed := cast("list[Any]", items)) > work.max_items:
+                    return Fate(fails=True)
+                return Fate(outputs=(listed if isinstance(work, ItemsWork) else {"count": len(listed)},))
             case _:
                 return Fate(outputs=tuple(self._outputs(vertex, work, scope)))
 
@@ -176,18 +202,22 @@ class Actual:
             case JoinWork():
                 return self._gathered(vertex, work)
             case InputWork():
-                return [hand_over(None, render_template(work.value, scope))]
-            case SubgraphWork() | FallbackWork() | EndWork():
+                seen = scope if work.turn is None else self._turn(vertex, work.turn, work.turn.index)
+                return [hand_over(None, render_template(work.value, seen))]
+            case SubgraphWork() | FallbackWork() | TurnsWork() | EndWork():
                 return [self._concluded(vertex, work)]
             case _:
                 return []
 
-    def _concluded(self, vertex: PlanNode, work: SubgraphWork | FallbackWork | EndWork) -> Any:
+    def _concluded(self, vertex: PlanNode, work: SubgraphWork | FallbackWork | TurnsWork | EndWork) -> Any:
         """What a vertex gives that is made of others."""
         prefix = below(None if isinstance(work, EndWork) else vertex.id, "")
         outputs = {name.removeprefix(prefix): seen[0] for name in vertex.after if (seen := self.seen(name))}
         if isinstance(work, FallbackWork):
             return next(iter(outputs.values()), None)
+        if isinstance(work, TurnsWork):
+            given = list(outputs.values())
+            return given if work.gives == "all" else next(reversed(given), None)
         return next(iter(outputs.values()), None) if len(vertex.after) == 1 else outputs
 
     def _gathered(self, vertex: PlanNode, work: JoinWork) -> list[Any]:
@@ -198,7 +228,7 @@ class Actual:
         every: list[Any] = []
         for name in vertex.after:
             seen = self.seen(name)
-            every += seen[0] if seen and self.graph.is_map(name) else seen
+            every += seen[0] if seen and self.graph.gives_items(name) else seen
         if work.enough is not None and len(every) > MOST_GATHERED:
             return []
         sizes = [len(every)] if work.enough is None else range(len(every) + 1)

@@ -173,6 +173,66 @@ async def test_a_loops_condition_knows_what_its_body_gives() -> None:
     assert fault.path == "graph.nodes.x.until"
 
 
+IN_BODY: list[tuple[dict[str, Any], str, str]] = [
+    ({"input": "{{ itme }}"}, "x.body.input", "{{ itme }} refers to no node and not to the input"),
+    ({"input": "{{ a.output }}"}, "x.body.input", "{{ a }} refers to no node and not to the input"),
+    ({"after": ["y"]}, "x.body.after", "belongs to the node, not to its body"),
+    ({"fallback": CALC}, "x.body.fallback", "is not for the body of a map or a loop"),
+    (
+        {"graph": {"nodes": {"a": {**SAY, "prompt": "{{ y.output }}"}}}},
+        "x.body.graph.nodes.a.prompt",
+        "{{ y }} stands outside of this subgraph, whose nodes see only its 'input'",
+    ),
+    (
+        {"graph": {"nodes": {"a": {**SAY, "prompt": "{{ item }}"}}}},
+        "x.body.graph.nodes.a.prompt",
+        "{{ item }} is defined only in the body of a map or a loop",
+    ),
+    (
+        {"input": {"n": "{{ index }}"}, "graph": {"nodes": {"a": {**SAY, "prompt": "{{ input.m }}"}}}},
+        "x.body.graph.nodes.a.prompt",
+        "'input' has no 'm'",
+    ),
+    (
+        {"graph": {"nodes": {"a": {**CALC, "after": ["b"]}, "b": {**CALC, "after": ["a"]}}}},
+        "x.body.graph.nodes",
+        "the nodes wait for each other",
+    ),
+    (
+        {"graph": {"nodes": {"a": CALC, "b": {**CALC, "after": ["a"]}, "c": {**CALC, "after": ["a.failed", "b"]}}}},
+        "x.body.graph.nodes.c",
+        NEVER,
+    ),
+]
+
+
+@pytest.mark.parametrize(("more", "path", "reason"), IN_BODY)
+@pytest.mark.parametrize("kind", ["map", "loop"])
+def test_a_graph_as_a_body_is_seen_through(kind: str, more: dict[str, Any], path: str, reason: str) -> None:
+    body = {"kind": "subgraph", "graph": {"nodes": {"a": CALC}}, **more}
+    own = {"over": "{{ input.words }}", "max_items": 3} if kind == "map" else {"until": "true", "max_rounds": 3}
+    found = told({"y": SAY, "x": {"kind": kind, "body": body, **own}})
+    assert [place for place, _ in found] == [path]
+    assert found[0][1].startswith(reason)
+
+
+def test_a_map_of_graphs_gives_a_list_of_what_they_give() -> None:
+    body = {"kind": "subgraph", "graph": {"nodes": {"a": SAY, "b": CALC}}}
+    each = {"kind": "map", "over": "{{ input.words }}", "max_items": 3, "body": body}
+    wrong = {**SAY, "prompt": "{{ each.output[0].c }}"}
+    assert told({"each": each, "fine": {**SAY, "prompt": "{{ each.output[0].a }}"}}) == []
+    assert told({"each": each, "wrong": wrong}) == [("wrong.prompt", "'each.output.0' has no 'c'")]
+
+
+def test_each_turn_of_a_graph_counts() -> None:
+    body = {"kind": "subgraph", "graph": {"nodes": {"a": SAY, "b": CALC}}}
+    each = {"kind": "map", "over": "{{ input.words }}", "max_items": 3, "body": body}
+    found = bounds({"each": each}, limits={"requests": 2, "tool_calls": 5})
+    # each.items; of each item its input, a, b, and its end; each, and $end
+    assert (found.nodes, found.node_runs) == (1 + 3 * 4 + 2, 1 + 3 * 4 + 2)
+    assert (found.requests, found.tool_calls) == (6, 3 * 5 + 3)
+
+
 def bounds(nodes: dict[str, Any], **more: Any) -> PlanBounds:
     return bound_plan(compile_plan(AgentDefinition.model_validate(graph(nodes, **more))))
 

@@ -147,8 +147,10 @@ def test_what_a_plan_cannot_hold_is_refused() -> None:
     inner = {"type": "graph", "graph": {"nodes": {"a": TOOL}}}
     each = {"kind": "map", "over": "{{ input.items }}", "body": writer()}
     assert refused({"in": each}, keep(writer=inner)) == [
-        ("graph.nodes.in.body.agent.id", "is a graph: the body of a map or a loop is a single step")
+        ("graph.nodes.in.max_items", "times the nodes of the graph comes to more than 5,000 nodes")
     ]
+    assert len(plan_of({"in": {**each, "max_items": 1666}}, keep(writer=inner)).nodes) == 1 + 1666 * 3 + 2
+    assert refused({"in": {**each, "max_items": 1667}}, keep(writer=inner))[0][0] == "graph.nodes.in.max_items"
     assert refused({"in": writer()}, {}) == [("graph.nodes.in.agent.id", "there is no agent 'writer' that you may run")]
     assert refused({"in": writer(timeout_seconds=3)}, keep(writer=inner)) == [
         ("graph.nodes.in.timeout_seconds", "belongs to the nodes of a graph, and this agent is one")
@@ -205,7 +207,11 @@ def faults_of(raw: dict[str, Any]) -> tuple[Fault, ...]:
         (writer(prompt="a"), "x.prompt", "does not go with 'agent'"),
         (writer(input="{{ nothing.output }}"), "x.input", "refers to no node"),
         ({"kind": "agent", "agent": {"id": "a/b"}}, "x.agent.id", ""),
-        ({"kind": "map", "over": "{{ input.items }}", "body": subgraph({"a": TOOL})}, "x.body.kind", "must be one of"),
+        (
+            {"kind": "map", "over": "{{ input.items }}", "body": {"kind": "join", "after": ["a"]}},
+            "x.body.kind",
+            "must be one of",
+        ),
         (
             {"kind": "map", "over": "{{ input.items }}", "body": {**TOOL, "fallback": TOOL}},
             "x.body.fallback",

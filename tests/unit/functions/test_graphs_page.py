@@ -24,7 +24,7 @@ async def test_the_page_shows_what_happens() -> None:
             await here.rig.drain()
             assert differences(json.loads(example.shown), answer.json(), asked.line) == []
             names |= {name: field_of(answer.json(), field) for name, _, field in (one.partition("=") for one in kept)}
-    assert set(names) == {"sums", "sounder", "forge"}
+    assert set(names) == {"sums", "sounder", "forge", "squares"}
 
 
 def test_the_page_names_every_kind_of_node() -> None:

@@ -43,15 +43,30 @@ async def load_definition(documents: Documents, agent_id: AgentId, number: int) 
     """The definition of a version, or the draft as it is now.
 
     Raises:
+        NotFound, FailedPrecondition, InvalidArgument: as `definition_in`.
+        Unavailable: the store does not answer.
+    """
+    path = path_of_version(agent_id, number)
+    return definition_in(None if path is None else (await documents.get(path)).fields, agent_id, number)
+
+
+def path_of_version(agent_id: AgentId, number: int) -> str | None:
+    """Where a version, or the draft, is stored; None of what comes with the program."""
+    if static_version(agent_id, number):
+        return None
+    return draft_path(agent_id) if number == DRAFT_NUMBER else version_path(agent_id, number)
+
+
+def definition_in(fields: Mapping[str, Any] | None, agent_id: AgentId, number: int) -> LoadedDefinition:
+    """The definition in what was found where a version is stored.
+
+    Raises:
         NotFound: the agent has no such version, or no draft.
         FailedPrecondition: it is a template.
         InvalidArgument: with everything that is still wrong with the draft.
-        Unavailable: the store does not answer.
     """
     if released := static_version(agent_id, number):
         return LoadedDefinition(_definition(released), released.created_by)
-    path = draft_path(agent_id) if number == DRAFT_NUMBER else version_path(agent_id, number)
-    fields = (await documents.get(path)).fields
     if fields is None:
         missing = "draft" if number == DRAFT_NUMBER else f"version {number}"
         raise NotFound(f"agent {agent_id} has no {missing}")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import asyncio
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -15,6 +17,7 @@ from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.identity import Identity
 from shared.ports.tools import ToolContext
+from shared.usecases.agents.check_graph import check_graph
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
@@ -22,6 +25,7 @@ from shared.usecases.grants.revoke_grant import revoke_grant
 from tests.support.engine_rig import CountingToolbox
 from tests.support.scripted_runner import Step
 from tests.support.sharing_rig import OWNER, SharingRig, person
+from tests.support.slow_documents import SlowDocuments
 
 BOB = person("bob")
 WRITER = {"name": "writer", "model": "local:scripted", "prompt": "Write about {{ input.text }}"}
@@ -207,3 +211,59 @@ async def test_tools_of_a_kept_agent_use_the_secrets_of_who_wrote_it(here: Shari
     raw["graph"]["nodes"]["own"] = {"kind": "agent", "prompt": "Hm"}
     await output(here, await make(here, raw, BOB), "bob")
     assert sorted(authors) == [("ask~0", "ann"), ("own~0", "bob")]
+
+
+def asking(*references: tuple[str, Any], name: str = "caller") -> dict[str, Any]:
+    """A graph that runs several kept agents."""
+    nodes = {
+        f"n{n}": {"kind": "agent", "agent": {"id": agent} | ({"version": version} if version else {})}
+        for n, (agent, version) in enumerate(references)
+    }
+    return {"name": name, "model": "local:scripted", "type": "graph", "graph": {"nodes": nodes}}
+
+
+async def round_trips(here: SharingRig, raw: dict[str, Any], by: Identity = OWNER) -> int:
+    """Of checking a definition, one after the other, whatever comes of it."""
+    clock = here.rig.clock
+    slow = Shelf(SlowDocuments(here.documents, clock), clock, here.rig.ids)
+    began, checking = clock.now(), asyncio.ensure_future(check_graph(slow, by, parse_definition(raw)))
+    while not checking.done():
+        await clock.advance(0.5)
+    with suppress(InvalidArgument):
+        await checking
+    return round((clock.now() - began).total_seconds())
+
+
+async def test_many_agents_cost_as_many_round_trips_as_one(here: SharingRig) -> None:
+    agents = [await make(here, {**WRITER, "name": f"writer{n}"}) for n in range(5)]
+    inner = [await make(here, calling(agent, f"inner{n}")) for n, agent in enumerate(agents)]
+    for agent in [*agents, *inner]:
+        await here.grant(agent, "bob", Permission.RUN)
+    few, many = asking((inner[0], None)), asking(*((agent, None) for agent in inner))
+    assert [await round_trips(here, raw) for raw in (few, many)] == [4, 4], "agents and versions, level by level"
+    assert [await round_trips(here, raw, BOB) for raw in (few, many)] == [6, 6], "and the grants of others' agents"
+
+
+async def test_what_is_not_there_is_looked_for_once(here: SharingRig) -> None:
+    agent = await make(here, WRITER)
+    raw = asking(*[(agent, 7)] * 4, *[("nosuch", None)] * 4)
+    assert await round_trips(here, raw) == await round_trips(here, asking((agent, 7), ("nosuch", None))) == 2
+    with pytest.raises(InvalidArgument) as refused:
+        await check_graph(shelf(here), OWNER, parse_definition(raw))
+    assert [fault.path for fault in refused.value.faults] == [f"graph.nodes.n{n}.agent.id" for n in range(8)]
+
+
+async def test_more_references_than_a_plan_has_nodes_are_not_even_loaded(
+    here: SharingRig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    agents = [await make(here, {**WRITER, "name": f"writer{n}"}) for n in range(4)]
+    inner = await make(here, asking(*((agent, None) for agent in agents), name="inner"))
+    raw = asking((inner, None))
+    whole = await round_trips(here, raw)
+    monkeypatch.setattr("shared.usecases.agents.find_kept_agents.MAX_NODES", 3)
+    assert await round_trips(here, raw) < whole
+    with pytest.raises(InvalidArgument) as refused:
+        await check_graph(shelf(here), OWNER, parse_definition(raw))
+    assert [(fault.path, fault.reason) for fault in refused.value.faults] == [
+        ("graph.nodes.n0", "comes to more than 3 nodes")
+    ]

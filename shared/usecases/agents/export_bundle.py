@@ -54,6 +54,7 @@ async def export_bundle(
         FailedPrecondition: the agents refer to each other in a circle.
         TooLarge: it is more than a bundle holds.
         Aborted: documents keep changing while they are read.
+        Internal: the content of a document is damaged.
         Unavailable: the store does not answer.
     """
     agent = await get_agent(documents, caller, agent_id)
@@ -138,14 +139,22 @@ class _Gathering:
                 break
         for record in records:
             self._count(record.size_bytes, "knowledge")
-        return BundledCollection(collection.description, tuple([await self._document(one) for one in records]))
+        found = [await self._document(one) for one in records]
+        return BundledCollection(collection.description, tuple(one for one in found if one is not None))
 
-    async def _document(self, record: KnowledgeDocument) -> BundledDocument:
+    async def _document(self, record: KnowledgeDocument) -> BundledDocument | None:
+        """The document as it is by now; None if it was deleted since it was listed."""
         for _ in range(_READS):
             try:
                 content = await read_content(self.documents, record)
             except Internal:
-                record = await get_document(self.documents, self.caller.uid, record.collection_id, record.id)
+                listed = record
+                try:
+                    record = await get_document(self.documents, self.caller.uid, listed.collection_id, listed.id)
+                except NotFound:
+                    return None
+                if record.upload == listed.upload:
+                    raise  # nobody changes it: it is damaged
             else:
                 return BundledDocument(record.name, content, record.mime_type)
         raise Aborted("The documents keep changing; try again.", retry_after_seconds=1)

@@ -44,3 +44,8 @@ def parse_instance(instance: Instance) -> tuple[NodeId, int, int | None]:
 def hashed_id(*parts: str) -> str:
     """Derive an opaque id from parts: the same parts give the same id, in 40 hex digits."""
     return hashlib.sha256("\x1f".join(parts).encode()).hexdigest()[:40]
+
+
+def share_of(*parts: str) -> float:
+    """A number from 0 to below 1 that parts decide on: others give another, and the same always the same."""
+    return int(hashed_id(*parts)[:8], 16) / 2**32

@@ -1,4 +1,4 @@
-"""A document store that takes a second of the test's clock for each request: time counts sequential round trips."""
+"""A document store that takes time of the test's clock for each request: it counts sequential round trips."""
 
 from __future__ import annotations
 
@@ -10,29 +10,30 @@ from shared.ports.documents import Committed, Documents, Query, Snapshot
 
 
 class SlowDocuments:
-    """`Documents` over another, one second away."""
+    """`Documents` over another, a second away, or as far as it is said."""
 
-    def __init__(self, inner: Documents, clock: Clock) -> None:
+    def __init__(self, inner: Documents, clock: Clock, seconds: float = 1) -> None:
         """Stand in front of `inner`."""
         self._inner = inner
         self._clock = clock
+        self._seconds = seconds
 
     async def get(self, path: str) -> Snapshot:
-        """Read, a second later."""
-        await self._clock.sleep(1)
+        """Read, that much later."""
+        await self._clock.sleep(self._seconds)
         return await self._inner.get(path)
 
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        """Read, a second later."""
-        await self._clock.sleep(1)
+        """Read, that much later."""
+        await self._clock.sleep(self._seconds)
         return await self._inner.get_many(paths)
 
     async def query(self, query: Query) -> list[Snapshot]:
-        """Read, a second later."""
-        await self._clock.sleep(1)
+        """Read, that much later."""
+        await self._clock.sleep(self._seconds)
         return await self._inner.query(query)
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
-        """Commit, a second later."""
-        await self._clock.sleep(1)
+        """Commit, that much later."""
+        await self._clock.sleep(self._seconds)
         return await self._inner.commit(writes)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import replace
 from datetime import timedelta
 
 from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal
-from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance
+from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance, share_of
 from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork, ToolWork
 from shared.domain.records import parse
@@ -105,7 +104,7 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     except CallWaits:
         outcome = Outcome(NodeState.WAITING, usage=recorder.usage)
     except YieldRequested as asked:
-        pause = asked.pause * (1 + _share(context.attempt.token))
+        pause = asked.pause * (1 + share_of(context.attempt.token))
         not_before = engine.core.clock.now() + pause if pause else None
         outcome = Outcome(NodeState.READY, usage=recorder.usage, not_before=not_before, cause="yield")
     except DomainError as error:
@@ -144,11 +143,6 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
         raise Internal("an internal error") from error
 
 
-def _share(token: str) -> float:
-    """A number between 0 and 1 that differs between attempts: tokens are random."""
-    return int.from_bytes(hashlib.sha256(token.encode()).digest()[:4]) / 2**32
-
-
 def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error: DomainError) -> Outcome:
     """The outcome of an error: another try where the error and the node's policy allow one."""
     retry = context.target.node.retry
@@ -159,7 +153,7 @@ def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error
     if not retryable or context.failures + 1 >= retry.max_attempts:
         return outcome
     back_off = min(retry.initial_seconds * retry.factor**context.failures, retry.max_seconds)
-    back_off *= 1 + retry.jitter * _share(context.attempt.token)
+    back_off *= 1 + retry.jitter * share_of(context.attempt.token)
     wait = timedelta(seconds=max(back_off, error.retry_after_seconds or 0))
     return replace(outcome, state=NodeState.READY, not_before=engine.core.clock.now() + wait)
 

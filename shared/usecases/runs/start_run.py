@@ -10,7 +10,7 @@ from typing import Any, Literal, TypeAlias
 from shared.domain.agents import AD_HOC, DRAFT, DRAFT_NUMBER, VersionRef, agent_path
 from shared.domain.budgets import Budget
 from shared.domain.definitions import AgentDefinition
-from shared.domain.errors import Aborted, IdempotencyKeyReused, InvalidArgument, SessionBusy
+from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, SessionBusy
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plan_bounds import bound_plan
@@ -32,12 +32,11 @@ from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.compile_run import CompiledRun, compile_definition, compile_run
+from shared.usecases.runs.give_way import WITHIN_SECONDS, give_way
 from shared.usecases.runs.meter_run import meter_run, run_funds
 from shared.usecases.sessions.get_session import own, read_session
 
 IfBusy: TypeAlias = Literal["reject", "enqueue", "interrupt"]
-TRIES = 10
-PAUSE_SECONDS = 0.02
 
 
 @dataclass(frozen=True, slots=True)
@@ -169,27 +168,30 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
             session, but not write in it.
         SessionBusy: the session has an active run and the request says to refuse then.
         ResourceExhausted: too many runs wait for the session.
-        TooManyRuns, QuotaExceeded: the caller's quota, or what their grant allows in a day, is reached.
+        TooManyRuns, QuotaExceeded: the caller's quota, or what their grant allows in a day, is reached; or so many
+            are started at once that this one was not counted in time.
         IdempotencyKeyReused: the key came before with another request.
-        Unavailable: the run is stored but could not be enqueued; the same key enqueues it again.
+        Unavailable: the run is stored but could not be enqueued; the same key enqueues it again. Or the store does not
+            say whether it is stored.
     """
     check_input(request.input)
     key = request.idempotency_key
     run_id = RunId(core.ids.new()) if key is None else id_of_key(request.caller, key)
-    for attempt in range(TRIES):
+    attempt, until = 0, core.clock.monotonic() + WITHIN_SECONDS
+    while True:
         found = await _find(core, request, run_id)
         if found.earlier is not None:
             return await _again(core, request, found.earlier, found.slot)
         draft = await _draft(core, request, run_id, found)
         try:
             await core.documents.commit(draft.writes)
-        except (CommitRefused, OutcomeUnknown):
+        except (CommitRefused, OutcomeUnknown) as error:
             if request.idempotency_key is None and (await core.documents.get(run_path(run_id))).exists:
                 return await _started(core, request, draft, found)
-            await core.clock.sleep(PAUSE_SECONDS * attempt)
+            await give_way(core.clock, run_id, attempt, until, error)
+            attempt += 1
             continue
         return await _started(core, request, draft, found)
-    raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
 
 
 async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found) -> StartedRun:

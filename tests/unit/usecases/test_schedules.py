@@ -223,7 +223,7 @@ async def test_what_never_works_fails_in_the_end_and_says_why(office: Office) ->
     (tick,) = await office.ticks(schedule)
     assert (tick.state, tick.tries, tick.take_up_at) == (TickState.FAILED, MAX_TRIES, None)
     assert tick.error is not None
-    assert (tick.error.code, tick.error.retryable) == ("aborted", True)
+    assert (tick.error.code, tick.error.retryable) == ("too_many_runs", True)
     assert await office.runs() == []
 
 

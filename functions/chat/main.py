@@ -1,9 +1,6 @@
 """The `chat` function: answers a message in the request that brings it, and streams sessions."""
 
 import os
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from functools import partial
 from typing import cast
 
 import functions_framework.aio
@@ -13,42 +10,34 @@ from starlette.responses import Response
 
 from functions.chat.routes import message_routes
 from shared.composition.core import connect_people
-from shared.composition.engine import connect_engine, stop_engine
+from shared.composition.engine import Process, connect_process
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.edge.shutdown import on_terminate
 from shared.settings import load_settings
-from shared.usecases.nodes.engine import Engine
 
 
-def compose(engine: Engine, environ: Mapping[str, str]) -> FastAPI:
-    """Connect the application to Google Cloud, or to the emulators that `environ` names."""
-    settings = load_settings(environ)
+def compose(process: Process) -> FastAPI:
+    """The application of a process."""
+    settings = process.settings
     app = create_app(
         "chat",
-        verifier=connect_people(settings, engine.core.documents),
+        verifier=connect_people(settings, process.engine.core.documents),
         cors_origin_regex=settings.cors_origin_regex,
         max_body_bytes=settings.max_body_bytes,
     )
-    app.include_router(message_routes(engine))
+    app.include_router(message_routes(process.engine))
     return app
 
 
-def connect(environ: Mapping[str, str], closing: AsyncExitStack) -> Engine:
-    """The engine, and what closes its connections."""
-    settings = load_settings(environ)
-    write_logs(settings.project)
-    return connect_engine(settings, environ, closing=closing)
-
-
-closing = AsyncExitStack()
-engine = connect(os.environ, closing)
-app = compose(engine, os.environ)
-leave = partial(stop_engine, engine, closing)
+settings = load_settings(os.environ)
+write_logs(settings.project)
+process = connect_process(settings, os.environ)
+app = compose(process)
 
 
 @functions_framework.aio.http
 async def chat(_request: Request) -> Response:
     """Answer with the application."""
-    on_terminate(leave)
+    on_terminate(process.leave)
     return cast("Response", app)  # a response is called as an ASGI application is

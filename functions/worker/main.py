@@ -1,9 +1,6 @@
 """The `worker` function: executes one node of one run, or ingests one document, for each task that is delivered."""
 
 import os
-from collections.abc import Mapping
-from contextlib import AsyncExitStack
-from functools import partial
 from typing import cast
 
 import functions_framework.aio
@@ -13,38 +10,30 @@ from starlette.responses import Response
 
 from functions.worker.routes import ingest_routes, task_routes
 from shared.composition.core import connect_callers
-from shared.composition.engine import connect_engine, connect_indexer, stop_engine
+from shared.composition.engine import Process, connect_process
 from shared.edge.app import create_app
 from shared.edge.logs import write_logs
 from shared.edge.shutdown import on_terminate
 from shared.settings import load_settings
-from shared.usecases.nodes.engine import Engine
 
 
-def compose(engine: Engine, environ: Mapping[str, str]) -> FastAPI:
-    """Connect the application to Google Cloud, or to the emulators that `environ` names."""
-    settings = load_settings(environ)
+def compose(process: Process) -> FastAPI:
+    """The application of a process."""
+    settings = process.settings
     app = create_app("worker", task_verifier=connect_callers(settings), max_body_bytes=settings.max_body_bytes)
-    app.include_router(task_routes(engine))
-    app.include_router(ingest_routes(connect_indexer(settings, environ, engine.core.documents)))
+    app.include_router(task_routes(process.engine))
+    app.include_router(ingest_routes(process.indexer))
     return app
 
 
-def connect(environ: Mapping[str, str], closing: AsyncExitStack) -> Engine:
-    """The engine, and what closes its connections."""
-    settings = load_settings(environ)
-    write_logs(settings.project)
-    return connect_engine(settings, environ, closing=closing)
-
-
-closing = AsyncExitStack()
-engine = connect(os.environ, closing)
-app = compose(engine, os.environ)
-leave = partial(stop_engine, engine, closing)
+settings = load_settings(os.environ)
+write_logs(settings.project)
+process = connect_process(settings, os.environ)
+app = compose(process)
 
 
 @functions_framework.aio.http
 async def worker(_request: Request) -> Response:
     """Answer with the application."""
-    on_terminate(leave)
+    on_terminate(process.leave)
     return cast("Response", app)  # a response is called as an ASGI application is

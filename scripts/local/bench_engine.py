@@ -15,7 +15,7 @@ from pydantic_ai import Agent
 from scripts.local.bench_figures import Figure, median_figure
 from scripts.local.environment import StackSettings
 from shared.adapters.pydantic_ai.local_scripted import ScriptedModel
-from shared.composition.engine import connect_engine
+from shared.composition.engine import connect_process
 from shared.domain.agents import Proposal
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Uid
@@ -159,7 +159,7 @@ class Rig:
         """Connect to the emulators of a stack, in a project of its own."""
         environ = {**settings.function_environment("worker"), "FIRELOOM_PROJECT": project}
         os.environ.update(settings.ports.emulators.environment)  # the vendors' clients look there
-        engine = connect_engine(load_settings(environ), {})
+        engine = connect_process(load_settings(environ), {}).engine
         self.documents = CountingDocuments(engine.core.documents)
         self.queue = LocalQueue()
         self._numbers = count()

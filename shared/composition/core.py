@@ -16,23 +16,30 @@ from shared.adapters.pubsub.topic import PubSubFactTopic
 from shared.adapters.system.clock import SystemClock
 from shared.adapters.system.ids import SystemIds
 from shared.ports.documents import Documents
+from shared.ports.fact_topic import FactTopic
 from shared.ports.identity import TokenVerifier
 from shared.ports.task_identity import TaskTokenVerifier
+from shared.ports.task_queue import TaskQueue
 from shared.settings import Settings
 from shared.usecases.nodes.engine import Core
 
 
-def connect_core(settings: Settings, documents: Documents | None = None) -> Core:
-    """The ports that every use case of runs needs; `documents` where others use the same."""
+def connect_core(
+    settings: Settings,
+    documents: Documents | None = None,
+    queue: TaskQueue | None = None,
+    topic: FactTopic | None = None,
+) -> Core:
+    """The ports that every use case of runs needs; those are given that others use too."""
     return Core(
         documents or connect_documents(settings),
-        connect_queue(settings),
+        queue or connect_queue(settings),
         SystemClock(),
         SystemIds(),
         quota=settings.quota,
         wave=settings.wave,
         most_node_runs=settings.most_node_runs,
-        topic=connect_topic(settings),
+        topic=topic or connect_topic(settings),
     )
 
 

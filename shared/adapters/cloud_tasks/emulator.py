@@ -50,7 +50,7 @@ class EmulatorTaskQueue:
             raise Unavailable("the queue did not accept every task") from RuntimeError(f"it answered {refusals}")
 
     async def close(self) -> None:
-        """Close the connection."""
+        """Close the connection; enqueueing again opens a new one."""
         await self._connection.close()
 
     def _task(self, task: Task) -> dict[str, Any]:

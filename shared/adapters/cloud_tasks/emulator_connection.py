@@ -45,8 +45,9 @@ class EmulatorConnection:
         return statuses
 
     async def close(self) -> None:
-        """Close the connection."""
-        self._drop()
+        """Close the connection when no request is on it; posting again opens a new one."""
+        async with self._turn:
+            self._drop()
 
     async def _send(self, requests: Sequence[bytes]) -> list[int]:
         if self._streams is not None:

@@ -78,8 +78,10 @@ class PubSubFactTopic:
                 raise Unavailable("the topic did not accept every fact") from error
 
     async def close(self) -> None:
-        """Close the connections."""
-        await self._client.aclose()
+        """Close the connections, if any were opened; publishing again opens new ones."""
+        client = self.__dict__.pop("_client", None)
+        if client is not None:
+            await client.aclose()
 
     async def _token(self) -> str:
         async with self._refreshing:

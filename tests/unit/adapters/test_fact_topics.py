@@ -107,6 +107,16 @@ async def test_a_token_is_shown_and_kept_while_it_lasts(google: Site) -> None:
 
 
 @pytest.mark.loopback
+async def test_what_is_published_after_connections_were_closed_opens_others(google: Site) -> None:
+    topic = PubSubFactTopic("acme", "facts", credentials=Refreshing(), base_url=google.url(""))
+    await topic.close()
+    for _ in range(2):
+        await topic.publish([FactId("one")])
+        await topic.close()
+    assert len(google.asked) == 2
+
+
+@pytest.mark.loopback
 async def test_the_environments_credentials_are_looked_for_off_the_event_loop(
     google: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -3,34 +3,71 @@
 from __future__ import annotations
 
 import asyncio
+import base64
+import gc
+from collections.abc import Iterator
 from contextlib import AsyncExitStack
+from functools import partial
+from types import FunctionType, MethodType, ModuleType
+from typing import Any
 
 import httpx2
 import pytest
 
-from shared.adapters.mcp_servers.clients import McpClients
-from shared.adapters.pydantic_ai.embedders import ProviderEmbedders
 from shared.adapters.pydantic_ai.models import Models
-from shared.composition.engine import connect_engine, stop_engine
+from shared.composition.engine import Process, connect_process, stop_engine
 from shared.domain.model_specs import ModelSpec
 from shared.settings import load_settings
 from tests.support.engine_rig import EngineRig
 
 ENVIRON = {"FIRELOOM_PROJECT": "demo-stop", "GOOGLE_API_KEY": "no-key"}
+LOCAL = {
+    "FIRESTORE_EMULATOR_HOST": "127.0.0.1:1",
+    "PUBSUB_EMULATOR_HOST": "127.0.0.1:2",
+    "CLOUD_TASKS_EMULATOR_HOST": "127.0.0.1:3",
+    "FIRELOOM_LOCAL_OIDC_KEY": "a key of thirty-two bytes or more",
+    "FIRELOOM_SECRETS_FOLDER": "nowhere",
+    "FIRELOOM_SECRETS_KEY": base64.b64encode(bytes(32)).decode(),
+}
 
 
-async def test_what_connects_is_closed_and_nothing_is_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
-    closed: list[str] = []
-    for kind in (Models, ProviderEmbedders, McpClients):
+def open_in(process: Process) -> Iterator[object]:
+    """Every adapter with something to close that a process works with, each once; not what such a one closes."""
+    known: set[int] = set()
+    waiting: list[Any] = [process.engine, process.indexer]
+    while waiting:
+        found = waiting.pop()
+        if id(found) in known or isinstance(found, type | ModuleType | FunctionType):
+            continue
+        known.add(id(found))
+        module = type(found).__module__
+        if module.startswith("shared.adapters.") and (hasattr(found, "aclose") or hasattr(found, "close")):
+            yield found
+        elif module.startswith("shared.") or isinstance(found, dict | list | tuple | MethodType | partial):
+            waiting += gc.get_referents(found)
 
-        async def aclose(self: object) -> None:
-            closed.append(type(self).__name__)
 
-        monkeypatch.setattr(kind, "aclose", aclose)
-    closing = AsyncExitStack()
-    connect_engine(load_settings(ENVIRON), ENVIRON, closing=closing)
-    await closing.aclose()
-    assert sorted(closed) == ["McpClients", "Models", "ProviderEmbedders"]
+@pytest.mark.parametrize("environ", [ENVIRON, ENVIRON | LOCAL], ids=["in the cloud", "on emulators"])
+async def test_what_connects_is_closed_and_nothing_is_left_out(
+    environ: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    process = connect_process(load_settings(environ), environ)
+    kinds = {type(one) for one in open_in(process)}
+    closed: list[object] = []
+
+    async def close(self: object) -> None:
+        closed.append(self)
+
+    for kind in kinds:
+        monkeypatch.setattr(kind, "aclose" if hasattr(kind, "aclose") else "close", close)
+    process = connect_process(load_settings(environ), environ)
+    opened = set(open_in(process))
+    await process.closing.aclose()
+    assert len(closed) == len(set(closed))
+    assert opened - set(closed) == {process.engine.core.documents}, "nodes are handed back in it to the end"
+    local = ["EmulatorTaskQueue"] if environ is not ENVIRON else []
+    names = sorted(type(one).__name__ for one in closed)
+    assert names == sorted(["McpClients", "Models", "ProviderEmbedders", "PubSubFactTopic", *local])
 
 
 async def test_nodes_are_handed_back_before_connections_are_closed() -> None:

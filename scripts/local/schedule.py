@@ -3,7 +3,7 @@
 import httpx
 
 from scripts.local.environment import StackSettings, schedule_caller
-from scripts.local.oidc import make_token
+from shared.adapters.cloud_tasks.emulator import local_token
 
 _TOKEN_SECONDS = 60
 _SWEEP_SECONDS = 60
@@ -16,7 +16,7 @@ async def sweep(settings: StackSettings) -> httpx.Response:
         httpx.TransportError: The sweeper does not serve.
     """
     address = settings.ports.addresses["sweeper"]
-    token = make_token(settings, schedule_caller(settings.project), address, _TOKEN_SECONDS)
+    token = local_token(schedule_caller(settings.project), address, settings.oidc_key, _TOKEN_SECONDS)
     headers = {"Authorization": f"Bearer {token}"}
     async with httpx.AsyncClient(trust_env=False, timeout=_SWEEP_SECONDS) as client:
         return await client.post(f"{address}/tasks/sweep", headers=headers)

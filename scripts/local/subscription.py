@@ -5,8 +5,8 @@ from collections.abc import Mapping
 import httpx
 
 from scripts.local.environment import FACT_TOPIC, StackSettings, push_caller
-from scripts.local.oidc import make_token
 from scripts.local.processes import START_SECONDS, NotReady
+from shared.adapters.cloud_tasks.emulator import local_token
 
 _SUBSCRIPTION = "events"
 # The emulator signs no token, so one that outlives the stack stands in the address.
@@ -22,7 +22,7 @@ def subscribe_to_facts(settings: StackSettings) -> None:
         NotReady: The emulator refuses; the message holds its answer.
     """
     address = settings.ports.addresses["events"]
-    token = make_token(settings, push_caller(settings.project), address, _TOKEN_SECONDS)
+    token = local_token(push_caller(settings.project), address, settings.oidc_key, _TOKEN_SECONDS)
     topic = f"projects/{settings.project}/topics/{FACT_TOPIC}"
     subscription = {
         "topic": topic,

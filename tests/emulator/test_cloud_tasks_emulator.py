@@ -16,7 +16,7 @@ import httpx
 import pytest
 
 from scripts.local.emulators import EmulatorPorts
-from shared.adapters.cloud_tasks.emulator import EmulatorTaskQueue, local_token
+from shared.adapters.cloud_tasks.emulator import EmulatorTaskQueue
 from shared.adapters.cloud_tasks.target import QueueTarget
 from shared.adapters.google_oidc.task_tokens import LocalTaskTokens
 from shared.domain.errors import Unavailable
@@ -174,9 +174,3 @@ async def test_a_queue_that_does_not_exist_is_unavailable(target: QueueTarget, h
     with pytest.raises(Unavailable):
         await queue.enqueue([NodeTask(RunId("r1"), Instance("main~0"), "ready")])
     await queue.close()
-
-
-async def test_an_audience_of_its_own_goes_into_the_token() -> None:
-    target = QueueTarget("demo-store", "us-central1", "nodes", "http://worker", ACCOUNT, "https://elsewhere")
-    token = local_token(target, KEY)
-    assert await LocalTaskTokens(KEY, "https://elsewhere", [ACCOUNT]).verify(token) == ACCOUNT

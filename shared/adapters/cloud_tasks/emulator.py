@@ -67,21 +67,30 @@ class EmulatorTaskQueue:
     def _fresh_token(self) -> str:
         now = time.monotonic()
         if now - self._signed_at > _FRESH_SECONDS:
-            self._token, self._signed_at = local_token(self._target, self._oidc_key), now
+            account, audience = self._target.service_account, self._target.token_audience
+            self._token = local_token(account, audience, self._oidc_key, _TOKEN_SECONDS)
+            self._signed_at = now
         return self._token
 
 
-def local_token(target: QueueTarget, oidc_key: str) -> str:
-    """A token shaped like the one that Google would put on the request, signed with the local key (HS256)."""
+def local_token(account: str, audience: str, key: str, seconds: int) -> str:
+    """A token like the one with which Google proves a service account to one function, signed with `key` (HS256).
+
+    Args:
+        account: its address.
+        audience: what the function calls itself.
+        key: what the function knows too.
+        seconds: how long it is good.
+    """
     import jwt
 
     issued_at = int(time.time())
     claims = {
         "iss": "https://accounts.google.com",
-        "aud": target.token_audience,
-        "email": target.service_account,
+        "aud": audience,
+        "email": account,
         "email_verified": True,
         "iat": issued_at,
-        "exp": issued_at + _TOKEN_SECONDS,
+        "exp": issued_at + seconds,
     }
-    return jwt.encode(claims, oidc_key, algorithm="HS256")
+    return jwt.encode(claims, key, algorithm="HS256")

@@ -102,9 +102,14 @@ def artifact_path(session_id: SessionId, name: str) -> str:
     return f"{artifacts_path(session_id)}/{artifact_id(name)}"
 
 
+def versions_path(session_id: SessionId, name: str) -> str:
+    """The collection of an artifact's versions."""
+    return f"{artifact_path(session_id, name)}/versions"
+
+
 def version_path(session_id: SessionId, name: str, version: int) -> str:
     """Where a version is stored."""
-    return f"{artifact_path(session_id, name)}/versions/{version}"
+    return f"{versions_path(session_id, name)}/{version}"
 
 
 def chunk_paths(session_id: SessionId, version: ArtifactVersion) -> list[str]:

@@ -11,15 +11,15 @@ from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.artifacts import COMMIT_BYTES, ArtifactHead, ArtifactVersion, plan_version
-from shared.domain.artifacts import version_path as artifact_version_path
+from shared.domain.artifacts import COMMIT_BYTES, ArtifactVersion, plan_version, versions_path
+from shared.domain.document_limits import document_bytes
 from shared.domain.errors import Aborted, Fault, IdempotencyKeyReused, InvalidArgument, ResourceExhausted
 from shared.domain.events import Event, event_path
 from shared.domain.ids import RunId, SessionId, Uid, hashed_id
 from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.sessions import Fork, Message, Session, Slot, message_path, messages_path, session_path, slot_path
 from shared.domain.writes import Create, Put, Update, Write
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query
+from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.artifacts.get_artifact import get_versions
 from shared.usecases.artifacts.list_artifacts import every_artifact
 from shared.usecases.nodes.engine import Core
@@ -29,7 +29,12 @@ MOST_EVENTS = 5_000
 MOST_FILES = 500
 MOST_BYTES = 100 * 1024 * 1024
 """What a fork copies at most: a request must be over within minutes."""
-PAGE = 200
+MOST_LOG_BYTES = 32 * 1024 * 1024
+"""Events and model messages, as Firestore counts them: they are all held in memory before the first is copied."""
+PAGE = 50
+"""How many documents are read at once: each may have 1 MiB."""
+BATCH = 200
+"""How many documents are written at once, where they are small."""
 COPIED_WITHIN = timedelta(minutes=15)
 TRIES = 5
 
@@ -50,6 +55,26 @@ class ForkRequest:
     idempotency_key: str | None = None
 
 
+@dataclass(slots=True)
+class _Held:
+    """How much of a session is held in memory, in bytes."""
+
+    size: int = 0
+
+    def add(self, read: Iterable[Snapshot]) -> None:
+        """Count documents that are kept.
+
+        Raises:
+            ResourceExhausted: they are too much together.
+        """
+        self.size += sum(document_bytes(one.path, one.fields) for one in read if one.fields is not None)
+        if self.size > MOST_LOG_BYTES:
+            raise ResourceExhausted(
+                f"The session's log and messages have {self.size:,} bytes or more up to there; a session is forked "
+                f"with {MOST_LOG_BYTES:,} at most. Fork it at an earlier event."
+            )
+
+
 async def fork_session(core: Core, request: ForkRequest) -> Session:
     """Store a copy of the session as it was at an event: log, model messages, state and files.
 
@@ -57,7 +82,7 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
         NotFound: there is no such session for the caller.
         PermissionDenied: the caller may read the session, but it is not theirs.
         InvalidArgument: the session has no such event.
-        ResourceExhausted: there is more of it than can be copied.
+        ResourceExhausted: there is more of it than can be copied; of log and messages, nothing is copied then.
         IdempotencyKeyReused: the key came before with another request.
         Aborted: the session was not copied in time, or changes too fast.
         Unavailable: the store does not answer.
@@ -74,8 +99,9 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
     fork, at = await _begin(documents, _draft(session, fork_id, core.clock.now()), asked)
     if fork.deleted_at is None:
         return fork
-    events, after = await _events(documents, session.id, at)
-    messages = await _messages(documents, session.id, {event.run_id for event in events})
+    held = _Held()
+    events, after = await _events(documents, session.id, at, held)
+    messages = await _messages(documents, session.id, {event.run_id for event in events}, held)
     await _write_all(documents, _copies(fork, events, messages))
     await _copy_files(documents, session.id, fork.id, None if after is None else after.created_at)
     fork = replace(fork, state_json=_state(session, events, after is None), deleted_at=None)
@@ -113,7 +139,9 @@ async def _begin(documents: Documents, draft: Session, asked: Fork) -> tuple[Ses
     raise Aborted("the session could not be forked; try again", retry_after_seconds=1)
 
 
-async def _events(documents: Documents, session_id: SessionId, wanted: int) -> tuple[list[Event], Event | None]:
+async def _events(
+    documents: Documents, session_id: SessionId, wanted: int, held: _Held
+) -> tuple[list[Event], Event | None]:
     """The events up to the end of the last turn that was over at `wanted`, and the one after them, if there is one."""
     if wanted > MOST_EVENTS:
         raise ResourceExhausted(f"a session is forked at one of its first {MOST_EVENTS:,} events")
@@ -121,6 +149,7 @@ async def _events(documents: Documents, session_id: SessionId, wanted: int) -> t
     for first in range(1, wanted + 2, PAGE):
         numbers = range(first, min(first + PAGE, wanted + 2))
         found = await documents.get_many([event_path(session_id, seq) for seq in numbers])
+        held.add(found[: wanted + 1 - first])
         events += [parse(Event, one.fields) for one in found if one.fields is not None]
     ends = [event.seq for event in events[:wanted] if event.turn_complete]
     last = ends[-1] if ends else 0
@@ -130,7 +159,7 @@ async def _events(documents: Documents, session_id: SessionId, wanted: int) -> t
     return told, events[last] if len(events) > last else None
 
 
-async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId]) -> list[Message]:
+async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId], held: _Held) -> list[Message]:
     """The model messages of some runs, which are the first ones."""
     messages: list[Message] = []
     after: tuple[str, ...] | None = None
@@ -138,25 +167,26 @@ async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId
         found = await documents.query(Query(messages_path(session_id), limit=PAGE, after=after))
         page = [parse(Message, one.fields) for one in found if one.fields is not None]
         messages += [message for message in page if message.run_id in runs]
+        held.add(one for one, message in zip(found, page, strict=True) if message.run_id in runs)
         if len(found) < PAGE or page[-1].run_id not in runs:
             return messages
         after = (found[-1].id,)
 
 
-def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[tuple[int, Write]]:
-    """The documents of the fork, each with its size in characters; storing them twice does no harm."""
+def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[Put]:
+    """The documents of the fork; storing them twice does no harm."""
     for event in events:
-        fields = render(event)
-        yield len(str(fields)), Put(event_path(fork.id, event.seq), fields)
+        yield Put(event_path(fork.id, event.seq), render(event))
     for number, message in enumerate(messages):
-        yield len(message.message_json), Put(message_path(fork.id, number), render(message))
+        yield Put(message_path(fork.id, number), render(message))
 
 
-async def _write_all(documents: Documents, copies: Iterable[tuple[int, Write]]) -> None:
+async def _write_all(documents: Documents, copies: Iterable[Put]) -> None:
     batch: list[Write] = []
     room = COMMIT_BYTES
-    for size, write in copies:
-        if batch and (len(batch) == PAGE or size > room):
+    for write in copies:
+        size = document_bytes(write.path, write.fields)
+        if batch and (len(batch) == BATCH or size > room):
             await _commit(documents, batch)
             batch, room = [], COMMIT_BYTES
         batch.append(write)
@@ -180,7 +210,7 @@ async def _copy_files(documents: Documents, session_id: SessionId, fork_id: Sess
     """Copy of each file the version that was the newest before an instant, with its number and whose it is."""
     files = size = 0
     async for head in every_artifact(documents, session_id):
-        version = await _version_at(documents, session_id, head, before)
+        version = await _version_at(documents, session_id, head.name, before)
         if version is None:
             continue
         files, size = files + 1, size + version.size_bytes
@@ -195,15 +225,13 @@ async def _copy_files(documents: Documents, session_id: SessionId, fork_id: Sess
 
 
 async def _version_at(
-    documents: Documents, session_id: SessionId, head: ArtifactHead, before: datetime | None
+    documents: Documents, session_id: SessionId, name: str, before: datetime | None
 ) -> ArtifactVersion | None:
     """The newest version from before an instant."""
-    for number in range(head.head, 0, -1):
-        found = await documents.get(artifact_version_path(session_id, head.name, number))
-        version = None if found.fields is None else parse(ArtifactVersion, found.fields)
-        if version is not None and (before is None or version.created_at < before):
-            return version
-    return None
+    older = () if before is None else (Filter("created_at", "<", before),)
+    newest = (Order("version", descending=True),)
+    found = await documents.query(Query(versions_path(session_id, name), older, newest, limit=1))
+    return parse(ArtifactVersion, found[0].fields or {}) if found else None
 
 
 def _state(session: Session, events: Sequence[Event], is_whole: bool) -> str:  # noqa: FBT001 - it says what it is

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
 
 import pytest
 
+from shared.domain.document_limits import document_bytes
 from shared.domain.errors import (
     DomainError,
     IdempotencyKeyReused,
@@ -20,9 +22,9 @@ from shared.domain.ids import SessionId, Uid
 from shared.domain.records import from_json
 from shared.domain.sessions import Fork, Session, session_path
 from shared.domain.tools import ToolResult
-from shared.domain.writes import Update
+from shared.domain.writes import Delete, Update, Write
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Documents
+from shared.ports.documents import Committed, Documents, Query
 from shared.ports.identity import Identity
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.artifacts.list_artifacts import list_artifacts
@@ -38,6 +40,7 @@ from shared.usecases.sessions.set_state import set_state
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
+from tests.support.watched_documents import WatchedDocuments
 
 FATES = [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED]
 
@@ -211,6 +214,92 @@ async def test_more_than_can_be_copied_is_refused_and_nothing_of_it_stays(bound:
     await check_nothing_stays(talk)
 
 
+async def bytes_of(talk: Talk, name: str) -> int:
+    found = await talk.rig.documents.query(Query(f"sessions/{talk.session}/{name}"))
+    return sum(document_bytes(one.path, one.fields or {}) for one in found)
+
+
+@pytest.mark.parametrize("of", [["events"], ["events", "messages"]], ids=["of the log", "of both"])
+async def test_a_log_that_is_too_large_is_refused_with_both_figures_and_nothing_is_copied(of: list[str]) -> None:
+    talk = Talk()
+    await talk.open("one", "two")
+    size = sum([await bytes_of(talk, name) for name in of])
+    before = set(talk.rig.documents.paths)
+    with patch.object(module, "MOST_LOG_BYTES", size - 1), pytest.raises(ResourceExhausted) as refused:
+        await talk.fork(idempotency_key="k")
+    assert f"{size:,} bytes" in refused.value.message
+    assert f"{size - 1:,} at most" in refused.value.message
+    (draft,) = set(talk.rig.documents.paths) - before
+    assert draft.count("/") == 1
+    await check_nothing_stays(talk)
+
+
+async def test_a_log_that_is_as_large_as_may_be_is_forked() -> None:
+    talk = Talk()
+    await talk.open("one", "two")
+    size = await bytes_of(talk, "events") + await bytes_of(talk, "messages")
+    with patch.object(module, "MOST_LOG_BYTES", size):
+        fork = await talk.fork()
+    assert await talk.texts(fork.id) == ["one", "re one", "two", "re two"]
+
+
+async def test_of_a_log_that_is_too_large_no_more_is_read_than_shows_it() -> None:
+    talk = Talk()
+    await talk.open(*"abcdefgh")
+    documents = WatchedDocuments(talk.rig.documents)
+    with patch.multiple(module, MOST_LOG_BYTES=1, PAGE=3), pytest.raises(ResourceExhausted):
+        await talk.fork(documents=documents)
+    assert documents.reads == len(["session", "slot", "the fork"]) + 3
+
+
+async def test_what_was_said_after_the_event_does_not_count() -> None:
+    talk = Talk()
+    await talk.open("one")
+    size = await bytes_of(talk, "events") + await bytes_of(talk, "messages")
+    await talk.say(talk.session, "two " * 1_000)
+    with patch.object(module, "MOST_LOG_BYTES", size):
+        fork = await talk.fork(4)
+    assert await talk.texts(fork.id) == ["one", "re one"]
+
+
+class Weighed(WatchedDocuments):
+    """Notes how many bytes each commit has."""
+
+    def __init__(self, inner: Documents) -> None:
+        super().__init__(inner)
+        self.sizes: list[int] = []
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        self.sizes.append(sum(document_bytes(one.path, one.fields) for one in writes if not isinstance(one, Delete)))
+        return await super().commit(writes)
+
+
+async def test_no_commit_is_too_large_in_whatever_script_the_session_is() -> None:
+    talk = Talk()
+    await talk.open("春" * 2_000, "秋" * 2_000)
+    documents = Weighed(talk.rig.documents)
+    with patch.object(module, "COMMIT_BYTES", 15_000):
+        fork = await talk.fork(documents=documents)
+    assert len(await talk.texts(fork.id)) == 4
+    assert max(documents.sizes) <= 15_000
+
+
+@pytest.mark.parametrize("at_seq", [8, None])
+async def test_the_version_of_then_is_found_at_once_however_many_came_after_it(at_seq: int | None) -> None:
+    talk = Talk()
+    await talk.open("one", "two", "three")
+    round_trips: list[int] = []
+    for later in (1, 12):
+        for number in range(later):
+            await talk.put("note.txt", f"later {number}")
+        documents = WatchedDocuments(talk.rig.documents)
+        fork = await talk.fork(at_seq, documents)
+        newest = (await talk.note(talk.session))[:2]
+        assert (await talk.note(fork.id))[:2] == (newest if at_seq is None else (2, b"two"))
+        round_trips.append(documents.round_trips)
+    assert round_trips[0] == round_trips[1]
+
+
 async def check_nothing_stays(talk: Talk) -> None:
     """The sweeper removes a half-made copy, once it is sure that nobody makes it any more, and nothing else."""
     before = talk.rig.documents.paths
@@ -225,7 +314,7 @@ async def check_nothing_stays(talk: Talk) -> None:
 
 @pytest.mark.parametrize("fate", FATES)
 async def test_a_fork_is_whole_or_nobody_sees_it_wherever_its_maker_fails(fate: Fate) -> None:
-    with patch.object(module, "PAGE", 3):
+    with patch.multiple(module, PAGE=3, BATCH=3):
         for at in range(12):
             for asks_again in (True, False):
                 talk = Talk()

@@ -13,6 +13,10 @@ from scripts.local.api import Api, Person, api_client
 from scripts.local.listener import Listener, One, Owned, emulator_channels
 from scripts.local.stack import Stack
 from scripts.local.watch import Following, ListenRefused
+from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.domain.ids import Instance, RunId
+from shared.domain.segments import segments_path
+from shared.ports.documents import Query
 from tests.support.breaking_proxy import breaking_proxy
 from tests.support.held_models import MODEL, HeldModel
 from tests.support.listeners import Follow, Picture, Pictures, Place, SignedIn, follow_in_node, follow_in_python
@@ -103,6 +107,18 @@ def final_text(picture: Picture) -> str:
     return picture["events"][-1]["content"]["text"]
 
 
+async def stored_text(place: Place, run: str) -> str:
+    """What the segments of the run's last try join to: the final text is not among them."""
+    documents = FirestoreDocuments(place.project)
+    try:
+        found = await documents.query(Query(segments_path(RunId(run), Instance(MAIN))))
+    finally:
+        await documents.close()
+    segments = {segment.id: segment.fields for segment in found if segment.fields}
+    last = max(fields["try"] for fields in segments.values())
+    return "".join(segments[id_]["text"] for id_ in sorted(segments) if segments[id_]["try"] == last)
+
+
 def shows_at_least(length: int) -> Callable[[Picture], bool]:
     return lambda picture: len(picture["live"]) >= length
 
@@ -124,9 +140,10 @@ async def test_an_early_listener_joins_the_deltas_to_the_final_text(
     session = await open_session(ada, rule)
     async with follow(place, signed_in(ada), session=session) as pictures:
         await pictures.until(is_empty)
-        await ada.start_run(session, "Count.")
+        run = await ada.start_run(session, "Count.")
         picture = await pictures.until(is_complete)
     assert final_text(picture) == whole
+    assert await stored_text(place, run) == whole
     assert picture["live"] == ""
     assert_only_beginnings(pictures, whole)
     assert_contiguous(picture)

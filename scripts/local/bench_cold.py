@@ -2,7 +2,8 @@
 
 Each start is compared with one of the empty function just before it, so what else the machine does falls on both. The
 marks are for the median of those ratios of wall time. The ratio of the least processor times is told beside it: where
-the two differ much, the machine was busy, or something waits.
+the two differ much, the machine was busy, or something waits. Peak memory is told in MB, and as the
+ratio of the same pairs.
 """
 
 from __future__ import annotations
@@ -95,6 +96,8 @@ def _figures(source: Source, pairs: list[Pair]) -> Iterator[Figure]:
     cpu = min(start.cpu_seconds for start in starts) / min(pair.empty.cpu_seconds for pair in pairs)
     yield Figure(f"cold start by processor time, {source.label}", cpu, "x empty")
     yield _peak_figure(source, starts)
+    peaks = [pair.start.peak_bytes / pair.empty.peak_bytes for pair in pairs]
+    yield median_figure(f"peak memory as a ratio, {source.label}", peaks, "x empty")
 
 
 def _peak_figure(source: Source, starts: list[Start]) -> Figure:

@@ -27,6 +27,7 @@ from shared.domain.runs import WAVE, Run, run_path
 from shared.domain.tool_definitions import ToolKit
 from shared.domain.tools import Attachment, Effect, ShownFile, ToolCall, ToolResult, ToolSpec
 from shared.ports.documents import Documents, Query, Snapshot
+from shared.ports.fact_topic import FactTopic
 from shared.ports.identity import Identity
 from shared.ports.task_queue import NodeTask
 from shared.ports.tools import Tool, ToolContext
@@ -36,10 +37,13 @@ from shared.usecases.agents.shelf import Shelf
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
+from shared.usecases.runs.sweep_runs import sweep_runs
+from tests.support.failing_documents import Died
 from tests.support.scripted_runner import ScriptedRunner
 
 ANN = Uid("ann")
 LEASE_SECONDS = 30.0
+_MOST_DELIVERIES = 400
 
 
 @dataclass(slots=True)
@@ -90,6 +94,7 @@ class EngineRig:
     quota: Quota = field(default_factory=Quota)
     wave: int = WAVE
     most_node_runs: int = MOST_NODE_RUNS
+    topic: FactTopic | None = None
     defects: list[BaseException] = field(default_factory=list[BaseException])
 
     def __post_init__(self) -> None:
@@ -101,7 +106,7 @@ class EngineRig:
     def core(self) -> Core:
         """The light ports."""
         ports = Core(self.documents, self.queue, self.clock, self.ids)
-        return replace(ports, quota=self.quota, wave=self.wave, most_node_runs=self.most_node_runs)
+        return replace(ports, quota=self.quota, wave=self.wave, most_node_runs=self.most_node_runs, topic=self.topic)
 
     def engine(self, documents: Documents | None = None) -> Engine:
         """A worker process of its own: nothing is kept from another; `documents` stands between it and the store."""
@@ -132,6 +137,34 @@ class EngineRig:
     async def drain(self) -> int:
         """Deliver every task until nothing is pending."""
         return await self.queue.drain(self.deliver)
+
+    async def work(self, run_id: RunId | None, documents: Documents | None = None) -> None:
+        """Deliver with a worker on a store of its own until that kills it, then with sound ones, until all is done.
+
+        Args:
+            run_id: the run that is to end; None to stop where the sweeper finds nothing to do.
+            documents: the first worker's store.
+
+        Raises:
+            AssertionError: there is no end of it.
+        """
+
+        async def deliver(task: NodeTask) -> bool:
+            return await self.deliver(task, documents)
+
+        for _ in range(_MOST_DELIVERIES):
+            if run_id is not None and not self.queue.pending and (await self.run(run_id)).completed_at is not None:
+                return
+            try:
+                if await self.queue.deliver_next(deliver) is None:
+                    await self.clock.advance(61)
+                    await sweep_runs(self.core, LEASE_SECONDS)
+                    if run_id is None and not self.queue.pending:
+                        return
+            except Died:
+                documents = None
+            await self.clock.advance(2)
+        raise AssertionError(f"there is no end after {_MOST_DELIVERIES} deliveries")
 
     async def run(self, run_id: RunId) -> Run:
         """The run as stored."""

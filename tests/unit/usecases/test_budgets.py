@@ -12,10 +12,8 @@ from shared.domain.quotas import Quota
 from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn, Forecast
 from shared.ports.documents import Query
-from shared.ports.task_queue import NodeTask
-from shared.usecases.runs.sweep_runs import sweep_runs
-from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 TOKENS = COST.input_tokens + COST.output_tokens
@@ -43,29 +41,11 @@ def wide(items: int, **more: Any) -> dict[str, Any]:
     return {"type": "graph", "tools": ["echo"], "graph": {"nodes": nodes}, **more}
 
 
-async def play(rig_: EngineRig, run_id: Any, documents: Any = None) -> None:
-    """Deliver everything, at first with one worker's own store, until the run has ended."""
-
-    async def deliver(task: NodeTask) -> bool:
-        return await rig_.deliver(task, documents)
-
-    for _ in range(400):
-        if (await rig_.run(run_id)).completed_at is not None:
-            break
-        try:
-            if await rig_.queue.deliver_next(deliver) is None:
-                await rig_.clock.advance(61)
-                await sweep_runs(rig_.core, LEASE_SECONDS)
-        except Died:
-            documents = None
-        await rig_.clock.advance(2)
-
-
 async def play_at_once(rig_: EngineRig, run_id: Any) -> None:
     """Deliver whatever is pending at the same time, again and again."""
     for _ in range(200):
         if (await rig_.run(run_id)).completed_at is not None:
-            break
+            return
         tasks = list(rig_.queue.pending)
         rig_.queue.pending.clear()
         delivered = await asyncio.gather(*(rig_.deliver(task) for task in tasks))
@@ -73,6 +53,7 @@ async def play_at_once(rig_: EngineRig, run_id: Any) -> None:
             if not done:
                 rig_.queue.redeliver(task)
         await rig_.clock.advance(2)
+    raise AssertionError("the run does not end")
 
 
 async def ledger(rig_: EngineRig, run_id: Any) -> dict[str, Any]:
@@ -114,7 +95,7 @@ async def test_items_of_a_map_together_make_no_call_that_would_cross_the_runs_bu
 async def test_what_was_done_before_the_budget_was_reached_is_kept() -> None:
     here = rig()
     started = await here.start(await here.make_agent(**wide(4, budget={"calls": 5})))
-    await play(here, started.run.id)
+    await here.work(started.run.id)
     nodes = [await here.node(started.run.id, f"each[{index}]~0") for index in range(4)]
     ended = [node.state for node in nodes]
     assert ended.count(NodeState.SUCCEEDED) >= 1
@@ -145,7 +126,7 @@ async def test_delegates_at_work_at_once_share_the_budget() -> None:
     writer = {"description": "writes", "tools": ["echo"]}
     agent = await here.make_agent(type="delegation", agents={"writer": writer}, budget={"calls": 6})
     started = await here.start(agent)
-    await play(here, started.run.id)
+    await here.work(started.run.id)
     run = await here.run(started.run.id)
     assert run.error is not None
     assert run.error.code == "budget_exceeded"
@@ -158,7 +139,7 @@ async def test_whoever_asks_for_a_run_may_tighten_its_budget_and_not_widen_it() 
         here = rig()
         agent = await here.make_agent(tools=["echo"], budget={"calls": 2})
         started = await here.start(agent, budget=asked)
-        await play(here, started.run.id)
+        await here.work(started.run.id)
         assert len(here.runner.requests) == calls
 
 
@@ -166,7 +147,7 @@ async def test_a_model_whose_price_is_not_known_is_not_asked_under_a_limit_of_co
     here = rig()
     here.runner.forecast = Forecast(TOKENS, None)
     started = await here.start(await here.make_agent(tools=["echo"], budget={"cost_usd_micros": 1000}))
-    await play(here, started.run.id)
+    await here.work(started.run.id)
     run = await here.run(started.run.id)
     assert run.error is not None
     assert run.error.code == "failed_precondition"
@@ -179,11 +160,11 @@ async def test_an_answer_is_shortened_before_a_budget_is_called_used_up() -> Non
     agent = await here.make_agent(budget={"tokens": 1000, "cost_usd_micros": 500})
     here.runner.script = lambda _: (Step(("done",)),)
     first = await here.start(agent)
-    await play(here, first.run.id)
+    await here.work(first.run.id)
     assert here.runner.longest == [200]
     assert (await here.run(first.run.id)).state is RunState.SUCCEEDED
     poor = await here.start(agent, budget=Budget(tokens=109))
-    await play(here, poor.run.id)
+    await here.work(poor.run.id)
     assert (await here.run(poor.run.id)).state is RunState.FAILED
     assert here.runner.longest == [200]
 
@@ -191,7 +172,7 @@ async def test_an_answer_is_shortened_before_a_budget_is_called_used_up() -> Non
 async def test_a_run_without_budgets_touches_no_ledger() -> None:
     here = rig()
     started = await here.start(await here.make_agent(**wide(3)))
-    await play(here, started.run.id)
+    await here.work(started.run.id)
     assert [path for path in here.documents.paths if "/ledgers/" in path] == []
     counted = await day(here)
     assert (counted["runs"], counted["calls"], counted["tokens"]) == (1, 6, 6 * TOKENS)
@@ -215,7 +196,7 @@ async def test_most_calls_of_a_node_write_nothing_to_a_ledger() -> None:
         return await commit(writes)
 
     documents.commit = counting  # counts what goes through
-    await play(here, started.run.id, documents)
+    await here.work(started.run.id, documents)
     assert (await here.run(started.run.id)).usage.requests == 16
     assert draws == 3  # two chunks of eight calls, and the node's end
 
@@ -234,7 +215,7 @@ async def test_the_runs_of_a_person_share_the_days_quota_and_the_next_day_brings
     assert counted["resets_at"].isoformat() == "2026-01-02T00:00:00+00:00"
     here.clock.jump(24 * 3600)
     following = await here.start(agent)
-    await play(here, following.run.id)
+    await here.work(following.run.id)
     assert (await here.run(following.run.id)).state is RunState.SUCCEEDED
     assert (await day(here, day="2026-01-02"))["calls"] == 4
 
@@ -271,7 +252,7 @@ async def test_a_failure_at_any_commit_neither_overruns_a_budget_nor_leaves_anyt
 
     counted, started = await start()
     counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
-    await play(counted, started.run.id, counting)
+    await counted.work(started.run.id, counting)
     assert (await ledger(counted, started.run.id))["calls"] == 4
     for at in range(counting.commits):
         here, started = await start()
@@ -279,7 +260,7 @@ async def test_a_failure_at_any_commit_neither_overruns_a_budget_nor_leaves_anyt
         def fate_of(n: int, at: int = at) -> Fate:
             return fate if n == at else Fate.APPLIED
 
-        await play(here, started.run.id, FailingDocuments(here.documents, fate_of))
+        await here.work(started.run.id, FailingDocuments(here.documents, fate_of))
         await here.drain()
         assert (await here.run(started.run.id)).state is RunState.SUCCEEDED, f"commit {at}"
         run_ledger, person_ledger = await ledger(here, started.run.id), await day(here)

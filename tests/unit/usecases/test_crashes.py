@@ -9,12 +9,10 @@ import pytest
 
 from shared.domain.states import RunState
 from shared.domain.tools import Effect
-from shared.ports.task_queue import NodeTask
 from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.execute_node import execute_node
-from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 STEPS = (
@@ -53,25 +51,6 @@ def rig() -> EngineRig:
     )
 
 
-async def finish(rig_: EngineRig, run_id: Any, documents: Any) -> None:
-    """Deliver with one worker whose store fails, then with sound ones, until the run has ended."""
-
-    async def deliver(task: NodeTask) -> bool:
-        return await rig_.deliver(task, documents)
-
-    for _ in range(300):
-        if (await rig_.run(run_id)).completed_at is not None:
-            break
-        try:
-            if await rig_.queue.deliver_next(deliver) is None:
-                await rig_.clock.advance(61)
-                await sweep_runs(rig_.core, LEASE_SECONDS)
-        except Died:
-            documents = None
-        await rig_.clock.advance(2)
-    await rig_.drain()
-
-
 async def check(rig_: EngineRig, run_id: Any, shape: str) -> None:
     run = await rig_.run(run_id)
     events = await rig_.events(run.session_id)
@@ -87,7 +66,7 @@ async def commits_of(shape: str) -> int:
     counting = rig()
     started = await counting.start(await counting.make_agent(**DEFINITIONS[shape]))
     documents = FailingDocuments(counting.documents, lambda _: Fate.APPLIED)
-    await finish(counting, started.run.id, documents)
+    await counting.work(started.run.id, documents)
     await check(counting, started.run.id, shape)
     return documents.commits
 
@@ -102,7 +81,7 @@ async def test_a_failure_at_any_commit_leaves_one_outcome_and_repeats_no_recorde
         def fate_of(n: int, at: int = at) -> Fate:
             return fate if n == at else Fate.APPLIED
 
-        await finish(broken, started.run.id, FailingDocuments(broken.documents, fate_of))
+        await broken.work(started.run.id, FailingDocuments(broken.documents, fate_of))
         await check(broken, started.run.id, shape)
         repeated = sum(count - 1 for count in broken.toolbox.calls.values())
         again = len(broken.runner.requests) - (len(STEPS) if shape == "single" else 0)
@@ -120,7 +99,7 @@ async def test_a_call_with_an_effect_that_may_have_happened_is_not_made_again() 
         seen.append(n)
         return Fate.DIES_BEFORE if sum(broken.toolbox.calls.values()) == 1 else Fate.APPLIED
 
-    await finish(broken, started.run.id, FailingDocuments(broken.documents, fate))
+    await broken.work(None, FailingDocuments(broken.documents, fate))
     assert (await broken.run(started.run.id)).state is RunState.WAITING
     assert set(broken.toolbox.calls.values()) == {1}
 
@@ -166,5 +145,5 @@ async def test_a_holder_that_was_silent_for_too_long_asks_no_model_and_calls_no_
     task = stale.queue.accepted[0]
     assert await execute_node(stale.engine(documents), task.run_id, task.instance) is Acknowledgement.BUSY
     assert (len(stale.runner.requests), sum(stale.toolbox.calls.values())) == (asked, 0)
-    await finish(stale, started.run.id, None)
+    await stale.work(started.run.id, None)
     await check(stale, started.run.id, "single")

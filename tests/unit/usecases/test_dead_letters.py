@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -39,8 +40,7 @@ def here() -> HooksRig:
 
 
 def undertaker(here: HooksRig, documents: Any = None) -> Undertaker:
-    core = here.core
-    object.__setattr__(core, "documents", documents or here.rig.documents)
+    core = replace(here.core, documents=documents or here.rig.documents)
     return Undertaker(core, here.desk(documents))
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -16,15 +16,11 @@ from shared.domain.records import from_json, parse
 from shared.domain.states import RunState
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, Documents, Query
-from shared.ports.task_queue import NodeTask
-from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.nodes.engine import Core
-from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
-from shared.usecases.runs.sweep_runs import sweep_runs
-from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.engine_rig import ANN, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 GRAPH: dict[str, Any] = {
@@ -38,39 +34,14 @@ class Newsroom:
     """One deployment with a topic."""
 
     def __init__(self) -> None:
-        self.rig = EngineRig(ScriptedRunner(lambda _: (Step(("done",)),)))
         self.topic = MemoryFactTopic()
+        self.rig = EngineRig(ScriptedRunner(lambda _: (Step(("done",)),)), topic=self.topic)
 
     def core(self, documents: Documents | None = None) -> Core:
-        rig = self.rig
-        return Core(documents or rig.documents, rig.queue, rig.clock, rig.ids, topic=self.topic)
-
-    async def deliver(self, task: NodeTask, documents: Documents | None = None) -> bool:
-        rig = self.rig
-        engine = rig.engine()
-        object.__setattr__(engine, "core", self.core(documents))
-        working = asyncio.ensure_future(execute_node(engine, task.run_id, task.instance))
-        while not working.done():
-            await rig.clock.advance(0.01)
-        return await working is Acknowledgement.DONE
+        return replace(self.rig.core, documents=documents or self.rig.documents)
 
     async def work(self, run_id: RunId, documents: Documents | None = None) -> None:
-        """Deliver with one worker whose store fails, then with sound ones, until the run has ended."""
-
-        async def deliver(task: NodeTask) -> bool:
-            return await self.deliver(task, documents)
-
-        for _ in range(100):
-            if (await self.rig.run(run_id)).completed_at is not None and not self.rig.queue.pending:
-                return
-            try:
-                if await self.rig.queue.deliver_next(deliver) is None:
-                    await self.rig.clock.advance(61)
-                    await sweep_runs(self.core(), LEASE_SECONDS)
-            except Died:
-                documents = None
-            await self.rig.clock.advance(2)
-        raise AssertionError("the run does not end")
+        await self.rig.work(run_id, documents)
 
     async def facts(self) -> list[Fact]:
         found = await self.rig.documents.query(Query(FACTS))

@@ -21,7 +21,6 @@ from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import ScriptedRunner, Step
-from tests.unit.usecases.test_crashes import finish
 
 LARGE = "ü" * INLINE_BYTES
 ITEMS = [f"{n}{'x' * 100_000}" for n in range(6)]
@@ -115,7 +114,7 @@ async def test_a_failure_at_any_commit_loses_nothing_that_is_large(fate: Fate) -
         here = rig()
         started = await here.start(await here.make_agent(type="graph", graph={"nodes": nodes}))
         documents = FailingDocuments(here.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
-        await finish(here, started.run.id, documents)
+        await here.work(started.run.id, documents)
         run = await here.run(started.run.id)
         assert run.state is RunState.SUCCEEDED, run.error
         assert await kept(here, run) == ITEMS, f"commit {at}"

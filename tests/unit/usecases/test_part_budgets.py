@@ -15,7 +15,7 @@ from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
-from tests.unit.usecases.test_budgets import balanced, play, play_at_once
+from tests.unit.usecases.test_budgets import balanced, play_at_once
 
 TOKENS = COST.input_tokens + COST.output_tokens
 PRICE = COST.cost_usd_micros or 0
@@ -193,7 +193,7 @@ async def test_a_kept_agents_limits_hold_inside_as_they_do_by_itself(
     here = rig()
     writer = await keep(here, "writer", limits=limits)
     alone = await here.start(writer)
-    await play(here, alone.run.id)
+    await here.work(alone.run.id)
     assert len(here.runner.requests) == calls
     run = await run_of(here, {"ask": ask(writer)})
     assert (run.usage.requests, run.state) == (calls, RunState.FAILED)
@@ -214,7 +214,7 @@ async def test_a_failure_at_any_commit_neither_overruns_a_parts_budget_nor_leave
 
     counted, run_id = await start()
     counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
-    await play(counted, run_id, counting)
+    await counted.work(run_id, counting)
     assert (await ledgers(counted, run_id))["in~0"]["calls"] == 4
     for at in range(counting.commits):
         here, run_id = await start()
@@ -222,7 +222,7 @@ async def test_a_failure_at_any_commit_neither_overruns_a_parts_budget_nor_leave
         def fate_of(n: int, at: int = at) -> Fate:
             return fate if n == at else Fate.APPLIED
 
-        await play(here, run_id, FailingDocuments(here.documents, fate_of))
+        await here.work(run_id, FailingDocuments(here.documents, fate_of))
         await here.drain()
         assert (await here.run(run_id)).state is RunState.SUCCEEDED, f"commit {at}"
         found = await ledgers(here, run_id)

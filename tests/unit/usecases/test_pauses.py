@@ -15,7 +15,6 @@ from shared.domain.errors import DomainError, ModelUnavailable, NotFound, RunEnd
 from shared.domain.ids import ApprovalId, RunId, Token, Uid
 from shared.domain.states import NodeState, RunState
 from shared.ports.documents import Query
-from shared.ports.task_queue import NodeTask
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
@@ -264,25 +263,6 @@ async def test_many_pauses_do_not_use_up_a_nodes_attempts() -> None:
     assert (await rig.run(started.run.id)).state is RunState.SUCCEEDED
 
 
-async def live(rig: EngineRig, documents: FailingDocuments | None) -> None:
-    """Deliver and sweep, with workers on a failing store until it has killed one, until nothing is to be done."""
-    store: Any = documents
-
-    async def deliver(task: NodeTask) -> bool:
-        return await rig.deliver(task, store)
-
-    for _ in range(60):
-        try:
-            if await rig.queue.deliver_next(deliver) is None:
-                await rig.clock.advance(61)
-                await sweep_runs(rig.core, LEASE_SECONDS)
-                if not rig.queue.pending:
-                    return
-        except Died:
-            store = None
-        await rig.clock.advance(2)
-
-
 async def ask(rig: EngineRig, verb: Any, run_id: RunId, documents: FailingDocuments) -> None:
     """Ask for a pause or a resumption; who gets no answer asks again."""
     store: Any = documents
@@ -310,14 +290,14 @@ async def test_a_failure_at_any_commit_of_whoever_pauses_works_or_resumes_loses_
                 await rig.queue.deliver_next(rig.deliver)
             if (await rig.run(run_id)).completed_at is None:
                 await ask(rig, pause_run, run_id, failing)
-                await live(rig, failing)
+                await rig.work(None, failing)
                 assert (await rig.run(run_id)).state is RunState.PAUSED
                 calls = dict(rig.toolbox.calls)
-                await live(rig, None)
+                await rig.work(None, None)
                 assert dict(rig.toolbox.calls) == calls
                 again = FailingDocuments(rig.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
                 await ask(rig, resume_run, run_id, again)
-                await live(rig, again)
+                await rig.work(None, again)
             run = await rig.run(run_id)
             assert run.state is RunState.SUCCEEDED
             assert await rig.output(run_id) == (OUTPUT if shape == "graph" else "end")

@@ -148,7 +148,7 @@ async def test_what_another_node_holds_may_come_back_and_what_it_spent_does_not(
     assert held.value.pause.total_seconds() > 0
     await give_up(rig, purse)
     await rig.documents.commit([fund.close("", Amount(calls=2), Amount(calls=2))])
-    late, _ = Purse(rig.core, purse.attempt, purse.funds), None
+    late = Purse(rig.core, purse.attempt, purse.funds)
     with pytest.raises(BudgetExceeded):
         await late.reserve("me", Forecast())
 

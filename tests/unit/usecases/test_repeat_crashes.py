@@ -12,7 +12,6 @@ from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from shared.usecases.runs.start_run import StartedRun
 from tests.support.engine_rig import ANN
 from tests.support.failing_documents import Died, FailingDocuments, Fate
-from tests.unit.usecases.test_crashes import finish
 from tests.unit.usecases.test_repeats import GRAPH, Shop
 
 FATES = [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED]
@@ -46,7 +45,7 @@ async def retried(fate: Fate, at: int) -> tuple[Shop, int]:
     shop, first = await failed_shop()
     second = (await repeat_run(shop.rig.core, RepeatRequest(ANN, first, "retry"))).run.id
     documents = FailingDocuments(shop.rig.documents, lambda n: fate if n == at else Fate.APPLIED)
-    await finish(shop.rig, second, documents)
+    await shop.rig.work(second, documents)
     await check(shop, first, second)
     return shop, documents.commits
 
@@ -84,7 +83,7 @@ async def test_a_request_that_fails_is_made_again_and_there_is_one_retry(fate: F
             for path in rig.documents.paths
             if path.count("/") == 1 and "runs/" in path and first not in path
         ]
-        await finish(rig, RunId(second), None)
+        await rig.work(RunId(second), None)
     else:
         second = started.run.id
         await rig.drain()

@@ -16,7 +16,6 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
-from tests.unit.usecases.test_budgets import play as deliver
 
 WORDS = {"words": ["a", "b"], "rounds": 2, "broken": "none"}
 
@@ -243,7 +242,7 @@ async def test_a_failure_at_any_commit_changes_nothing(nodes: dict[str, Any], fa
     nodes = {name: {**node, "max_items" if name == "each" else "max_rounds": 2} for name, node in nodes.items()}
     counted, run_id = await start(nodes, given)
     counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
-    await deliver(counted, run_id, counting)
+    await counted.work(run_id, counting)
     expected, output = await states(counted, await counted.run(run_id)), await counted.output(run_id)
     for at in range(counting.commits):
         rig, run_id = await start(nodes, given)
@@ -251,7 +250,7 @@ async def test_a_failure_at_any_commit_changes_nothing(nodes: dict[str, Any], fa
         def fate_of(n: int, at: int = at) -> Fate:
             return fate if n == at else Fate.APPLIED
 
-        await deliver(rig, run_id, FailingDocuments(rig.documents, fate_of))
+        await rig.work(run_id, FailingDocuments(rig.documents, fate_of))
         await rig.drain()
         run = await rig.run(run_id)
         assert run.state is RunState.SUCCEEDED, f"commit {at}"

@@ -6,9 +6,13 @@ from typing import Any
 
 import pytest
 
-from shared.domain.states import RunState
+from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.records import parse
+from shared.domain.states import NodeState, RunState
+from shared.ports.documents import Query
+from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
-from tests.support.engine_rig import LEASE_SECONDS, EngineRig
+from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 
 
 def graph(items: int, **more: Any) -> dict[str, Any]:
@@ -74,7 +78,7 @@ async def test_the_sweeper_finds_the_item_whose_task_was_lost(lost: int) -> None
     assert await rig.output(started.run.id) == list(range(8))
 
 
-async def test_a_failed_item_begins_the_next_too_and_a_cancelled_run_ends_them_all() -> None:
+async def test_a_failed_item_begins_the_next_too() -> None:
     def odd(args: Any) -> Any:
         if args["value"] == 1:
             raise ValueError("it broke")
@@ -93,3 +97,20 @@ async def test_a_failed_item_begins_the_next_too_and_a_cancelled_run_ends_them_a
         "succeeded",
         "succeeded",
     ]
+
+
+@pytest.mark.parametrize("delivered", range(2, 12))
+async def test_a_cancelled_run_ends_all_its_items_also_those_that_no_wave_has_begun(delivered: int) -> None:
+    rig = EngineRig(wave=2)
+    started = await rig.start(await rig.make_agent(**graph(8)))
+    for _ in range(delivered):
+        await rig.queue.deliver_next(rig.deliver)
+    done = sum(rig.toolbox.calls.values())
+    await cancel_run(rig.core, ANN, started.run.id)
+    await rig.work(started.run.id)
+    assert (await rig.run(started.run.id)).state is RunState.CANCELLED
+    nodes = [parse(NodeRun, one.fields or {}) for one in await rig.documents.query(Query(nodes_path(started.run.id)))]
+    items = [node.state for node in nodes if node.index is not None]
+    assert set(items) <= {NodeState.SUCCEEDED, NodeState.CANCELLED}
+    assert items.count(NodeState.SUCCEEDED) == max(done - 1, 0), "what was done before it, beside the list"
+    assert sum(rig.toolbox.calls.values()) == done

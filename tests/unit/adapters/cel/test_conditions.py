@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from shared.adapters.cel.conditions import CelConditions, is_quick
+from shared.adapters.cel.conditions import WORK_SECONDS, CelConditions, is_quick
 from shared.domain.errors import FailedPrecondition
+from shared.processes.limited_process import MEMORY_BYTES
 
 CONDITIONS = CelConditions()
 SCOPE: dict[str, Any] = {"input": {"n": 3, "words": ["ant", "bee"], "many": list(range(400)), "text": "x" * 200_000}}
@@ -69,3 +71,13 @@ async def test_a_condition_made_to_hang_is_stopped_and_holds_nobody_up(kind: str
     assert "takes more than 2 seconds" in str(await CONDITIONS.misfit(HOSTILE[kind], SCOPE))
     ticking.cancel()
     assert ticks > 10
+
+
+def test_the_page_says_which_conditions_have_a_process_of_their_own_and_its_limits() -> None:
+    page = " ".join((Path(__file__).parents[4] / "docs/graphs.md").read_text().split())
+    for name in ("all", "exists", "exists_one", "map", "filter"):
+        assert not is_quick(f"input.words.{name}(w, w)")
+        assert f"`{name}`" in page
+    most = next(n for n in range(100) if not is_quick("+".join("1" * (n + 2))))
+    assert f"more than {most} `+` is evaluated in a process of its own" in page
+    assert f"{WORK_SECONDS} seconds of processor time and {MEMORY_BYTES >> 20} MiB" in page

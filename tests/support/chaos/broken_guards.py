@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from shared.domain import journal
-from shared.domain.budgets import Amount, Fund
+from shared.domain.budgets import Amount, Budget, Fund
 from shared.domain.events import append, start_event
 from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
@@ -285,6 +285,14 @@ def _all_of_it(self: Fund, sums: Any, chunk: Amount) -> dict[str, int]:
     return {name: chunk[name] for name in self.limits.limited}
 
 
+_check = Fund.check
+
+
+def _half_of_it(self: Fund, sums: Any, needed: Amount) -> None:
+    halves = {name: (self.limits.limit(name) or 0) // 2 for name in self.limits.limited}
+    _check(replace(self, limits=Budget(**halves)), sums, needed)
+
+
 def _regardless(path: str, fields: Any, seen: Any = None) -> Update:
     del seen
     return Update(path, fields)
@@ -341,6 +349,7 @@ GUARDS = {
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),
     "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
+    "refused only at the limit": Guard("a budget can be used", _replaced(Fund, check=_half_of_it)),
     "drawn also on what parts bring": Guard("no budget is exceeded", _replaced(Target, funds=property(_run_funds))),
     "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),

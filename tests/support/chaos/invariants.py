@@ -24,7 +24,7 @@ from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, Ru
 from tests.support.chaos.agents import COST
 from tests.support.chaos.clients import Reading
 from tests.support.chaos.definitions import script_of
-from tests.support.chaos.ledgers import ledger_faults
+from tests.support.chaos.ledgers import is_used_up, ledger_faults
 from tests.support.chaos.monitor import WatchedRun
 from tests.support.chaos.oracle import Actual, Fate
 from tests.support.chaos.world import World
@@ -38,7 +38,7 @@ EXCUSES = frozenset(
 A node with a time limit may also be late by itself: the network is slow now and then.
 """
 LIMITED = frozenset({"budget_exceeded", "quota_exceeded"})
-"""Codes with which a node may fail because its run, or all runs of the day, have consumed what they may."""
+"""Codes with which a node may fail where its run, a part of it, or all runs of the day have used up what they may."""
 DENIALS = frozenset({"denied", "tool_failed", "uncertain_tool_call"})
 """Codes with which a node may fail because a person said no."""
 
@@ -167,7 +167,7 @@ class RunCheck:
             code = "" if node.error is None else node.error.code
             denied = code in DENIALS and self._answered(node)
             excused = code in EXCUSES and (self._world.faults.injected or code == "deadline_exceeded")
-            limited = code in LIMITED and (self._run.funds or self._graph.plan.parts)
+            limited = code in LIMITED and is_used_up(self._run, self._found)
             if not denied and not excused and not limited:
                 yield f"failed with {node.error}"
         if node.state is NodeState.CANCELLED and not self._run.cancel_requested and not self._hurries:

@@ -16,6 +16,7 @@ from tests.support.chaos.monitor import Monitor
 
 Documents = Mapping[str, Mapping[str, Any]]
 PRICE = Amount.of(COST)
+_SPENT = ("calls", "tokens", "cost_usd_micros")
 
 
 def ledger_faults(monitor: Monitor, graph: PlanGraph, found: Documents) -> Iterator[str]:
@@ -51,6 +52,17 @@ def _of_parts(monitor: Monitor, graph: PlanGraph, run: Run) -> Iterator[tuple[Fu
         for part in graph.plan.parts_of(graph.by_id[name]) if run_id == run.id and graph.plan.parts else ():
             whole = instance_of(part.vertex, epoch, index if part.vertex == name else None)
             yield part_fund(run.id, whole, run.owner_uid, part.budget), calls
+
+
+def is_used_up(run: Run, found: Documents) -> bool:
+    """Whether a budget that nodes of the run drew on has in the end too little left for one call more."""
+    ledgers = [
+        fields
+        for path, fields in found.items()
+        if path.startswith(f"runs/{run.id}/ledgers/") or any(_is_of(fund, path) for fund in run.funds)
+    ]
+    limits = [(fields, name, fields.get(f"limit_{name}")) for fields in ledgers for name in _SPENT]
+    return any(most is not None and fields.get(name, 0) + PRICE[name] > most for fields, name, most in limits)
 
 
 def _is_of(fund: Fund, path: str) -> bool:

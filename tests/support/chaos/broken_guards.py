@@ -10,7 +10,7 @@ from typing import Any
 from unittest.mock import patch
 
 from shared.domain import journal
-from shared.domain.budgets import Amount, Budget, Fund
+from shared.domain.budgets import Amount, Fund
 from shared.domain.events import append, start_event
 from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
@@ -289,8 +289,8 @@ _check = Fund.check
 
 
 def _half_of_it(self: Fund, sums: Any, needed: Amount) -> None:
-    halves = {name: (self.limits.limit(name) or 0) // 2 for name in self.limits.limited}
-    _check(replace(self, limits=Budget(**halves)), sums, needed)
+    halves = {name: (self.limits.limit(name) or 0) // 2 for name in self.limits.limited if name != "places"}
+    _check(replace(self, limits=replace(self.limits, **halves)), sums, needed)
 
 
 def _regardless(path: str, fields: Any, seen: Any = None) -> Update:

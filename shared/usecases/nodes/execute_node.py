@@ -159,10 +159,13 @@ def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error
 
 
 async def _release(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
+    """Let the node be tried again; one that is to be tried later looks whether its run was cancelled meanwhile."""
     await release_node(context, outcome, recorder.unrecorded_writes())
     cause = f"{outcome.cause} {context.attempt.number}"
     task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
     await engine.core.queue.enqueue([task])
+    if outcome.not_before is not None:
+        await look_again(engine.core, context.run_id)
 
 
 async def _wait(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:

@@ -1,7 +1,8 @@
-"""Release the nodes of a run that wait for people: nobody holds them, so nobody else can end them."""
+"""Release the nodes of a run that wait, for people or for their next try: nobody holds them, so nobody ends them."""
 
 from __future__ import annotations
 
+import asyncio
 from typing import Any
 
 from shared.domain.approvals import ApprovalState, approval_path
@@ -19,18 +20,22 @@ TRIES = 10
 _UNHELD = (NodeState.WAITING, NodeState.READY)
 
 
-async def release_waiting(core: Core, run_id: RunId) -> int:
-    """Hand the waiting nodes of a cancelled run to the queue, where they end; how many there were.
+async def release_waiting(core: Core, run_id: RunId) -> None:
+    """Hand the waiting nodes of a cancelled run to the queue, where they end.
 
-    What they asked is withdrawn in the same commit.
+    What they asked is withdrawn in the same commit; those that were to be tried again later may start at once.
 
     Raises:
         Unavailable: the store or the queue does not answer.
     """
-    waiting = await _nodes_in(core, run_id, NodeState.WAITING)
-    for snapshot in waiting:
+    unheld = await _nodes_in(core, run_id, *_UNHELD)
+    by_state = {state: [one for one in unheld if one.fields and one.fields["state"] == state] for state in _UNHELD}
+    for snapshot in by_state[NodeState.WAITING]:
         await _release(core, run_id, snapshot)
-    return len(waiting)
+    ready = await asyncio.gather(*(_hurry(core, snapshot) for snapshot in by_state[NodeState.READY]))
+    tasks = [NodeTask(run_id, node.instance, _cause(node)) for node in ready if node is not None]
+    if tasks:
+        await core.queue.enqueue(tasks)
 
 
 async def withdraw_unheld(core: Core, run_id: RunId) -> None:
@@ -74,8 +79,29 @@ async def _release(core: Core, run_id: RunId, snapshot: Snapshot) -> None:
             snapshot = await core.documents.get(snapshot.path)
             continue
         if node.parent is None:
-            await core.queue.enqueue([NodeTask(run_id, node.instance, f"cancel {node.attempt}")])
+            await core.queue.enqueue([NodeTask(run_id, node.instance, _cause(node))])
         return
+
+
+async def _hurry(core: Core, snapshot: Snapshot) -> NodeRun | None:
+    """Let a ready node start at once; None if somebody has it, who read the run after the claim, or if it has ended."""
+    for _ in range(TRIES):
+        if snapshot.fields is None or snapshot.fields["state"] != NodeState.READY:
+            return None
+        node = parse(NodeRun, snapshot.fields)
+        if node.not_before is None:  # perhaps by a commit whose reply was lost, or whose maker died then
+            return node
+        try:
+            await core.documents.commit([Update(snapshot.path, {"not_before": None}, seen=snapshot.update_time)])
+        except (CommitRefused, OutcomeUnknown):
+            snapshot = await core.documents.get(snapshot.path)
+            continue
+        return node
+    return None
+
+
+def _cause(node: NodeRun) -> str:
+    return f"cancel {node.attempt}"
 
 
 async def _writes(core: Core, node: NodeRun, snapshot: Snapshot) -> list[Write]:

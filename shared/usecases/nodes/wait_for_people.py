@@ -66,9 +66,9 @@ async def _run_waits(core: Core, context: NodeContext) -> Write:
 
 
 async def look_again(core: Core, run_id: RunId) -> None:
-    """See whether the run of a node that waits was cancelled meanwhile, or has ended without it.
+    """See whether the run of a node that waits, or is to be tried later, was cancelled or has ended meanwhile.
 
-    Who cancels or ends the run writes that first and looks for waiting nodes then: one of the two sees the other.
+    Who cancels or ends the run writes that first and looks for such nodes then: one of the two sees the other.
     """
     run = parse(Run, (await core.documents.get(run_path(run_id))).fields or {})
     if is_terminal(run.state):

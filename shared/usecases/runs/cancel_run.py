@@ -7,7 +7,7 @@ from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Uid
 from shared.domain.quotas import count_off
 from shared.domain.records import parse, render
-from shared.domain.runs import Failure, Run, run_path
+from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
 from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Update
@@ -38,7 +38,9 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
         try:
             if await _leave_queue(core, run):
                 continue
-            stopped = {"cancel_requested": True, **run.resumed(core.clock.now())}
+            now = core.clock.now()
+            # The sweeper leaves a run alone that waits for people; now it must complete what this process may not.
+            stopped = {"cancel_requested": True, **run.resumed(now), "next_sweep_at": now + SWEEP_AFTER}
             await core.documents.commit([Update(run.path, stopped, seen=snapshot.update_time)])
         except (CommitRefused, OutcomeUnknown):
             continue

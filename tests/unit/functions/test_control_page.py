@@ -12,7 +12,7 @@ import pytest
 
 from functions.agents.routes import making_routes
 from functions.runs.control import control_routes
-from functions.runs.routes import run_routes
+from functions.runs.routes import run_reading_routes, run_routes
 from functions.runs.sessions import session_routes
 from shared.edge.app import create_app
 from shared.edge.routes import find_deployable
@@ -33,7 +33,8 @@ def rig() -> EngineRig:
 async def client(rig: EngineRig) -> AsyncIterator[httpx.AsyncClient]:
     app = create_app("everything", verifier=NamesAsTokens())
     shelf = Shelf(rig.documents, rig.clock, rig.ids)
-    for routes in (making_routes(shelf), run_routes(rig.core), control_routes(rig.core), session_routes(rig.core)):
+    of_runs = (run_routes(rig.core), run_reading_routes(rig.documents), control_routes(rig.core))
+    for routes in (making_routes(shelf), *of_runs, session_routes(rig.core)):
         app.include_router(routes)
     async with httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test", headers=as_("ann")) as it:
         yield it

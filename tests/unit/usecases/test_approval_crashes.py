@@ -150,6 +150,22 @@ async def test_tasks_that_come_again_at_any_time_change_nothing(shape: str) -> N
     assert set(office.rig.toolbox.calls.values()) == {1}
 
 
+async def test_the_sweeper_cancels_a_run_that_had_waited_for_long_when_the_canceller_died() -> None:
+    office = Office()
+    run_id = await office.start("single")
+    await office.rig.drain()
+    for _ in range(3):  # it waits, so it need not be looked at any more
+        await office.rig.clock.advance(61)
+        await sweep_runs(office.rig.core, LEASE_SECONDS)
+    failing = FailingDocuments(office.rig.documents, lambda _: Fate.DIES_AFTER)
+    with pytest.raises(Died):
+        await cancel_run(Core(failing, office.rig.queue, office.rig.clock, office.rig.ids), ANN, run_id)
+    await office.rig.clock.advance(61)
+    await sweep_runs(office.rig.core, LEASE_SECONDS)
+    await office.rig.drain()
+    assert (await office.rig.run(run_id)).state is RunState.CANCELLED
+
+
 @pytest.mark.parametrize("shape", ["single", "graph"])
 @pytest.mark.parametrize("fate", FATES)
 async def test_a_run_that_waits_is_cancelled_wherever_the_canceller_fails(shape: str, fate: Fate) -> None:

@@ -3,20 +3,31 @@
 from __future__ import annotations
 
 import asyncio
-from datetime import timedelta
+from contextlib import suppress
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 
 from shared.domain.artifacts import MAX_ARTIFACT_BYTES
-from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, ModelUnavailable, NotFound, SessionBusy
-from shared.domain.ids import AgentId, SessionId, Uid
+from shared.domain.errors import (
+    IdempotencyKeyReused,
+    InvalidArgument,
+    ModelUnavailable,
+    NotFound,
+    SessionBusy,
+    Unavailable,
+)
+from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
+from shared.ports.task_queue import NodeTask
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest, start_run
-from tests.support.engine_rig import ANN, EngineRig
+from shared.usecases.runs.sweep_runs import sweep_runs
+from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 
@@ -295,6 +306,135 @@ async def test_a_released_node_does_not_start_before_its_time() -> None:
     await rig.clock.advance(2)
     await rig.drain()
     assert await rig.output(started.run.id) == "fine"
+
+
+def down_for_long(_: AgentTurn) -> list[Step]:
+    raise ModelUnavailable("come back later", retry_after_seconds=600)
+
+
+async def held_back(rig: EngineRig) -> RunId:
+    """A run whose node is to be tried again in ten minutes; until then the queue keeps the task."""
+    rig.runner.script = down_for_long
+    started = await rig.start(await rig.make_agent())
+    await rig.queue.deliver_next(rig.deliver)
+    rig.queue.lose_next()
+    return started.run.id
+
+
+async def assert_cancelled_before_its_time(rig: EngineRig, run_id: RunId, began: datetime) -> None:
+    await rig.drain()
+    assert (await rig.run(run_id)).state is RunState.CANCELLED
+    assert rig.clock.now() - began < timedelta(seconds=120)
+    assert len(rig.runner.turns) == 1
+    assert [task for task in rig.documents.paths if task.startswith("leases/")] == []
+
+
+async def test_a_run_that_is_to_be_tried_again_later_is_cancelled_at_once() -> None:
+    rig = EngineRig()
+    run_id = await held_back(rig)
+    now = rig.clock.now()
+    await cancel_run(rig.core, ANN, run_id)
+    assert [task.not_before for task in rig.queue.pending] == [None]
+    await assert_cancelled_before_its_time(rig, run_id, now)
+
+
+async def test_all_items_of_a_map_that_are_to_be_tried_again_are_cancelled_at_once() -> None:
+    def down(_: Any) -> Any:
+        raise Unavailable("the shop is closed")
+
+    rig = EngineRig(toolbox=CountingToolbox({"echo": lambda args: args["value"], "buy": down}))
+    body = {
+        "kind": "tool",
+        "tool": "buy",
+        "arguments": {},
+        "retry": {"max_attempts": 3, "initial_seconds": 600, "max_seconds": 3600},
+    }
+    graph = {"nodes": {"each": {"kind": "map", "over": "{{ input.shops }}", "body": body}}}
+    started = await rig.start(
+        await rig.make_agent(type="graph", graph=graph), input={"text": "buy", "shops": [1, 2, 3]}
+    )
+    for _ in range(4):
+        await rig.queue.deliver_next(rig.deliver)
+    held = [await rig.node(started.run.id, f"each[{index}]~0") for index in range(3)]
+    assert [(node.state, node.not_before is None) for node in held] == [(NodeState.READY, False)] * 3
+    while rig.queue.pending:
+        rig.queue.lose_next()
+    await cancel_run(rig.core, ANN, started.run.id)
+    await rig.drain()
+    assert (await rig.run(started.run.id)).state is RunState.CANCELLED
+    assert rig.toolbox.calls.total() == 3
+
+
+CANCEL_COMMITS = 2
+"""The flag, and the node that may start at once."""
+
+
+async def test_the_cancelling_of_such_a_run_takes_two_commits() -> None:
+    rig = EngineRig()
+    documents = FailingDocuments(rig.documents, lambda _: Fate.APPLIED)
+    await cancel_run(rig.engine(documents).core, ANN, await held_back(rig))
+    assert documents.commits == CANCEL_COMMITS
+
+
+@pytest.mark.parametrize("at", range(CANCEL_COMMITS))
+@pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_cancelling_that_dies_on_the_way_is_completed_by_the_sweeper(at: int, fate: Fate) -> None:
+    rig = EngineRig()
+    run_id, now = await held_back(rig), rig.clock.now()
+    documents = FailingDocuments(rig.documents, lambda n: fate if n == at else Fate.APPLIED)
+    with suppress(Died):
+        await cancel_run(rig.engine(documents).core, ANN, run_id)
+    if not (await rig.run(run_id)).cancel_requested:  # it died before anything was stored, and is asked for again
+        await cancel_run(rig.core, ANN, run_id)
+    await rig.clock.advance(61)
+    await sweep_runs(rig.core, LEASE_SECONDS)
+    await assert_cancelled_before_its_time(rig, run_id, now)
+
+
+async def test_a_cancelling_that_the_queue_did_not_hear_of_is_asked_for_again() -> None:
+    rig = EngineRig()
+    run_id, now = await held_back(rig), rig.clock.now()
+    rig.queue.fail_next()
+    with pytest.raises(Unavailable):
+        await cancel_run(rig.core, ANN, run_id)
+    await cancel_run(rig.core, ANN, run_id)
+    await assert_cancelled_before_its_time(rig, run_id, now)
+
+
+async def test_a_node_that_fails_while_its_run_is_cancelled_is_not_tried_again_later() -> None:
+    rig = EngineRig()
+
+    async def cancel_and_fail() -> None:
+        await cancel_run(rig.core, ANN, started.run.id)
+        down_for_long(rig.runner.turns[-1])
+
+    rig.runner.script = lambda _: [Step(before_end=cancel_and_fail)]
+    started = await rig.start(await rig.make_agent())
+    now = rig.clock.now()
+    await rig.queue.deliver_next(rig.deliver)
+    await rig.queue.drain(lambda task: lose(task) if task.not_before else rig.deliver(task))
+    await assert_cancelled_before_its_time(rig, started.run.id, now)
+
+
+async def lose(_: NodeTask) -> bool:
+    """A delivery that would come too late."""
+    return True
+
+
+async def test_a_cancelling_leaves_a_node_alone_whose_next_try_begins_meanwhile() -> None:
+    rig = EngineRig()
+    rig.runner.script = down_for_long
+    started = await rig.start(await rig.make_agent())
+    await rig.queue.deliver_next(rig.deliver)
+
+    async def try_again() -> None:
+        await rig.clock.advance(601)
+        await rig.queue.deliver_next(rig.deliver)
+
+    documents = InterferingDocuments(rig.documents, try_again, before_commit=CANCEL_COMMITS)
+    run = await cancel_run(rig.engine(documents).core, ANN, started.run.id)
+    assert (run.state, len(rig.runner.turns), len(rig.queue.pending)) == (RunState.CANCELLED, 1, 0)
+    assert (await rig.node(started.run.id, "main~0")).attempt == 2
 
 
 async def test_a_defect_is_reported_and_its_text_is_not_shown() -> None:

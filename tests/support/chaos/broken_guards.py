@@ -39,7 +39,8 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.purse import Purse
 from shared.usecases.runs import cancel_run, start_run
-from tests.support.chaos.definitions import DELEGATION
+from tests.support.chaos.definitions import DELEGATION, METERED
+from tests.support.chaos.faults import Fault
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
 from tests.support.chaos.scenario import Cancel, Message, Scenario
 
@@ -316,6 +317,12 @@ STOPPED = Scenario(
     actions=(Message(0.0, "m0", chat=False, session=True, if_busy="reject", has_key=True), Cancel(1.2, "m0")),
 )
 """Delegates at work when their asker is cancelled."""
+DRAWS_LATE = Rules(
+    kinds=frozenset({Fault.LATE}),
+    only_workers=True,
+    scenario=replace(STOPPED, definition=METERED, actions=STOPPED.actions[:1]),
+)
+"""A draw on a budget is given up and made again, and arrives after all, while its node is still at work."""
 
 
 def _no_fact(run: Run, *_: Any) -> Put:
@@ -351,7 +358,7 @@ GUARDS = {
     "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
     "refused only at the limit": Guard("a budget can be used", _replaced(Fund, check=_half_of_it)),
     "drawn also on what parts bring": Guard("no budget is exceeded", _replaced(Target, funds=property(_run_funds))),
-    "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless)),
+    "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless), DRAWS_LATE),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),
     "fact in the last commit": Guard("a run's end is told of", _replaced(end_run, record_run_end=_no_fact)),
     "key makes the id": Guard("same request, same run", _replaced(start_run, id_of_key=_another_id)),

@@ -119,15 +119,15 @@ def _tool(name: str, value: Any = "x", **more: Any) -> dict[str, Any]:
     return {"kind": "tool", "tool": name, "arguments": {"value": value, "count": 2}, **more}
 
 
-def _steps(*tools: tuple[str, ...]) -> str:
+def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
     steps = [
-        {"sizes": [40, 1500], "seconds": 0.4, "tools": list(some), "parallel": len(some) > 1, "void": False}
+        {"sizes": [40, 1500], "seconds": seconds, "tools": list(some), "parallel": len(some) > 1, "void": False}
         for some in (*tools, ())
     ]
     return json.dumps(steps)
 
 
-SINGLE, GRAPH, DELEGATION = -2, -1, -3
+SINGLE, GRAPH, DELEGATION, METERED = -2, -1, -3, -4
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
     DELEGATION: {
@@ -154,8 +154,10 @@ HANDMADE: dict[int, dict[str, Any]] = {
             }
         },
     },
+    # Long at work, longer than a commit may be late, and so tight a budget that each call is drawn by itself.
+    METERED: {"system_prompt": _steps(*[("echo",)] * 5, seconds=6.0), "budget": {"calls": 30}},
 }
-"""Agents that have a bit of everything, for schedules with exactly one fault."""
+"""Agents that have a bit of everything, for schedules with exactly one fault; and one for draws on a budget."""
 
 
 @lru_cache(maxsize=4096)
@@ -175,7 +177,7 @@ def definition(seed: int) -> Definition:
     elif seed % 6 == 0:
         raw |= {"type": "delegation", **_delegation(random)}
     limits = Random(f"limits of {seed}")  # noqa: S311 - its own, so that the rest of the agent does not depend on it
-    raw |= _budget(limits, raw)
+    raw = _budget(limits, raw) | raw
     kept: KeptAgents = {}
     if seed > 0 and "graph" in raw:
         make_turns(Random(f"turns of {seed}"), raw["graph"]["nodes"])  # noqa: S311 - its own, likewise

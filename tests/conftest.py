@@ -11,6 +11,7 @@ from scripts.local.emulators import EmulatorPorts
 from scripts.local.paths import ROOT
 from tests.support.query_guard import guarded_queries
 from tests.support.query_indexes import Indexes
+from tests.support.reports import REPORTS
 from tests.support.stack import running_emulators
 
 _TESTS = Path(__file__).parent
@@ -24,6 +25,14 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
         seconds = _SECONDS.get(item.path.relative_to(_TESTS).parts[0])
         if seconds is not None and item.get_closest_marker("timeout") is None:
             item.add_marker(pytest.mark.timeout(seconds))
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Print what suites say of themselves, so that whatever was random can be repeated."""
+    for title, lines in REPORTS:
+        terminalreporter.write_sep("-", title)
+        for line in lines:
+            terminalreporter.write_line(line)
 
 
 @pytest.fixture(scope="session")

@@ -4,8 +4,8 @@ import pytest
 
 from tests.support.chaos.campaign import Job, play_everywhere
 from tests.support.chaos.faults import POSSIBLE
-from tests.support.chaos.reports import REPORTS
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
+from tests.support.reports import REPORTS
 
 SUITES = {
     "whatever fails, every promise holds": (EVERYTHING, range(20_000)),
@@ -18,7 +18,7 @@ SUITES = {
 def test_in_every_schedule(name: str) -> None:
     rules, seeds = SUITES[name]
     tally = play_everywhere([Job(seed, rules) for seed in seeds])
-    REPORTS.append((f"{name}: seeds {seeds.start} to {seeds.stop - 1}", tally.lines()))
+    REPORTS.append((f"chaos: {name}: seeds {seeds.start} to {seeds.stop - 1}", tally.lines()))
     assert tally.schedules == len(seeds)
     assert tally.broken == []
     assert set(tally.done) == expected(rules)

@@ -25,6 +25,7 @@ from tests.support.duplicating_proxy import duplicating_proxy
 from tests.support.fire import WORKER, Worker
 from tests.support.http_sites import Asked, Told, site_of
 from tests.support.people import sign_up
+from tests.support.reports import REPORTS
 from tests.support.stack import running_stack
 
 SECONDS = 60
@@ -32,6 +33,7 @@ SECONDS = 60
 KILLS = 5
 """How many workers are killed at least, however long they take to start."""
 SEED = 20_261_121
+"""When workers are killed is drawn from it; what they are at then depends on the machine."""
 CALLERS = 6
 """How many people start one run after another."""
 PLACES = ["roof", "hall", "yard"]
@@ -192,6 +194,8 @@ async def test_nothing_is_lost_and_nothing_doubled_while_workers_are_killed(
     burning_stack: Stack, queue_port: int, hotel_port: int, tmp_path: Path
 ) -> None:
     hotel = Hotel()
+    report = [f"seed {SEED}"]
+    REPORTS.append(("under fire: workers are killed, tasks are delivered twice", report))
     async with (
         workers(burning_stack, queue_port, tmp_path) as both,
         duplicating_proxy(queue_port, [worker.address for worker in both], TWICE_EVERY) as proxy,
@@ -211,13 +215,13 @@ async def test_nothing_is_lost_and_nothing_doubled_while_workers_are_killed(
             await asyncio.wait([*burning, *calling])
             tending.cancel()
         runs = {run: key for caller in callers for run, key in caller.runs.items()}
-        for run_id, key in runs.items():
-            await check_run(ada, run_id, key)
         kills = sum(worker.kills for worker in both)
-        print(  # noqa: T201 - how much was on fire is part of what the test says
-            f"\n{len(runs)} runs, {kills} kills, {proxy.duplicated} tasks delivered twice,"
+        report.append(
+            f"{len(runs)} runs, {kills} kills, {proxy.duplicated} tasks delivered twice,"
             f" {sum(caller.answered for caller in callers)} calls of which people said whether they had happened"
         )
+        for run_id, key in runs.items():
+            await check_run(ada, run_id, key)
         assert kills >= KILLS
         assert proxy.duplicated >= len(runs)
     await check_hotel(hotel, runs)

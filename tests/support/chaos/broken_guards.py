@@ -39,7 +39,7 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.purse import Purse
 from shared.usecases.runs import cancel_run, start_run
-from tests.support.chaos.definitions import DELEGATION, METERED
+from tests.support.chaos.definitions import DELEGATION, HURRIED, METERED
 from tests.support.chaos.faults import Fault
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
 from tests.support.chaos.scenario import Cancel, Message, Scenario
@@ -323,6 +323,8 @@ DRAWS_LATE = Rules(
     scenario=replace(STOPPED, definition=METERED, actions=STOPPED.actions[:1]),
 )
 """A draw on a budget is given up and made again, and arrives after all, while its node is still at work."""
+ENDS_EARLY = Rules(scenario=replace(STOPPED, definition=HURRIED, actions=STOPPED.actions[:1]))
+"""A run ends while one of its nodes waits for a person."""
 
 
 def _no_fact(run: Run, *_: Any) -> Put:
@@ -351,7 +353,9 @@ GUARDS = {
     "marked leases": Guard("a cancelled run asks no model", _replaced(cancel_run, mark_leases=_nothing)),
     "leases marked by a pause": Guard("a paused run asks no model", _replaced(Attempt, give_way=_unheard)),
     "state read before the start": Guard("an ended run stays ended", _replaced(PlanGraph, may_end_early=False)),
-    "stopped rest": Guard("an ended run leaves nothing behind", _replaced(execute_node, stop_rest=_nothing)),
+    "stopped rest": Guard(
+        "an ended run leaves nothing behind", _replaced(execute_node, stop_rest=_nothing), ENDS_EARLY
+    ),
     "whole commits": Guard("a delegate ends once", _replaced(Attempt, _send=_send_broken_off), Rules(scenario=STOPPED)),
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),

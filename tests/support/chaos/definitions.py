@@ -127,7 +127,7 @@ def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
     return json.dumps(steps)
 
 
-SINGLE, GRAPH, DELEGATION, METERED = -2, -1, -3, -4
+SINGLE, GRAPH, DELEGATION, METERED, HURRIED = -2, -1, -3, -4, -5
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
     DELEGATION: {
@@ -156,8 +156,19 @@ HANDMADE: dict[int, dict[str, Any]] = {
     },
     # Long at work, longer than a commit may be late, and so tight a budget that each call is drawn by itself.
     METERED: {"system_prompt": _steps(*[("echo",)] * 5, seconds=6.0), "budget": {"calls": 30}},
+    # Ends without waiting for the person whom it asks.
+    HURRIED: {
+        "type": "graph",
+        "graph": {
+            "nodes": {
+                "work": {"kind": "agent", "prompt": "work|{{ input.text }}|", "system_prompt": _steps(("echo",))},
+                "gate": {"kind": "approval", "message": "go?", "expires_after_seconds": 86_400, "default": "deny"},
+                "first": {"kind": "join", "policy": "any", "after": ["work", "gate"]},
+            }
+        },
+    },
 }
-"""Agents that have a bit of everything, for schedules with exactly one fault; and one for draws on a budget."""
+"""Agents that have a bit of everything, for schedules with exactly one fault; and some for one guard each."""
 
 
 @lru_cache(maxsize=4096)

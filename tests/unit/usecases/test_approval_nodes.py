@@ -9,8 +9,8 @@ import pytest
 from shared.domain.approvals import Approval, ApprovalKind, ApprovalState
 from shared.domain.decisions import Decision
 from shared.domain.definition_faults import inspect_definition
-from shared.domain.errors import AlreadyDecided
-from shared.domain.ids import RunId
+from shared.domain.errors import AlreadyDecided, NotFound
+from shared.domain.ids import RunId, Uid
 from shared.domain.states import NodeState, RunState
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.expire_approvals import expire_approvals
@@ -58,6 +58,19 @@ async def test_a_graph_waits_at_an_approval_and_goes_on_with_a_yes() -> None:
     await decide(rig, APPROVE)
     assert await rig.output(run_id) == "sent"
     assert await rig.output_of(run_id, "gate~0") == {"approved": True, "reason": None}
+
+
+async def test_only_those_whom_a_node_asks_may_answer() -> None:
+    rig, bob = EngineRig(), Uid("bob")
+    run_id = await waiting(rig, {**NODES, "gate": {**GATE, "asked": ["bob"]}})
+    (asked,) = (await list_approvals(rig.documents, bob, ApprovalState.PENDING, 50, None)).items
+    assert await inbox(rig) == []
+    with pytest.raises(NotFound):
+        await decide_approval(rig.core, ANN, asked.id, APPROVE)
+    assert await states(rig, run_id, "gate") == [NodeState.WAITING]
+    await decide_approval(rig.core, bob, asked.id, APPROVE)
+    await rig.drain()
+    assert await rig.output(run_id) == "sent"
 
 
 async def test_a_no_fails_the_run_and_says_why() -> None:

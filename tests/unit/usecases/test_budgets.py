@@ -201,8 +201,18 @@ async def test_most_calls_of_a_node_write_nothing_to_a_ledger() -> None:
     assert draws == 3  # two chunks of eight calls, and the node's end
 
 
-async def test_the_runs_of_a_person_share_the_days_quota_and_the_next_day_brings_another() -> None:
-    here = rig(quota=Quota(calls_per_day=5))
+@pytest.mark.parametrize(
+    ("quota", "name", "each"),
+    [
+        (Quota(calls_per_day=5), "calls", 1),
+        (Quota(tokens_per_day=5 * TOKENS), "tokens", TOKENS),
+        (Quota(cost_usd_micros_per_day=5 * PRICE), "cost_usd_micros", PRICE),
+    ],
+)
+async def test_the_runs_of_a_person_share_the_days_quota_and_the_next_day_brings_another(
+    quota: Quota, name: str, each: int
+) -> None:
+    here = rig(quota=quota)
     agent = await here.make_agent(**wide(2))
     runs = [(await here.start(agent)).run for _ in range(2)]
     for run in runs:
@@ -211,16 +221,21 @@ async def test_the_runs_of_a_person_share_the_days_quota_and_the_next_day_brings
     assert {run.error.code for run in ended if run.error} == {"quota_exceeded"}
     assert len(here.runner.requests) == 5
     counted = await day(here)
-    assert (counted["calls"], counted["limit_calls"], counted["runs"]) == (5, 5, 2)
+    assert (counted[name], counted[f"limit_{name}"], counted["runs"]) == (5 * each, 5 * each, 2)
     assert counted["resets_at"].isoformat() == "2026-01-02T00:00:00+00:00"
     here.clock.jump(24 * 3600)
     following = await here.start(agent)
     await here.work(following.run.id)
     assert (await here.run(following.run.id)).state is RunState.SUCCEEDED
-    assert (await day(here, day="2026-01-02"))["calls"] == 4
+    assert (await day(here, day="2026-01-02"))[name] == 4 * each
 
 
-async def test_only_so_many_nodes_of_a_graph_are_at_work_at_once() -> None:
+@pytest.mark.parametrize(
+    ("budget", "quota", "runs"), [({"parallel_nodes": 3}, Quota(), 1), ({}, Quota(parallel_nodes=3), 2)]
+)
+async def test_only_so_many_nodes_of_a_graph_or_of_a_person_are_at_work_at_once(
+    budget: dict[str, int], quota: Quota, runs: int
+) -> None:
     most, now = 0, 0
 
     async def work(_: Any) -> int:
@@ -231,15 +246,17 @@ async def test_only_so_many_nodes_of_a_graph_are_at_work_at_once() -> None:
         now -= 1
         return now
 
-    here = rig()
+    here = rig(quota=quota)
     here.toolbox.tools["work"] = work
     nodes = {f"n{n}": {"kind": "tool", "tool": "work"} for n in range(7)}
-    agent = await here.make_agent(type="graph", graph={"nodes": nodes}, budget={"parallel_nodes": 3})
-    started = await here.start(agent)
-    await play_at_once(here, started.run.id)
-    assert (await here.run(started.run.id)).state is RunState.SUCCEEDED
+    agent = await here.make_agent(type="graph", graph={"nodes": nodes}, budget=budget)
+    started = [(await here.start(agent)).run.id for _ in range(runs)]
+    for run_id in started:
+        await play_at_once(here, run_id)
+        assert (await here.run(run_id)).state is RunState.SUCCEEDED
     assert most == 3
-    assert (await ledger(here, started.run.id))["granted_places"] == 0
+    path = f"runs/{started[0]}/ledgers/budget" if budget else f"usage/{ANN}/ledgers/now"
+    assert (await here.documents.get(path)).fields["granted_places"] == 0
 
 
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])

@@ -13,7 +13,7 @@ import pytest
 
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, ModelUnavailable
-from shared.domain.nodes import NodeRun
+from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import parse
 from shared.domain.states import NodeState, RunState
 from shared.domain.writes import Create, Update
@@ -72,6 +72,27 @@ async def test_sub_agents_are_tools_and_their_work_is_recorded_as_child_nodes() 
     assert critic.parent is not None
     assert ".writer." in critic.parent
     assert (await asking.run(run.id)).shape == "delegation"
+
+
+async def test_delegates_that_are_asked_in_one_response_are_at_work_at_once() -> None:
+    asking = rig()
+    most, now = 0, 0
+
+    async def think() -> None:
+        nonlocal most, now
+        now += 1
+        most = max(most, now)
+        await asking.clock.sleep(1)
+        now -= 1
+
+    def thinking(turn: AgentTurn) -> Sequence[Step]:
+        return (Step(("found",), before_end=think),) if turn.agent.name.endswith("finder") else script(turn)
+
+    asking.runner.script = thinking
+    run = await start(asking)
+    await asking.drain()
+    assert await asking.output(run.id) == "all done"
+    assert most == 2
 
 
 async def test_what_delegates_consume_is_counted_once_in_the_run() -> None:
@@ -212,6 +233,12 @@ async def test_what_delegates_consumed_counts_and_they_end_when_their_asker_is_c
     working = asyncio.ensure_future(execute_node(asking.engine(), run.id, asking.queue.accepted[0].instance))
     while not speaking.is_set():
         await asking.clock.advance(0.1)
+    await asking.clock.advance(1)
+    critic = next(node for node in await nodes_of(asking, run) if node.item == "critic")
+    assert critic.state is NodeState.RUNNING
+    assert ".writer." in (critic.parent or "")
+    segments = await asking.documents.query(Query(f"{node_path(run.id, critic.instance)}/segments"))
+    assert [segment.fields["text"] for segment in segments] == ["well"]
     if taken_over:
         working.cancel()
         await asking.clock.advance(LEASE_SECONDS + 1)

@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from shared.domain.ids import share_of
 from shared.domain.states import NodeState, RunState
 from tests.support.engine_rig import CountingToolbox, EngineRig
 
@@ -73,6 +74,7 @@ async def test_a_branch_runs_the_first_case_that_holds_and_skips_the_others(valu
     [
         ({"policy": "all"}, NodeState.SKIPPED, None),
         ({"policy": "any"}, NodeState.SUCCEEDED, None),
+        ({"policy": "first_success"}, NodeState.SUCCEEDED, None),
         ({"policy": "quorum", "quorum": 2}, NodeState.SUCCEEDED, ["a", "b"]),
         ({"policy": "quorum", "quorum": 3}, NodeState.SKIPPED, None),
     ],
@@ -155,11 +157,32 @@ async def test_a_node_that_takes_too_long_fails_after_its_tries() -> None:
     assert (await rig.node(run.id, "slow~0")).attempt == 2
 
 
-async def test_only_the_named_errors_are_tried_again() -> None:
-    retry = {"max_attempts": 5, "on": ["model_unavailable"]}
+@pytest.mark.parametrize("jitter", [0, 0.2])
+async def test_a_node_rests_longer_after_each_failure_and_no_longer_than_the_most(jitter: float) -> None:
+    retry = {"max_attempts": 5, "initial_seconds": 2, "factor": 3, "max_seconds": 20, "jitter": jitter}
+    slow = {"kind": "tool", "tool": "hang", "timeout_seconds": 1, "retry": retry}
+    rig = EngineRig(toolbox=tools())
+    run = (await rig.start(await rig.make_agent(type="graph", graph={"nodes": {"slow": slow}}))).run
+    shares: set[float] = set()
+    for attempt, back_off in enumerate((2, 6, 18, 20), start=1):
+        await rig.queue.deliver_next(rig.deliver)
+        node = await rig.node(run.id, "slow~0")
+        assert (node.state, node.attempt) == (NodeState.READY, attempt)
+        assert node.not_before is not None
+        rest = (node.not_before - rig.clock.now()).total_seconds()
+        share = share_of(node.token)
+        assert rest == pytest.approx(back_off * (1 + jitter * share), abs=0.02)  # a delivery ends at a hundredth
+        shares.add(share)
+        await rig.clock.advance(rest + 0.01)
+    assert len(shares) == 4
+
+
+@pytest.mark.parametrize(("named", "attempts"), [("model_unavailable", 1), ("deadline_exceeded", 5)])
+async def test_only_the_named_errors_are_tried_again(named: str, attempts: int) -> None:
+    retry = {"max_attempts": 5, "on": [named]}
     rig, run = await play({"slow": {"kind": "tool", "tool": "hang", "timeout_seconds": 1, "retry": retry}})
     assert run.state is RunState.FAILED
-    assert (await rig.node(run.id, "slow~0")).attempt == 1
+    assert (await rig.node(run.id, "slow~0")).attempt == attempts
 
 
 async def test_a_condition_that_cannot_be_evaluated_fails_the_node_clearly() -> None:

@@ -13,6 +13,7 @@ from shared.domain.ids import Uid
 from shared.domain.quotas import Quota, parse_quota
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Put
+from shared.ports.agent_runner import Forecast
 from shared.ports.documents import CommitRefused
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
@@ -21,8 +22,10 @@ from shared.usecases.users.get_usage import Meter, UsageToday, get_usage
 from shared.usecases.users.set_quota import set_quota
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.interfering_documents import InterferingDocuments
-from tests.support.scripted_runner import Step
+from tests.support.scripted_runner import COST, Step
 
+TOKENS = COST.input_tokens + COST.output_tokens
+PRICE = COST.cost_usd_micros or 0
 USER = {
     "uid": ANN,
     "username": "ann",
@@ -124,13 +127,22 @@ async def test_where_nothing_limits_starts_nothing_is_counted() -> None:
     assert f"usage/{ANN}" not in rig.documents.paths
 
 
-async def test_a_day_that_is_used_up_refuses_runs_when_they_are_started() -> None:
-    rig = EngineRig(quota=Quota(calls_per_day=2))
+@pytest.mark.parametrize(
+    ("quota", "name", "limit"),
+    [
+        (Quota(calls_per_day=2), "calls", 2),
+        (Quota(tokens_per_day=2 * TOKENS), "tokens", 2 * TOKENS),
+        (Quota(cost_usd_micros_per_day=2 * PRICE), "cost_usd_micros", 2 * PRICE),
+    ],
+)
+async def test_a_day_that_is_used_up_refuses_runs_when_they_are_started(quota: Quota, name: str, limit: int) -> None:
+    rig = EngineRig(quota=quota)
+    rig.runner.forecast = Forecast(TOKENS, PRICE)
     agent = await rig.make_agent()
     for _ in range(2):
         await rig.start(agent)
         await rig.drain()
-    assert (await usage(rig)).calls == Meter(2, 2, resets_at=(await usage(rig)).runs.resets_at)
+    assert getattr(await usage(rig), name) == Meter(limit, limit, resets_at=(await usage(rig)).runs.resets_at)
     with pytest.raises(QuotaExceeded) as refused:
         await rig.start(agent)
     assert refused.value.retry_after_seconds == 24 * 3600 - rig.clock.monotonic()

@@ -197,7 +197,7 @@ async def test_a_provider_s_model_does_the_same_job_and_the_stack_is_kept_up_unt
     assert told.split("agent  ")[1].startswith("Nine percent.")
     table = told.split("run succeeded")[-1].splitlines()
     rows = [[cell.strip() for cell in line.split("│")[1:-1]] for line in table if "│" in line]
-    nodes = {"files", "review", "review · README.md", "all", "write", "$end"}
+    nodes = {"files", "review", "review · README.md", "all", "write"}
     assert {tuple(row[:3]) for row in rows} == {(node, "succeeded", "1") for node in nodes}
     assert all(re.fullmatch(r"[\d.]+ s \$\d\.\d{4}", " ".join(row[3:])) for row in rows), rows
     assert next(row[4] for row in rows if row[0] == "review · README.md") > "$0.0000"

@@ -19,10 +19,6 @@ from shared.ports.documents import Query
 from shared.usecases.secrets.vault import Vault, change_secret, destroy_stale
 
 
-class _Forgotten(Aborted):
-    """Nothing names the new entry any more: it was destroyed before it was written."""
-
-
 async def put_secret(vault: Vault, owner: Uid, name: str, value: SecretText) -> tuple[StoredSecret, bool]:
     """Give a secret of the owner's a value, its first or a new one; also whether it is its first.
 
@@ -48,7 +44,7 @@ async def put_secret(vault: Vault, owner: Uid, name: str, value: SecretText) -> 
     def point(secret: StoredSecret | None) -> StoredSecret:
         nonlocal had_value
         if secret is None or entry not in secret.pending:
-            raise _Forgotten("The secret was changed too slowly; try again.")
+            raise Aborted("The secret was changed too slowly; try again.")
         had_value = secret.is_stored
         return secret.pointing_at(entry, vault.clock.now())
 
@@ -56,8 +52,8 @@ async def put_secret(vault: Vault, owner: Uid, name: str, value: SecretText) -> 
     await vault.store.write(entry, value)
     try:
         secret = await change_secret(vault, owner, name, point)
-    except _Forgotten:
-        await vault.store.delete(entry)
+    except Aborted:
+        await vault.store.delete(entry)  # perhaps nothing names it any more
         raise
     with suppress(DomainError):  # the secret is stored; its next change destroys what was replaced
         await destroy_stale(vault, owner, secret)

@@ -39,7 +39,7 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.purse import Purse
 from shared.usecases.runs import cancel_run, start_run
-from tests.support.chaos.definitions import DELEGATION, HURRIED, METERED
+from tests.support.chaos.definitions import CROWD, DELEGATION, HURRIED, METERED
 from tests.support.chaos.faults import Fault
 from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
 from tests.support.chaos.scenario import Cancel, Message, Scenario
@@ -317,13 +317,17 @@ STOPPED = Scenario(
     actions=(Message(0.0, "m0", chat=False, session=True, if_busy="reject", has_key=True), Cancel(1.2, "m0")),
 )
 """Delegates at work when their asker is cancelled."""
-DRAWS_LATE = Rules(
-    kinds=frozenset({Fault.LATE}),
-    only_workers=True,
-    scenario=replace(STOPPED, definition=METERED, actions=STOPPED.actions[:1]),
+ALONE = replace(STOPPED, actions=STOPPED.actions[:1])
+"""One run that nobody cancels."""
+PAYS = Rules(
+    kinds=frozenset({Fault.CRASH_AFTER}), only_workers=True, scenario=replace(ALONE, definition=METERED, workers=2)
 )
+"""Workers die when they have paid, and before they have recorded it."""
+DRAWS_LATE = Rules(kinds=frozenset({Fault.LATE}), only_workers=True, scenario=replace(ALONE, definition=METERED))
 """A draw on a budget is given up and made again, and arrives after all, while its node is still at work."""
-ENDS_EARLY = Rules(scenario=replace(STOPPED, definition=HURRIED, actions=STOPPED.actions[:1]))
+HELD = Rules(kinds=frozenset(), scenario=replace(ALONE, definition=CROWD, workers=3))
+"""Nodes hold what is left of a budget, and give it back."""
+ENDS_EARLY = Rules(scenario=replace(ALONE, definition=HURRIED))
 """A run ends while one of its nodes waits for a person."""
 
 
@@ -343,7 +347,7 @@ GUARDS = {
     "journal": Guard("no recorded step runs again", _replaced(execute_node, read_node_journal=_no_entries)),
     "outcomes taken over": Guard("a retry repeats nothing that holds", _replaced(perform_work, carry_over=_nothing)),
     "earlier journals": Guard("a retry repeats no recorded step", _replaced(read_journal, read_journal=_own_entries)),
-    "intents": Guard("what happens once happens once", _no_intents),
+    "intents": Guard("what happens once happens once", _no_intents, PAYS),
     "successor re-check": Guard("no lost wake-up", _replaced(execute_node, _wake_again=_nothing), QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, QUEUE_ALONE),
     "sweeper": Guard("no lost wake-up", _all_of, Rules(sweeper=False)),
@@ -360,7 +364,7 @@ GUARDS = {
     "slot in the last commit": Guard("the slot ends free", _slot_apart),
     "slot compared and set": Guard("nobody waits for ever", _slot_overwritten),
     "only what is left is used": Guard("no budget is exceeded", _replaced(Fund, usable=_all_of_it)),
-    "refused only at the limit": Guard("a budget can be used", _replaced(Fund, check=_half_of_it)),
+    "refused only at the limit": Guard("a budget can be used", _replaced(Fund, check=_half_of_it), HELD),
     "drawn also on what parts bring": Guard("no budget is exceeded", _replaced(Target, funds=property(_run_funds))),
     "nothing drawn unseen": Guard("nothing of a budget is lost", _replaced(purse, Update=_regardless), DRAWS_LATE),
     "what was drawn is taken over": Guard("no budget is exceeded", _replaced(Purse, __post_init__=_forgetful)),

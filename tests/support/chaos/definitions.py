@@ -127,7 +127,7 @@ def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
     return json.dumps(steps)
 
 
-SINGLE, GRAPH, DELEGATION, METERED, HURRIED = -2, -1, -3, -4, -5
+SINGLE, GRAPH, DELEGATION, METERED, HURRIED, CROWD = -2, -1, -3, -4, -5, -6
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
     DELEGATION: {
@@ -155,7 +155,22 @@ HANDMADE: dict[int, dict[str, Any]] = {
         },
     },
     # Long at work, longer than a commit may be late, and so tight a budget that each call is drawn by itself.
-    METERED: {"system_prompt": _steps(*[("echo",)] * 5, seconds=6.0), "budget": {"calls": 30}},
+    METERED: {"system_prompt": _steps(*[("pay",)] * 5, seconds=6.0), "budget": {"calls": 30}},
+    # Each node draws two calls and makes one: so those at work hold more than there is, which in the end suffices.
+    CROWD: {
+        "type": "graph",
+        "graph": {
+            "nodes": {
+                f"n{number}": {
+                    "kind": "agent",
+                    "prompt": f"n{number}|{{{{ input.text }}}}|",
+                    "system_prompt": _steps(seconds=6.0),
+                }
+                for number in range(30)
+            }
+        },
+        "budget": {"calls": 32},
+    },
     # Ends without waiting for the person whom it asks.
     HURRIED: {
         "type": "graph",

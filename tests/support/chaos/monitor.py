@@ -134,6 +134,8 @@ class Monitor:
             self.owners[session_id] = fields["run_id"]
 
     def _approval_written(self, approval_id: ApprovalId, fields: Mapping[str, Any]) -> None:
+        if "state" not in fields:
+            return
         if fields["state"] == ApprovalState.PENDING:
             self.pending[approval_id] = fields["kind"]
         else:

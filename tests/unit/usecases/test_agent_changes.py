@@ -64,6 +64,11 @@ class Shop:
             await self.clock.advance(1)
         return await task
 
+    async def stored(self) -> dict[str, Any]:
+        """Every document, without the times, which depend on how often somebody waited."""
+        found = [await self.documents.get(path) for path in sorted(self.documents.paths)]
+        return {one.path: {k: v for k, v in (one.fields or {}).items() if not k.endswith("_at")} for one in found}
+
 
 async def prepared(shop: Shop) -> Agent:
     """An agent with an alias, a draft, and a second version."""
@@ -87,9 +92,13 @@ ACTS: dict[str, Act] = {
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())
 async def test_a_change_whose_reply_was_lost_counts(act: Act) -> None:
-    shop = Shop()
-    agent = await prepared(shop)
-    await shop.in_time(act(shop.failing(Fate.REPLY_LOST), agent))
+    shop, undisturbed = Shop(), Shop()
+    await shop.in_time(act(shop.failing(Fate.REPLY_LOST), await prepared(shop)))
+    agent = await prepared(undisturbed)
+    before = await undisturbed.stored()
+    await undisturbed.in_time(act(undisturbed.shelf, agent))
+    assert await shop.stored() == await undisturbed.stored()
+    assert await shop.stored() != before
 
 
 @pytest.mark.parametrize("act", ACTS.values(), ids=ACTS.keys())

@@ -361,8 +361,8 @@ class PlanGraph:
         return {node: tuple(those) for node, those in found.items()}
 
     def handles_failure(self, node: NodeId) -> bool:
-        """Whether a failure of the vertex has a successor that waits for it."""
-        return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors[node])
+        """Whether a failure of the vertex has a successor that waits for it; nothing waits for a delegate's."""
+        return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors.get(node, ()))
 
     def handles_denial(self, node: NodeId) -> bool:
         """Whether a no at the vertex has a successor that waits for it."""

@@ -20,6 +20,7 @@ from shared.domain.tool_specs import ASKING
 from shared.domain.tools import Effect, ToolCall, ToolResult, ToolSpec
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Filter, Query, Snapshot
+from shared.usecases.nodes.carry_over import carry_over
 from shared.usecases.nodes.end_run import output_fields
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.keep_value import keep_output, read_outputs_of
@@ -78,6 +79,8 @@ async def ask_delegate(
         earlier = parse(NodeRun, stored.fields or {})
         if earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
             return await _known_answer(engine, delegate, earlier)
+    elif (held := await carry_over(engine, child)) is not None:
+        return Answer(ToolResult(as_text(held.output)))
     await _open(engine, context, child, delegate, stored)
     below = NodeRecorder(engine, child, await read_node_journal(engine, child))
     recorder.open_child(path, below)

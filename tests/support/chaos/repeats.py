@@ -66,8 +66,8 @@ class Repeats:
         return None
 
     def _is_handled(self, instance: Instance) -> bool:
-        vertex = self._vertex(instance)
-        return vertex in self.graph.by_id and self.graph.handles_failure(vertex)
+        """A delegate's failure is not: only its asker has heard of it."""
+        return self.graph.handles_failure(parse_instance(instance)[0])
 
     def _vertex(self, place: str) -> NodeId:
         """The vertex of an instance or of a node's path; a delegate belongs to the one that asks."""

@@ -15,12 +15,14 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, ModelUnavailable
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import parse
+from shared.domain.runs import Run
 from shared.domain.states import NodeState, RunState
 from shared.domain.writes import Create, Update
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Query
 from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
+from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
@@ -251,10 +253,8 @@ async def test_what_delegates_consumed_counts_and_they_end_when_their_asker_is_c
     assert (await asking.run(run.id)).usage.requests == len(asking.runner.requests) - 1 == 6
 
 
-@pytest.mark.parametrize(("late", "ends"), [("created", NodeState.CANCELLED), ("closed", NodeState.SUCCEEDED)])
-async def test_a_delegate_that_is_being_stored_when_its_asker_is_cancelled_ends_once(
-    late: str, ends: NodeState
-) -> None:
+async def cancelled_while(late: str) -> tuple[EngineRig, Run, NodeRun]:
+    """A run that was cancelled while its critic was being `created` or `closed`, and the critic."""
     asking = EngineRig(ScriptedRunner(script), CountingToolbox({"echo": lambda args: args["value"]}))
     run = await start(asking)
 
@@ -276,10 +276,28 @@ async def test_a_delegate_that_is_being_stored_when_its_asker_is_cancelled_ends_
 
     await asking.deliver(asking.queue.accepted[0], Slow(asking.documents, lambda _: Fate.APPLIED))
     critic = next(node for node in await nodes_of(asking, run) if node.item == "critic")
+    return asking, await asking.run(run.id), critic
+
+
+@pytest.mark.parametrize(("late", "ends"), [("created", NodeState.CANCELLED), ("closed", NodeState.SUCCEEDED)])
+async def test_a_delegate_that_is_being_stored_when_its_asker_is_cancelled_ends_once(
+    late: str, ends: NodeState
+) -> None:
+    asking, run, critic = await cancelled_while(late)
     assert critic.state is ends
-    ended = await asking.run(run.id)
-    assert ended.state is RunState.CANCELLED
-    assert ended.usage.requests == len(asking.runner.requests)
+    assert run.state is RunState.CANCELLED
+    assert run.usage.requests == len(asking.runner.requests)
+
+
+async def test_a_retry_asks_no_delegate_again_that_answered_before_its_asker_could_hear_of_it() -> None:
+    asking, run, _ = await cancelled_while("closed")
+    before = len(asking.runner.turns)
+    again = (await repeat_run(asking.core, RepeatRequest(ANN, run.id, "retry"))).run
+    await asking.drain()
+    assert await asking.output(again.id) == "all done"
+    resumed = asking.runner.turns[before:]
+    assert [turn.agent.name for turn in resumed if turn.agent.name.endswith("critic")] == []
+    assert (await asking.run(again.id)).usage.requests == len(asking.runner.requests) - run.usage.requests
 
 
 async def test_cancelling_stops_the_delegates_too() -> None:

@@ -129,8 +129,7 @@ export class SessionView {
   /** What the agent is saying now and no event holds yet. */
   get liveText() {
     const own = [...this.run.nodes].filter(([instance]) => instance.startsWith("main~"));
-    const latest = own.at(-1)?.[1].stream.steps.at(-1);
-    return latest && !latest.complete ? latest.text : "";
+    return own.at(-1)?.[1].stream.live ?? "";
   }
 
   /**

@@ -99,7 +99,6 @@ export class StreamMerge {
    * @returns {boolean} Whether it told anything new.
    */
   add(segment, cached = false) {
-    if (this.#output !== null) return false;
     const step = this.#step(segment.step);
     if (step.whole !== null || segment.try < step.attempt) return false;
     if (segment.try > step.attempt) {
@@ -109,7 +108,7 @@ export class StreamMerge {
     const old = step.pieces.get(segment.n);
     const newer = !old || segment.rev > old.rev || (segment.rev === old.rev && old.cached && !cached);
     if (newer) step.pieces.set(segment.n, { ...segment, cached });
-    return newer;
+    return newer && this.#output === null;
   }
 
   /**
@@ -120,11 +119,10 @@ export class StreamMerge {
    * @returns {boolean} Whether it told anything new.
    */
   settle(number, text, cached = false) {
-    if (this.#output !== null) return false;
     const step = this.#step(number);
     if (step.whole !== null && (step.confirmed || cached)) return false;
     Object.assign(step, { whole: text, confirmed: !cached, pieces: new Map() });
-    return true;
+    return this.#output === null;
   }
 
   /**
@@ -154,9 +152,19 @@ export class StreamMerge {
   /** The node's output once it is there, before that the text of the latest step. */
   get text() {
     if (this.#output !== null) return this.#output;
-    if (this.#steps.size === 0) return "";
-    const latest = Math.max(...this.#steps.keys());
-    return viewOf(latest, this.#step(latest)).text;
+    return this.#latest?.text ?? "";
+  }
+
+  /** What the latest step says and no event holds yet; the node's end alone does not hold it. */
+  get live() {
+    const latest = this.#latest;
+    return latest && this.#step(latest.step).whole === null ? latest.text : "";
+  }
+
+  get #latest() {
+    if (this.#steps.size === 0) return null;
+    const number = Math.max(...this.#steps.keys());
+    return viewOf(number, this.#step(number));
   }
 
   /** Whether the node ended, so that `text` is its output. */

@@ -42,7 +42,7 @@ class Speech:
         text = "\n".join([*said, *live])
         complete = any(event["turn_complete"] for event in events)
         if self._printed.startswith(text) and not complete:
-            return False  # nothing new; or the node's end is here before the event that tells what it said
+            return False  # nothing new, or another try that has come as far as this
         if not text.startswith(self._printed):
             self._console.print("\n[dim](the answer starts again: another worker took over)[/dim]")
             self._printed = ""

@@ -88,8 +88,7 @@ class SessionView:
     def live_text(self) -> str:
         """What the agent is saying now and no event holds yet."""
         own = [node for instance, node in self.run.nodes.items() if instance.startswith("main~")]
-        latest = [node.stream.steps[-1] for node in own[-1:] if node.stream.steps]
-        return "".join(step.text for step in latest if not step.complete)
+        return own[-1].stream.live if own else ""
 
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in an event."""

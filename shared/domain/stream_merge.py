@@ -116,8 +116,6 @@ class StreamMerge:
 
     def add(self, segment: Mapping[str, Any], *, cached: bool = False) -> bool:
         """Take in a segment document's fields; False where they tell nothing new."""
-        if self._output is not None:
-            return False
         piece = _Piece(
             rev=segment["rev"],
             start=segment["start"],
@@ -127,13 +125,11 @@ class StreamMerge:
             cached=cached,
         )
         step = self._steps.setdefault(segment["step"], _Step())
-        return step.add(segment["try"], segment["n"], piece)
+        return step.add(segment["try"], segment["n"], piece) and self._output is None
 
     def settle(self, step: int, text: str, *, cached: bool = False) -> bool:
         """Take in the event that ended a step: its whole text, which replaces the segments."""
-        if self._output is not None:
-            return False
-        return self._steps.setdefault(step, _Step()).settle(text, cached=cached)
+        return self._steps.setdefault(step, _Step()).settle(text, cached=cached) and self._output is None
 
     def end(self, output: str | None, *, cached: bool = False) -> bool:
         """Take in the node's end: its output replaces everything, None (it failed) nothing."""
@@ -156,6 +152,14 @@ class StreamMerge:
         if self._output is not None:
             return self._output
         return self._steps[max(self._steps)].view(max(self._steps)).text if self._steps else ""
+
+    @property
+    def live(self) -> str:
+        """What the latest step says and no event holds yet; the node's end alone does not hold it."""
+        latest = max(self._steps, default=None)
+        if latest is None or self._steps[latest].whole is not None:
+            return ""
+        return self._steps[latest].view(latest).text
 
     @property
     def complete(self) -> bool:

@@ -58,6 +58,26 @@ test("a session shows the live text until the event that holds it arrives", () =
   assert.deepEqual(view.events.map(({ content }) => content.text), ["Hello?", "Hi there", "And bye"]);
 });
 
+test("the live text stays when the node's end arrives before the event that holds it", () => {
+  for (const cached of [false, true]) {
+    const view = new SessionView();
+    view.take(event(1, "user", "Hello?"), false);
+    view.run.node("main~0").stream.add(segment(0, "Hi th"));
+    view.run.node("main~0").take({ node: "main", state: "succeeded", attempt: 1, output_json: '"Hi there"' }, cached);
+    assert.equal(view.liveText, "Hi th");
+    view.take(event(2, "agent", "Hi there", { turn_complete: true, metadata: { instance: "main~0", step: 0 } }), false);
+    assert.equal(view.liveText, "");
+  }
+});
+
+test("what an event of the cache holds is not shown a second time", () => {
+  const view = new SessionView();
+  view.take(event(1, "user", "Hello?"), true);
+  view.run.node("main~0").stream.add(segment(0, "Hi th"), true);
+  view.take(event(2, "agent", "Hi there", { metadata: { instance: "main~0", step: 0 } }), true);
+  assert.deepEqual([view.liveText, view.events.length], ["", 2]);
+});
+
 test("the next turn starts with an empty preview", () => {
   const view = new SessionView();
   view.take(event(1, "user", "One"), false);

@@ -12,8 +12,11 @@ const changes = {
   add: (merge, { segment, cached }) => merge.add(segment, cached),
   settle: (merge, { step, text, cached }) => merge.settle(step, text, cached),
   end: (merge, { output, cached }) => merge.end(output, cached),
-  show: (merge, { text, complete, steps }) =>
-    assert.deepEqual({ text: merge.text, complete: merge.complete, steps: merge.steps }, { text, complete, steps }),
+  show: (merge, { text, live, complete, steps }) =>
+    assert.deepEqual(
+      { text: merge.text, live: merge.live, complete: merge.complete, steps: merge.steps },
+      { text, live, complete, steps },
+    ),
 };
 
 for (const { name, changes: sequence } of cases) {

@@ -33,7 +33,7 @@ def apply(merge: StreamMerge, change: dict[str, Any]) -> None:
 
 def shown(merge: StreamMerge) -> dict[str, Any]:
     steps = [{**asdict(step), "parts": list(step.parts)} for step in merge.steps]
-    return {"do": "show", "text": merge.text, "complete": merge.complete, "steps": steps}
+    return {"do": "show", "text": merge.text, "live": merge.live, "complete": merge.complete, "steps": steps}
 
 
 @pytest.mark.parametrize("case", CASES, ids=lambda case: case["name"])

@@ -99,7 +99,7 @@ def test_the_nodes_end_takes_nothing_back_where_it_comes_before_the_event() -> N
     turn = Turn()
     turn.streams(ANSWER[:31], revision=1)
 
-    assert turn.node_ends(ANSWER) == ANSWER[:31]
+    assert turn.node_ends(ANSWER) == turn.view.live_text == ANSWER[:31]
     assert turn.logs(2, "agent", ANSWER, complete=True) == f"{ANSWER}\n"
 
 

@@ -107,7 +107,7 @@ def _add_copying(router: APIRouter, core: Core) -> None:
     @router.post(
         "/sessions/{session_id}/fork",
         status_code=201,
-        responses=problem_responses(400, 401, 403, 404, 409, 429, 503),
+        responses=problem_responses(400, 401, 403, 404, 409, 413, 503),
     )
     async def fork(
         caller: Caller,

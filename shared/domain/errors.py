@@ -8,7 +8,8 @@ DomainError
 │   ├── PreconditionRequired
 │   ├── NodeOutputTooLarge
 │   ├── OutputInvalid        an answer that does not fit the agent's output_schema
-│   └── DocumentTooLarge
+│   ├── DocumentTooLarge
+│   └── SessionTooLarge      there is more of it than is forked: waiting does not help
 ├── Unauthenticated
 │   └── InvalidCredentials
 ├── PermissionDenied
@@ -150,6 +151,12 @@ class DocumentTooLarge(FailedPrecondition):
     """A document, or a commit of several, is larger than Firestore takes."""
 
     code = "document_too_large"
+
+
+class SessionTooLarge(FailedPrecondition):
+    """There is more of a session up to an event than is copied in one fork."""
+
+    code = "session_too_large"
 
 
 class Unauthenticated(DomainError):

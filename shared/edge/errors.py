@@ -40,6 +40,7 @@ STATUS_OF_CODE: Mapping[str, int] = {
     "version_mismatch": 412,  # If-Match named a version that is no longer the latest
     "precondition_required": 428,
     "too_large": 413,
+    "session_too_large": 413,
     "unsupported_media_type": 415,
 }
 """Codes whose HTTP status says more than that of their category."""
@@ -92,7 +93,7 @@ def render_domain_error(error: DomainError) -> Response:
     """The answer to a refusal or failure; what an internal one says stays in the logs."""
     status = status_of(error)
     headers: dict[str, str] = {}
-    if status in {429, 503}:
+    if status in {429, 503} and (error.retryable or error.retry_after_seconds is not None):
         headers["Retry-After"] = str(math.ceil(error.retry_after_seconds or _RETRY_SECONDS))
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = 'Bearer realm="fireloom", error="invalid_token"'

@@ -13,7 +13,7 @@ from typing import Any
 
 from shared.domain.artifacts import COMMIT_BYTES, ArtifactVersion, plan_version, versions_path
 from shared.domain.document_limits import document_bytes
-from shared.domain.errors import Aborted, Fault, IdempotencyKeyReused, InvalidArgument, ResourceExhausted
+from shared.domain.errors import Aborted, Fault, IdempotencyKeyReused, InvalidArgument, SessionTooLarge
 from shared.domain.events import Event, event_path
 from shared.domain.ids import RunId, SessionId, Uid, hashed_id
 from shared.domain.records import from_json, parse, render, to_json
@@ -65,11 +65,11 @@ class _Held:
         """Count documents that are kept.
 
         Raises:
-            ResourceExhausted: they are too much together.
+            SessionTooLarge: they are too much together.
         """
         self.size += sum(document_bytes(one.path, one.fields) for one in read if one.fields is not None)
         if self.size > MOST_LOG_BYTES:
-            raise ResourceExhausted(
+            raise SessionTooLarge(
                 f"The session's log and messages have {self.size:,} bytes or more up to there; a session is forked "
                 f"with {MOST_LOG_BYTES:,} at most. Fork it at an earlier event."
             )
@@ -82,7 +82,7 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
         NotFound: there is no such session for the caller.
         PermissionDenied: the caller may read the session, but it is not theirs.
         InvalidArgument: the session has no such event.
-        ResourceExhausted: there is more of it than can be copied; of log and messages, nothing is copied then.
+        SessionTooLarge: there is more of it than can be copied; of log and messages, nothing is copied then.
         IdempotencyKeyReused: the key came before with another request.
         Aborted: the session was not copied in time, or changes too fast.
         Unavailable: the store does not answer.
@@ -144,7 +144,7 @@ async def _events(
 ) -> tuple[list[Event], Event | None]:
     """The events up to the end of the last turn that was over at `wanted`, and the one after them, if there is one."""
     if wanted > MOST_EVENTS:
-        raise ResourceExhausted(f"a session is forked at one of its first {MOST_EVENTS:,} events")
+        raise SessionTooLarge(f"a session is forked at one of its first {MOST_EVENTS:,} events")
     events: list[Event] = []
     for first in range(1, wanted + 2, PAGE):
         numbers = range(first, min(first + PAGE, wanted + 2))
@@ -215,7 +215,7 @@ async def _copy_files(documents: Documents, session_id: SessionId, fork_id: Sess
             continue
         files, size = files + 1, size + version.size_bytes
         if files > MOST_FILES or size > MOST_BYTES:
-            raise ResourceExhausted(f"a session is forked with {MOST_FILES} files and {MOST_BYTES:,} bytes at most")
+            raise SessionTooLarge(f"a session is forked with {MOST_FILES} files and {MOST_BYTES:,} bytes at most")
         (content,) = await get_versions(documents, session_id, [(version.name, version.version)])
         for writes in plan_version(fork_id, version, content.content, None):
             try:

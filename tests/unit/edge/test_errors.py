@@ -17,8 +17,11 @@ from shared.domain.errors import (
     Fault,
     Internal,
     InvalidArgument,
+    LimitReached,
     NotFound,
+    QuotaExceeded,
     ResourceExhausted,
+    SessionTooLarge,
     Unauthenticated,
     Unavailable,
 )
@@ -70,6 +73,7 @@ def test_a_status_by_code_belongs_to_a_code_that_exists() -> None:
     ("error", "header", "value"),
     [
         (ResourceExhausted("full", retry_after_seconds=6.2), "Retry-After", "7"),
+        (QuotaExceeded("no more today", retry_after_seconds=60), "Retry-After", "60"),
         (Unavailable("down"), "Retry-After", "1"),
         (
             Unauthenticated("who?"),
@@ -80,6 +84,14 @@ def test_a_status_by_code_belongs_to_a_code_that_exists() -> None:
 )
 def test_an_answer_tells_what_to_do_next(error: DomainError, header: str, value: str) -> None:
     assert render_domain_error(error).headers[header] == value
+
+
+@pytest.mark.parametrize(
+    ("error", "status"), [(LimitReached("the limit is reached"), 429), (SessionTooLarge("fork it earlier"), 413)]
+)
+def test_nobody_is_told_to_wait_where_waiting_does_not_help(error: DomainError, status: int) -> None:
+    answer = render_domain_error(error)
+    assert (answer.status_code, answer.headers.get("Retry-After")) == (status, None)
 
 
 def test_all_faults_are_in_the_answer_with_their_suggestions() -> None:

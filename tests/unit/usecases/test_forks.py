@@ -16,7 +16,7 @@ from shared.domain.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    ResourceExhausted,
+    SessionTooLarge,
 )
 from shared.domain.ids import SessionId, Uid
 from shared.domain.records import from_json
@@ -209,7 +209,7 @@ async def test_what_cannot_be_forked_is_refused() -> None:
 async def test_more_than_can_be_copied_is_refused_and_nothing_of_it_stays(bound: tuple[str, int]) -> None:
     talk = Talk()
     await talk.open("one", "two")
-    with patch.object(module, *bound), pytest.raises(ResourceExhausted):
+    with patch.object(module, *bound), pytest.raises(SessionTooLarge):
         await talk.fork(idempotency_key="k")
     await check_nothing_stays(talk)
 
@@ -225,7 +225,7 @@ async def test_a_log_that_is_too_large_is_refused_with_both_figures_and_nothing_
     await talk.open("one", "two")
     size = sum([await bytes_of(talk, name) for name in of])
     before = set(talk.rig.documents.paths)
-    with patch.object(module, "MOST_LOG_BYTES", size - 1), pytest.raises(ResourceExhausted) as refused:
+    with patch.object(module, "MOST_LOG_BYTES", size - 1), pytest.raises(SessionTooLarge) as refused:
         await talk.fork(idempotency_key="k")
     assert f"{size:,} bytes" in refused.value.message
     assert f"{size - 1:,} at most" in refused.value.message
@@ -247,7 +247,7 @@ async def test_of_a_log_that_is_too_large_no_more_is_read_than_shows_it() -> Non
     talk = Talk()
     await talk.open(*"abcdefgh")
     documents = WatchedDocuments(talk.rig.documents)
-    with patch.multiple(module, MOST_LOG_BYTES=1, PAGE=3), pytest.raises(ResourceExhausted):
+    with patch.multiple(module, MOST_LOG_BYTES=1, PAGE=3), pytest.raises(SessionTooLarge):
         await talk.fork(documents=documents)
     assert documents.reads == len(["session", "slot", "the fork"]) + 3
 

@@ -167,12 +167,15 @@ class RunCheck:
             code = "" if node.error is None else node.error.code
             denied = code in DENIALS and self._answered(node)
             excused = code in EXCUSES and (self._world.faults.injected or code == "deadline_exceeded")
-            # Where nothing goes wrong, nobody holds for long what others are refused.
-            limited = code in LIMITED and (self._world.faults.injected or is_used_up(self._run, self._found))
+            limited = code in LIMITED and (self._is_taken_over(node) or is_used_up(self._run, self._found))
             if not denied and not excused and not limited:
                 yield f"failed with {node.error}"
         if node.state is NodeState.CANCELLED and not self._run.cancel_requested and not self._hurries:
             yield "is cancelled"
+
+    def _is_taken_over(self, node: NodeRun) -> bool:
+        """Whether the node's outcome is that of an earlier run, where it was judged."""
+        return self._world.monitor.repeats.held(self._run.id, node.instance) is not None
 
     def _answered(self, node: NodeRun) -> bool:
         """Whether a person had a say in the node."""

@@ -27,6 +27,7 @@ DomainError
 │   └── VersionMismatch
 ├── ResourceExhausted
 │   ├── TooManyRuns          started too fast, or too many at once: waiting helps
+│   ├── TooManyKept          as many are kept as may be: deleting one helps, waiting does not
 │   └── LimitReached         a limit of the definition: waiting does not help
 │       ├── BudgetExceeded   the run's own budget
 │       └── QuotaExceeded    a person's quota of a day, or what a grant allows in one
@@ -291,6 +292,13 @@ class TooManyRuns(ResourceExhausted):
     """Runs are started too fast, or too many are active at once."""
 
     code = "too_many_runs"
+
+
+class TooManyKept(ResourceExhausted):
+    """As many of a kind are kept as may be; deleting one of them helps."""
+
+    code = "too_many_kept"
+    retryable = False
 
 
 class Cancelled(DomainError):

@@ -12,7 +12,7 @@ from shared.domain.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    ResourceExhausted,
+    TooManyKept,
     Unavailable,
 )
 from shared.domain.ids import Uid
@@ -63,7 +63,7 @@ async def add_reader_of(sharing: Sharing, shelved: Shelved, caller: Uid, named: 
         NotFound: there is no such thing for the caller.
         PermissionDenied: the caller may read it, but it is not theirs.
         InvalidArgument: there is no such person, or they own it.
-        ResourceExhausted: as many people read it as may.
+        TooManyKept: as many people read it as may.
         Aborted: it changes too fast.
         Unavailable: the store does not answer; the person may be able to read.
     """
@@ -111,7 +111,7 @@ def _check(shelved: Shelved, found: Readable, reader: User) -> None:
     if reader.uid == found.owner_uid:
         raise InvalidArgument("The request is not valid.", (Fault("reader", f"owns the {shelved.noun}"),))
     if len(found.readers) >= shelved.most:
-        raise ResourceExhausted(f"A {shelved.noun} has {shelved.most} readers at most; remove one first.")
+        raise TooManyKept(f"A {shelved.noun} has {shelved.most} readers at most; remove one first.")
 
 
 async def _store(documents: Documents, shelved: Shelved, seen: Snapshot, readers: tuple[Uid, ...]) -> bool:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.agents import VersionRef
-from shared.domain.errors import InvalidArgument, ResourceExhausted, Unavailable
+from shared.domain.errors import InvalidArgument, TooManyKept, Unavailable
 from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import render, to_json
@@ -41,14 +41,14 @@ async def create_schedule(planner: Planner, caller: Uid, plan: Plan, *, paused: 
         InvalidArgument: the expression, the time zone or the input is not right.
         NotFound: there is no such agent or version for the caller.
         PermissionDenied: the caller may see the agent, but not run it.
-        ResourceExhausted: the caller has the most schedules that one may have.
+        TooManyKept: the caller has the most schedules that one may have.
         Unavailable: the store does not answer; the schedule may have been stored.
     """
     documents, now = planner.core.documents, planner.core.clock.now()
     await _check(planner, caller, plan)
     owned = Query(SCHEDULES, (Filter("owner_uid", "==", caller),), limit=MAX_SCHEDULES)
     if len(await documents.query(owned)) >= MAX_SCHEDULES:
-        raise ResourceExhausted(f"You have {MAX_SCHEDULES} schedules, which is the most; delete one first.")
+        raise TooManyKept(f"You have {MAX_SCHEDULES} schedules, which is the most; delete one first.")
     schedule = Schedule(
         id=ScheduleId(planner.core.ids.new()),
         owner_uid=caller,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from contextlib import suppress
 
-from shared.domain.errors import Aborted, DomainError, Fault, InvalidArgument, ResourceExhausted
+from shared.domain.errors import Aborted, DomainError, Fault, InvalidArgument, TooManyKept
 from shared.domain.ids import Uid
 from shared.domain.secrets import (
     MAX_SECRETS,
@@ -26,7 +26,7 @@ async def put_secret(vault: Vault, owner: Uid, name: str, value: SecretText) -> 
 
     Raises:
         InvalidArgument: the value is too short or too long.
-        ResourceExhausted: the owner has the most secrets that one may have.
+        TooManyKept: the owner has the most secrets that one may have.
         Aborted: others kept changing the secret.
         Unavailable: a store does not answer; the old value is used until the new one is.
     """
@@ -63,4 +63,4 @@ async def put_secret(vault: Vault, owner: Uid, name: str, value: SecretText) -> 
 async def _check_count(vault: Vault, owner: Uid, name: str) -> None:
     found = await vault.documents.query(Query(secrets_path(owner), limit=MAX_SECRETS))
     if len(found) >= MAX_SECRETS and secret_path(owner, name) not in {one.path for one in found}:
-        raise ResourceExhausted(f"You have {MAX_SECRETS} secrets, which is the most; delete one first.")
+        raise TooManyKept(f"You have {MAX_SECRETS} secrets, which is the most; delete one first.")

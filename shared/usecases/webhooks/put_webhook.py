@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.domain.errors import Aborted, EgressRefused, Fault, InvalidArgument, NotFound, ResourceExhausted
+from shared.domain.errors import Aborted, EgressRefused, Fault, InvalidArgument, NotFound, TooManyKept
 from shared.domain.ids import Uid
 from shared.domain.records import render
 from shared.domain.secrets import SecretText
@@ -50,13 +50,13 @@ async def create_webhook(desk: Desk, caller: Uid, wanted: Subscription) -> tuple
 
     Raises:
         InvalidArgument: the address may not be reached, or the events are not right.
-        ResourceExhausted: the caller has the most webhooks that one may have.
+        TooManyKept: the caller has the most webhooks that one may have.
         Aborted, Unavailable: a store does not answer; there may be a webhook that was not finished.
     """
     _check(desk, wanted)
     owned = Query(WEBHOOKS, (Filter("owner_uid", "==", caller),), limit=MAX_WEBHOOKS)
     if len(await desk.documents.query(owned)) >= MAX_WEBHOOKS:
-        raise ResourceExhausted(f"You have {MAX_WEBHOOKS} webhooks, which is the most; delete one first.")
+        raise TooManyKept(f"You have {MAX_WEBHOOKS} webhooks, which is the most; delete one first.")
     now = desk.clock.now()
     webhook = Webhook(
         id=WebhookId(desk.ids.new()),

@@ -22,6 +22,7 @@ from shared.domain.errors import (
     QuotaExceeded,
     ResourceExhausted,
     SessionTooLarge,
+    TooManyKept,
     Unauthenticated,
     Unavailable,
 )
@@ -87,7 +88,12 @@ def test_an_answer_tells_what_to_do_next(error: DomainError, header: str, value:
 
 
 @pytest.mark.parametrize(
-    ("error", "status"), [(LimitReached("the limit is reached"), 429), (SessionTooLarge("fork it earlier"), 413)]
+    ("error", "status"),
+    [
+        (LimitReached("the limit is reached"), 429),
+        (TooManyKept("delete one first"), 429),
+        (SessionTooLarge("fork it earlier"), 413),
+    ],
 )
 def test_nobody_is_told_to_wait_where_waiting_does_not_help(error: DomainError, status: int) -> None:
     answer = render_domain_error(error)

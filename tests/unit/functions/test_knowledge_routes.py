@@ -207,4 +207,4 @@ async def test_a_collection_has_only_so_many_readers(rig: KnowledgeRig, ada: htt
     many = [f"reader{n}" for n in range(MAX_READERS)]
     await rig.documents.commit([Update(path.lstrip("/"), {"readers": many})])
     refused = await ada.post(f"{path}/readers", json={"reader": "bob"})
-    assert (refused.status_code, refused.json()["code"]) == (429, "resource_exhausted")
+    assert (refused.status_code, refused.json()["code"]) == (429, "too_many_kept")

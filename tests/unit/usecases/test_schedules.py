@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from shared.adapters.cron.timetables import CronTimetables
-from shared.domain.errors import InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from shared.domain.errors import InvalidArgument, NotFound, TooManyKept, Unavailable
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import render
 from shared.domain.schedules import (
@@ -416,7 +416,7 @@ async def test_a_deleted_schedule_is_not_due(office: Office) -> None:
 async def test_nobody_has_more_than_the_most(office: Office) -> None:
     for _ in range(MAX_SCHEDULES):
         await office.schedule()
-    with pytest.raises(ResourceExhausted):
+    with pytest.raises(TooManyKept):
         await office.schedule()
 
 

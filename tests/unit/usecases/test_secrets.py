@@ -21,7 +21,7 @@ from shared.domain.errors import (
     FailedPrecondition,
     InvalidArgument,
     NotFound,
-    ResourceExhausted,
+    TooManyKept,
     Unavailable,
 )
 from shared.domain.ids import Uid
@@ -183,7 +183,7 @@ async def test_a_value_that_is_no_secret_is_refused_before_anything_is_written(s
 async def test_one_person_has_only_so_many(safe: Safe) -> None:
     for number in range(MAX_SECRETS):
         await safe.put(OLD, f"n{number:03}")
-    with pytest.raises(ResourceExhausted):
+    with pytest.raises(TooManyKept):
         await safe.put(OLD, "one-more")
     await safe.put(NEW, "n000")
     assert await safe.value("n000") == NEW.reveal()

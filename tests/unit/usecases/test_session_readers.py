@@ -11,7 +11,7 @@ from shared.domain.errors import (
     InvalidArgument,
     NotFound,
     PermissionDenied,
-    ResourceExhausted,
+    TooManyKept,
     Unavailable,
 )
 from shared.domain.ids import SessionId, Uid
@@ -168,7 +168,7 @@ async def test_only_other_people_become_readers(talk: Talk, named: str) -> None:
 async def test_a_session_has_only_so_many_readers(talk: Talk) -> None:
     readers = [f"r{number}" for number in range(MAX_READERS)]
     await talk.documents.commit([Update(session_path(talk.session), {"readers": readers})])
-    with pytest.raises(ResourceExhausted):
+    with pytest.raises(TooManyKept):
         await talk.share()
 
 

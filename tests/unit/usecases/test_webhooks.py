@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, ResourceExhausted, Unavailable
+from shared.domain.errors import Aborted, FailedPrecondition, InvalidArgument, NotFound, TooManyKept, Unavailable
 from shared.domain.facts import FACTS, Fact
 from shared.domain.ids import Uid
 from shared.domain.records import parse, render
@@ -464,5 +464,5 @@ async def test_a_delivery_belongs_to_its_webhook(here: HooksRig) -> None:
 async def test_nobody_has_more_than_the_most(here: HooksRig) -> None:
     for _ in range(MAX_WEBHOOKS):
         await here.webhook()
-    with pytest.raises(ResourceExhausted):
+    with pytest.raises(TooManyKept):
         await here.webhook()

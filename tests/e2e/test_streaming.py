@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from scripts.local.api import Api, Person, api_client
+from scripts.local.api import Api, api_client
 from scripts.local.listener import Listener, One, Owned, emulator_channels
 from scripts.local.stack import Stack
 from scripts.local.watch import Following, ListenRefused
@@ -29,11 +29,6 @@ MAIN = "main~0"
 
 
 @pytest.fixture
-def place(stack: Stack) -> Place:
-    return Place(stack.settings.project, f"127.0.0.1:{stack.settings.ports.emulators.firestore}")
-
-
-@pytest.fixture
 async def ada(stack: Stack) -> AsyncIterator[Api]:
     async with api_client(stack.api) as client:
         api = Api(client)
@@ -49,23 +44,6 @@ async def eve(stack: Stack) -> AsyncIterator[Api]:
         yield api
 
 
-@pytest.fixture
-def signed_in(stack: Stack) -> Callable[[Api], SignedIn]:
-    """What proves who somebody is, to both kinds of listener."""
-    auth = stack.settings.ports.emulators.environment["FIREBASE_AUTH_EMULATOR_HOST"]
-
-    def prove(api: Api) -> SignedIn:
-        person = person_of(api)
-        return SignedIn(person.uid, person.token, {"auth": auth, "email": person.email, "password": person.password})
-
-    return prove
-
-
-def person_of(api: Api) -> Person:
-    assert api.person is not None
-    return api.person
-
-
 async def open_session(api: Api, *rules: dict[str, Any], tools: tuple[str, ...] = ()) -> str:
     """A session with an agent that plays a script."""
     model = {"provider": "local", "model": "scripted", "script": list(rules)}
@@ -77,10 +55,10 @@ async def open_held_session(api: Api, *tools: str) -> str:
     return await api.open_session(await api.create_agent({"name": "teller", "model": MODEL, "tools": list(tools)}))
 
 
-def held_counting(count: int, *, call: Call | None = None) -> HeldModel:
+def held_counting(count: int, *calls: Call) -> HeldModel:
     """A model that counts as `counting` does, and stops in the middle."""
     rule, whole = counting(count)
-    model = HeldModel(rule["chunks"] * rule["repeat"], held_after=count // 2, call=call)
+    model = HeldModel(rule["chunks"] * rule["repeat"], held_after=count // 2, calls=calls)
     assert model.whole == whole
     return model
 
@@ -200,7 +178,7 @@ async def test_a_worker_killed_in_the_middle_is_taken_over_and_no_recorded_call_
     note = Call("file_write", {"path": "note.txt", "content": "written once"})
     session = await open_held_session(ada, "file_write")
     async with (
-        held_counting(200, call=note).at(model_port) as model,
+        held_counting(200, note).at(model_port) as model,
         follow_in_python(place, signed_in(ada), session=session) as python,
         follow_in_node(place, signed_in(ada), session=session) as web,
     ):
@@ -253,7 +231,7 @@ async def test_somebody_else_is_refused_the_session_and_the_run(
     rule, _ = counting(3)
     session = await open_session(ada, rule)
     run = await ada.start_run(session, "Count.")
-    owner = person_of(ada).uid
+    owner = signed_in(ada).uid
     for wanted in ((session, ""), ("", run)):
         async with follow(place, signed_in(eve), owner=owner, session=wanted[0], run=wanted[1]) as pictures:
             await pictures.refusal()

@@ -13,6 +13,7 @@ from typing import Any
 
 from scripts.local.processes import HOST
 from tests.support.http_sites import Asked, Told, site_of
+from tests.support.polling import PATIENCE_SECONDS
 from tests.support.provider_stubs.anthropic import Anthropic
 from tests.support.provider_stubs.replies import Answer, Call
 
@@ -29,18 +30,23 @@ def environment(port: int) -> dict[str, str]:
 
 @dataclass
 class HeldModel:
-    """Makes calls first, if any, then says its chunks: the first time only some of them, until it is let go.
+    """Makes calls first, if any, then says its chunks: the first times only some of them, until it is let go.
 
     Args:
         chunks: what it says.
         held_after: how many of them it says at once.
-        call: the call with which it answers before it has any result.
+        calls: the calls with which it answers whoever offers it the first of them and has no result yet.
+        holds: how many of its answers stop.
     """
 
     chunks: Sequence[str]
     held_after: int = 1
-    call: Call | None = None
+    calls: Sequence[Call] = ()
+    holds: int = 1
+    asked: int = 0
     _answers: int = 0
+    _stopped: int = 0
+    _all_stopped: asyncio.Event = field(default_factory=asyncio.Event)
     _goes_on: asyncio.Event = field(default_factory=asyncio.Event)
 
     @property
@@ -54,8 +60,17 @@ class HeldModel:
         return "".join(self.chunks[: self.held_after])
 
     def let_go(self) -> None:
-        """Let the answer that was stopped go on."""
+        """Let the answers that were stopped go on."""
         self._goes_on.set()
+
+    async def holds_all(self) -> None:
+        """Return once all answers that are to stop have stopped, at the same time.
+
+        Raises:
+            TimeoutError: that never was so.
+        """
+        async with asyncio.timeout(PATIENCE_SECONDS):
+            await self._all_stopped.wait()
 
     @asynccontextmanager
     async def at(self, port: int) -> AsyncGenerator[HeldModel]:
@@ -64,11 +79,12 @@ class HeldModel:
             yield self
 
     def _answer(self, asked: Asked) -> Told:
-        call = self.call
-        if call is not None and b"tool_result" not in asked.body:
-            return _streamed(lambda: _at_once(Answer(calls=(call,))))
+        self.asked += 1
+        offered = {tool["name"] for tool in asked.json.get("tools", ())}
+        if self.calls and self.calls[0].name in offered and b"tool_result" not in asked.body:
+            return _streamed(lambda: _at_once(Answer(calls=tuple(self.calls))))
         self._answers += 1
-        is_held = self._answers == 1
+        is_held = self._answers <= self.holds
         return _streamed(lambda: self._say(is_held=is_held))
 
     async def _say(self, *, is_held: bool) -> AsyncIterator[bytes]:
@@ -76,9 +92,18 @@ class HeldModel:
         for frame in Anthropic(_NAME).frames(Answer(tuple(self.chunks))):
             if b'"text_delta"' in frame:
                 if is_held and said == self.held_after:
-                    await self._goes_on.wait()
+                    await self._stop()
                 said += 1
             yield frame
+
+    async def _stop(self) -> None:
+        self._stopped += 1
+        if self._stopped == self.holds:
+            self._all_stopped.set()
+        try:
+            await self._goes_on.wait()
+        finally:
+            self._stopped -= 1
 
 
 async def _at_once(answer: Answer) -> AsyncIterator[bytes]:

@@ -25,7 +25,7 @@ from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.usecases.agents.load_definition import number_to_run
 from shared.usecases.nodes.claim_node import claim_writes
-from shared.usecases.nodes.engine import CompiledVersion, Core
+from shared.usecases.nodes.engine import CompiledVersion, Core, LoadedRun
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Target
 from shared.usecases.nodes.wake_successors import enqueue_entries
@@ -151,10 +151,8 @@ class _Found:
 
 @dataclass(frozen=True, slots=True)
 class _Draft:
-    run: Run
-    graph: PlanGraph
+    made: LoadedRun
     writes: list[Write]
-    claimed: bool
 
 
 async def start_run(core: Core, request: RunRequest) -> StartedRun:
@@ -186,24 +184,31 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
         try:
             await core.documents.commit(draft.writes)
         except (CommitRefused, OutcomeUnknown) as error:
-            if request.idempotency_key is None and (await core.documents.get(run_path(run_id))).exists:
-                return await _started(core, request, draft, found)
+            # An earlier try may have been applied late: what is stored is then not this draft, but that one.
+            stored = await load_run(core.documents, run_id) if request.idempotency_key is None else None
+            if stored is not None:
+                return await _started(core, request, stored, found)
             await give_way(core.clock, run_id, attempt, until, error)
             attempt += 1
             continue
-        return await _started(core, request, draft, found)
+        return await _started(core, request, draft.made, found)
 
 
-async def _started(core: Core, request: RunRequest, draft: _Draft, found: _Found) -> StartedRun:
-    waits = draft.run.next_sweep_at is None
-    claimed = draft.claimed
-    if not waits and not claimed:
-        await enqueue_entries(core, draft.run, draft.graph)
-    if waits and request.if_busy == "interrupt" and found.slot.run_id is not None:
-        await cancel_run(core, request.caller, found.slot.run_id)
-    seq = None if waits else found.slot.next_seq
-    after = found.slot.next_seq - 1 if waits else 0
-    return StartedRun(draft.run, draft.graph, claimed=claimed, seq=seq, messages=found.slot.next_message, after=after)
+async def _started(core: Core, request: RunRequest, made: LoadedRun, found: _Found) -> StartedRun:
+    run, graph, slot = made.run, made.graph, found.slot
+    if slot.run_id is not None:
+        if request.if_busy == "interrupt":
+            await cancel_run(core, request.caller, slot.run_id)
+        return StartedRun(run, graph, messages=slot.next_message, after=slot.next_seq - 1)
+    claimed = _is_claimed(request, run, slot)
+    if not claimed:
+        await enqueue_entries(core, run, graph)
+    return StartedRun(run, graph, claimed=claimed, seq=slot.next_seq, messages=slot.next_message)
+
+
+def _is_claimed(request: RunRequest, run: Run, slot: Slot) -> bool:
+    """Whether the commit that starts the run also takes its node."""
+    return request.claim is not None and slot.run_id is None and run.shape != "graph"
 
 
 async def _again(core: Core, request: RunRequest, run: Run, slot: Slot) -> StartedRun:
@@ -318,10 +323,9 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         *executed.writes,
         *metering.writes,
     ]
-    claimed = request.claim is not None and not waits and run.shape != "graph"
-    if request.claim is not None and claimed:
+    if request.claim is not None and _is_claimed(request, run, found.slot):
         writes += claim_writes(Target(run, graph, graph.entries[0]), request.claim, now)
-    return _Draft(run, graph, writes, claimed)
+    return _Draft(LoadedRun(run, graph), writes)
 
 
 async def _executed(core: Core, request: RunRequest, found: _Found) -> CompiledRun:

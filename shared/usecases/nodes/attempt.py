@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Any, TypeVar
+from typing import Any, NoReturn, TypeVar
 
 from shared.domain.ids import Instance, RunId, Token
 from shared.domain.nodes import lease_path, node_path
@@ -40,6 +40,10 @@ class YieldRequested(Exception):
         self.pause = pause
 
 
+def _no_result() -> asyncio.Future[None]:
+    return asyncio.get_running_loop().create_future()
+
+
 @dataclass(slots=True)
 class _Holding:
     """What is known of a lease that is held, for all who write under it."""
@@ -50,7 +54,12 @@ class _Holding:
     yields: bool = False
     yields_at_once: bool = False
     undivided: int = 0
-    interrupt: asyncio.Event = field(default_factory=asyncio.Event)
+    interrupted: asyncio.Future[None] = field(default_factory=_no_result)
+
+    def interrupt(self) -> None:
+        """Stop who works under the lease."""
+        if not self.interrupted.done():
+            self.interrupted.set_result(None)
 
 
 class Attempt:
@@ -101,7 +110,7 @@ class Attempt:
     def stop(self) -> None:
         """Note that cancelling was requested."""
         self._holding.stops = True
-        self._holding.interrupt.set()
+        self._holding.interrupt()
 
     @property
     def is_yielding(self) -> bool:
@@ -129,7 +138,7 @@ class Attempt:
 
     def _interrupt_if_asked(self) -> None:
         if self._holding.yields_at_once and not self._holding.undivided:
-            self._holding.interrupt.set()
+            self._holding.interrupt()
 
     def check(self) -> None:
         """Ask whether something may begin that costs money or has an effect, such as a model call.
@@ -238,35 +247,30 @@ class Attempt:
             YieldRequested: the node must give way at once; the work was stopped.
             Superseded: the lease is lost; the work was stopped.
         """
-        if self._holding.interrupt.is_set():
+        interrupted = self._holding.interrupted
+        if interrupted.done():
             work.close()
             self._raise_interrupt()
         task = asyncio.ensure_future(work)
-        guard = asyncio.ensure_future(self._guard())
+        guard = asyncio.ensure_future(self._beat_on())
         try:
-            await asyncio.wait({task, guard}, return_when=asyncio.FIRST_COMPLETED)
-            if not task.done():
-                await guard
-            return await task
+            await asyncio.wait({task, guard, interrupted}, return_when=asyncio.FIRST_COMPLETED)
+            if task.done():
+                return await task
+            if interrupted.done():
+                self._raise_interrupt()
+            return await guard
         finally:
             for running in (task, guard):
                 running.cancel()
             await asyncio.gather(task, guard, return_exceptions=True)
 
-    def _raise_interrupt(self) -> None:
+    def _raise_interrupt(self) -> NoReturn:
         raise StopRequested if self._holding.stops else YieldRequested
 
-    async def _guard(self) -> None:
+    async def _beat_on(self) -> NoReturn:
         pause = min(self._lease_seconds / 3, MOST_BEAT_SECONDS)
         while True:
-            stopping = asyncio.ensure_future(self._holding.interrupt.wait())
-            pausing = asyncio.ensure_future(self._core.clock.sleep(pause))
-            try:
-                await asyncio.wait({stopping, pausing}, return_when=asyncio.FIRST_COMPLETED)
-            finally:
-                stopping.cancel()
-                pausing.cancel()
-            if self._holding.interrupt.is_set():
-                self._raise_interrupt()
+            await self._core.clock.sleep(pause)
             if self.beat_age() >= pause:
                 await self.beat()

@@ -35,10 +35,12 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     first = attempt.number == 1  # the claim has just created the node: nothing is to be read of it
     wanted = [target.run.path, None if first else attempt.path, slot, waits]
     documents = engine.core.documents
-    found, history = await asyncio.gather(
-        documents.get_many(list(dict.fromkeys(path for path in wanted if path))),
-        read_history(documents, target.run.session_id) if slot else _no_history(),
-    )
+    reading = documents.get_many(list(dict.fromkeys(path for path in wanted if path)))
+    history: tuple[Message, ...] = ()
+    if slot is None:
+        found = await reading
+    else:
+        found, history = await asyncio.gather(reading, read_history(documents, target.run.session_id))
     snapshots = {snapshot.path: snapshot for snapshot in found}
     run = parse(Run, snapshots[target.run.path].fields or {})
     stored = snapshots.get(attempt.path)
@@ -81,10 +83,6 @@ async def read_history(documents: Documents, session_id: SessionId) -> tuple[Mes
     """The model messages of a session so far."""
     found = await documents.query(Query(messages_path(session_id)))
     return tuple(parse(Message, message.fields) for message in found if message.fields is not None)
-
-
-async def _no_history() -> tuple[Message, ...]:
-    return ()
 
 
 def _readiness_path(target: Target) -> str | None:

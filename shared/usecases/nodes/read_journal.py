@@ -19,6 +19,8 @@ async def read_node_journal(engine: Engine, context: NodeContext) -> Journal:
     """The journal; a first attempt that repeats nothing needs no read."""
     earlier = context.target.graph.earlier(context.target.node)
     own = () if context.attempt.number == 1 else (context.run_id,)
+    if not own and not earlier:
+        return Journal()
     found = await asyncio.gather(*(_entries(engine, context, run_id) for run_id in (*own, *earlier)))
     before: dict[str, Mapping[str, Any]] = {}
     for entries in reversed(found[len(own) :]):

@@ -18,6 +18,7 @@ REGION = "us-central1"
 QUEUE = "nodes"
 DELIVERY_QUEUE = "deliveries"
 FACT_TOPIC = "facts"
+CONCURRENT_DISPATCHES = 100
 ADMINISTRATOR = "grace@example.com"
 """Whoever proves this address becomes an administrator."""
 _FIRST_FUNCTION_PORT = 8788
@@ -79,6 +80,7 @@ class StackSettings:
         extra: More variables for the functions, over all others.
         providers: Whether functions see the caller's model credentials, and with them the project
             that pays for the models; the functions' own is FIRELOOM_PROJECT.
+        concurrent_dispatches: How many tasks of each queue are at work at once, at most.
     """
 
     ports: Ports
@@ -87,6 +89,7 @@ class StackSettings:
     project: str = PROJECT
     extra: Mapping[str, str] = field(default_factory=dict[str, str])
     providers: bool = False
+    concurrent_dispatches: int = CONCURRENT_DISPATCHES
     oidc_key: str = field(default_factory=lambda: secrets.token_hex(32))
     secrets_key: str = field(default_factory=make_key)
 

@@ -18,10 +18,8 @@ from scripts.local.staging import environment, function_names, render_entry, sta
 from scripts.local.subscription import subscribe_to_facts
 
 # Retries never run out before the engine's own do, and back-off never makes a test wait.
-_QUEUE_CONFIGURATION = {
-    "retryConfig": {"maxAttempts": 100, "minBackoffSeconds": 0.1, "maxBackoffSeconds": 2},
-    "rateLimits": {"maxConcurrentDispatches": 100, "maxDispatchesPerSecond": 500},
-}
+_RETRIES = {"maxAttempts": 100, "minBackoffSeconds": 0.1, "maxBackoffSeconds": 2}
+_MOST_PER_SECOND = 500
 _HOOKS = {"beforeCreate": "before_create", "beforeSignIn": "before_sign_in"}
 
 
@@ -162,7 +160,12 @@ class Stack:
     def _create_queue(self, queue: str) -> None:
         host = self.settings.ports.emulators.environment["CLOUD_TASKS_EMULATOR_HOST"]
         path = f"projects/{self.settings.project}/locations/{REGION}/queues/{queue}"
-        answer = httpx.post(f"http://{host}/{path}", json=_QUEUE_CONFIGURATION, timeout=START_SECONDS, trust_env=False)
+        rates = {
+            "maxConcurrentDispatches": self.settings.concurrent_dispatches,
+            "maxDispatchesPerSecond": _MOST_PER_SECOND,
+        }
+        configuration = {"retryConfig": _RETRIES, "rateLimits": rates}
+        answer = httpx.post(f"http://{host}/{path}", json=configuration, timeout=START_SECONDS, trust_env=False)
         if not answer.is_success:
             raise NotReady(f"the queue {queue} was not created: {answer.text}")
 

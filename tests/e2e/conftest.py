@@ -29,7 +29,7 @@ def model_port() -> int:
 def stack(tmp_path_factory: pytest.TempPathFactory, site_port: int, model_port: int) -> Iterator[Stack]:
     """Emulators, functions and gateway; clients made meanwhile find its emulators."""
     extra = {"FIRELOOM_EGRESS_LOOPBACK": f"{HOST}:{site_port}", **held_models.environment(model_port)}
-    with running_stack(tmp_path_factory.mktemp("stack"), **extra) as stack:
+    with running_stack(tmp_path_factory.mktemp("stack"), extra) as stack:
         yield stack
 
 

@@ -149,13 +149,12 @@ def hotel_port() -> int:
 @pytest.fixture(scope="module")
 def burning_stack(tmp_path_factory: pytest.TempPathFactory, queue_port: int, hotel_port: int) -> Iterator[Stack]:
     """A stack of its own, so that what burns here hurts nobody else."""
-    logs = tmp_path_factory.mktemp("fire")
-    with running_stack(
-        logs,
-        FIRELOOM_WORKER_URL=f"http://{HOST}:{queue_port}",
-        FIRELOOM_LEASE_SECONDS="4",
-        FIRELOOM_EGRESS_LOOPBACK=f"{HOST}:{hotel_port}",
-    ) as stack:
+    extra = {
+        "FIRELOOM_WORKER_URL": f"http://{HOST}:{queue_port}",
+        "FIRELOOM_LEASE_SECONDS": "4",
+        "FIRELOOM_EGRESS_LOOPBACK": f"{HOST}:{hotel_port}",
+    }
+    with running_stack(tmp_path_factory.mktemp("fire"), extra) as stack:
         yield stack
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from scripts.local.emulators import EmulatorPorts, Emulators
-from scripts.local.environment import PROJECT, Ports, StackSettings
+from scripts.local.environment import CONCURRENT_DISPATCHES, PROJECT, Ports, StackSettings
 from scripts.local.stack import Stack
 from tests.support.polling import until
 
@@ -36,9 +36,13 @@ def emulator_environment(ports: EmulatorPorts) -> Generator[None, None, None]:
 
 
 @contextmanager
-def running_stack(logs: Path, **extra: str) -> Generator[Stack, None, None]:
+def running_stack(
+    logs: Path, extra: Mapping[str, str], *, concurrent_dispatches: int = CONCURRENT_DISPATCHES
+) -> Generator[Stack, None, None]:
     """The whole stack from staged sources on free ports; ``extra`` are the functions' variables."""
-    settings = StackSettings(Ports.free(), logs=logs, staged=True, extra=extra)
+    settings = StackSettings(
+        Ports.free(), logs=logs, staged=True, extra=extra, concurrent_dispatches=concurrent_dispatches
+    )
     with emulator_environment(settings.ports.emulators), Stack(settings) as stack:
         yield stack
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Generic, TypeAlias, TypeVar
 
 from shared.domain.errors import Aborted, Unavailable
 from shared.domain.writes import Write
@@ -32,7 +32,11 @@ class Change(Generic[T]):
     writes: Sequence[Write] = ()
 
 
-async def change_record(documents: Documents, clock: Clock, path: str, decide: Callable[[Snapshot], Change[T]]) -> T:
+Decide: TypeAlias = Callable[[Snapshot], Awaitable[Change[T]]]
+"""What is to become of a record as it was read; it may read more, and raise to leave all as it is."""
+
+
+async def change_record(documents: Documents, clock: Clock, path: str, decide: Decide[T]) -> T:
     """Change the record at `path` as `decide` says, on what is there; what that comes to.
 
     `decide` is asked again after every refusal or unknown outcome, and so may find its own change, after which nothing
@@ -44,7 +48,7 @@ async def change_record(documents: Documents, clock: Clock, path: str, decide: C
     """
     lost_replies = 0
     for attempt in range(TRIES):
-        change = decide(await documents.get(path))
+        change = await decide(await documents.get(path))
         if not change.writes:
             return change.result
         try:

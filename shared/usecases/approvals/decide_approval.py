@@ -15,20 +15,19 @@ from shared.domain.approvals import (
     record_decision,
 )
 from shared.domain.decisions import Decision
-from shared.domain.errors import Aborted, AlreadyDecided
+from shared.domain.errors import AlreadyDecided
 from shared.domain.ids import ApprovalId, Uid
 from shared.domain.journal import journal_path
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import parse
 from shared.domain.states import NodeState
 from shared.domain.writes import Update, Write
-from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
+from shared.ports.documents import Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.approvals.get_approval import read_asked
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.release_waiting import stop_waiting
-
-TRIES = 10
 
 
 async def decide_approval(core: Core, caller: Uid, approval_id: ApprovalId, decision: Decision) -> Approval:
@@ -46,27 +45,24 @@ async def decide_approval(core: Core, caller: Uid, approval_id: ApprovalId, deci
 
 async def settle(core: Core, approval_id: ApprovalId, decision: Decision, by: Uid | None) -> Approval:
     """As `decide_approval`, for a person, or for nobody where the default holds."""
-    for _ in range(TRIES):
-        snapshot = await core.documents.get(approval_path(approval_id))
+
+    async def decide(snapshot: Snapshot) -> Change[Approval]:
         approval = read_asked(snapshot, by)
         check_decision(approval, decision)
         if approval.state is not ApprovalState.PENDING:
             check_repeated(approval, decision, by)
-            await _wake(core, approval)
-            return approval
+            return Change(approval)
         fields = decided_fields(decision, by, core.clock.now())
-        try:
-            writes = [
-                Update(approval.path, fields, seen=snapshot.update_time),
-                record_decision(journal_path(approval.run_id, approval.instance), approval.entry, decision),
-                *await _node_writes(core, approval),
-            ]
-            await core.documents.commit(writes)
-        except (CommitRefused, OutcomeUnknown):
-            continue
-        await _wake(core, approval)
-        return replace(approval, **fields)
-    raise Aborted("the run changes too fast; try again", retry_after_seconds=1)
+        writes = [
+            Update(approval.path, fields, seen=snapshot.update_time),
+            record_decision(journal_path(approval.run_id, approval.instance), approval.entry, decision),
+            *await _node_writes(core, approval),
+        ]
+        return Change(replace(approval, **fields), writes)
+
+    decided = await change_record(core.documents, core.clock, approval_path(approval_id), decide)
+    await _wake(core, decided)
+    return decided
 
 
 async def _node_writes(core: Core, approval: Approval) -> list[Write]:

@@ -24,7 +24,7 @@ async def delete_collection(library: Library, uid: Uid, collection_id: Collectio
     await get_own_collection(library.documents, uid, collection_id)
     now = library.clock.now()
 
-    def delete(snapshot: Snapshot) -> Change[None]:
+    async def delete(snapshot: Snapshot) -> Change[None]:
         if snapshot.fields is None or parse(Collection, snapshot.fields).deleted_at is not None:
             return Change(None)
         marked = Update(snapshot.path, {"deleted_at": now, "updated_at": now}, seen=snapshot.update_time)

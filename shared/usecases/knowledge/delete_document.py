@@ -25,7 +25,7 @@ async def delete_document(library: Library, uid: Uid, collection_id: CollectionI
     await get_own_collection(library.documents, uid, collection_id)
     now, asked = library.clock.now(), False
 
-    def delete(snapshot: Snapshot) -> Change[None]:
+    async def delete(snapshot: Snapshot) -> Change[None]:
         nonlocal asked
         stored = None if snapshot.fields is None else parse(KnowledgeDocument, snapshot.fields)
         if asked and (stored is None or stored.deleted_at == now):

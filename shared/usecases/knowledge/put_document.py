@@ -71,7 +71,7 @@ async def put_document(
         return unchanged, False
     await _store_content(library, document, new.content)
 
-    def put(snapshot: Snapshot) -> Change[KnowledgeDocument]:
+    async def put(snapshot: Snapshot) -> Change[KnowledgeDocument]:
         return _put(library, document, snapshot)
 
     stored = await change_record(library.documents, library.clock, document.path, put)

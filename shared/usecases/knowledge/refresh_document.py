@@ -31,7 +31,7 @@ async def refresh_document(
     await get_own_collection(library.documents, uid, collection_id)
     revision, now = library.ids.new(), library.clock.now()
 
-    def refresh(snapshot: Snapshot) -> Change[None]:
+    async def refresh(snapshot: Snapshot) -> Change[None]:
         stored = None if snapshot.fields is None else parse(KnowledgeDocument, snapshot.fields)
         if stored is None or stored.deleted_at is not None:
             raise NotFound("There is no such document.")

@@ -81,7 +81,7 @@ async def _read(core: Core, run_id: RunId) -> Run:
 async def _change(core: Core, run_id: RunId, change: Callable[[Run], Fields | None]) -> None:
     """Set the fields that `change` says of the run as it is; None where it is so already."""
 
-    def decide(snapshot: Snapshot) -> Change[None]:
+    async def decide(snapshot: Snapshot) -> Change[None]:
         fields = change(parse(Run, snapshot.fields or {}))
         return Change(None, [] if fields is None else [Update(snapshot.path, fields, seen=snapshot.update_time)])
 

@@ -29,7 +29,7 @@ async def change_schedule(
         Unavailable: the store does not answer, or does not say whether it was changed.
     """
 
-    def decide(snapshot: Snapshot) -> Change[Schedule]:
+    async def decide(snapshot: Snapshot) -> Change[Schedule]:
         schedule, now = read_schedule(snapshot, caller), core.clock.now()
         new = change(schedule, now)
         if new == schedule:

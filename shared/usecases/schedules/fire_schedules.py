@@ -110,7 +110,7 @@ async def start_tick(core: Core, tick: Tick) -> Tick:
     return await change_record(core.documents, core.clock, tick.path, partial(_settle, core, tick, outcome))
 
 
-def _settle(core: Core, tick: Tick, outcome: RunId | Failure, snapshot: Snapshot) -> Change[Tick]:
+async def _settle(core: Core, tick: Tick, outcome: RunId | Failure, snapshot: Snapshot) -> Change[Tick]:
     """Note what it came to: a run stands above a failure, and of that only who took the tick up last may tell."""
     if snapshot.fields is None:
         return Change(tick)  # its history has expired

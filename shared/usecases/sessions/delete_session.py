@@ -12,19 +12,19 @@ from datetime import UTC, datetime
 from functools import partial
 
 from shared.domain.artifacts import artifacts_path
-from shared.domain.errors import Aborted, NotFound
+from shared.domain.errors import NotFound
 from shared.domain.events import events_path
 from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import parse
 from shared.domain.sessions import Slot, messages_path, session_path, slot_path
 from shared.domain.writes import Delete, Update
 from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.usecases.change_record import Change, change_record
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.sessions.get_session import own, read_session
 from shared.usecases.sweep_each import Report, surface, sweep_each
 
-TRIES = 10
 BATCH = 300
 
 
@@ -98,25 +98,18 @@ async def remove_session(documents: Documents, session_id: SessionId) -> bool:
 
 async def _mark(core: Core, uid: Uid, session_id: SessionId) -> Slot:
     """Mark the session as deleted. The slot changes too, so that a run which is being started is refused."""
-    for _ in range(TRIES):
-        session, slot = await core.documents.get_many([session_path(session_id), slot_path(session_id)])
+    now = core.clock.now()
+
+    async def mark(session: Snapshot) -> Change[Slot]:
+        slot = await core.documents.get(slot_path(session_id))
+        found = parse(Slot, slot.fields or {})
+        if session.fields is not None and session.fields["deleted_at"] == now:
+            return Change(found)
         own(read_session(session, uid), uid)
-        now = core.clock.now()
-        try:
-            await core.documents.commit(
-                (
-                    Update(session.path, {"deleted_at": now}, seen=session.update_time),
-                    Update(slot.path, {"closed_at": now}, seen=slot.update_time),
-                )
-            )
-        except CommitRefused:
-            continue
-        except OutcomeUnknown:
-            marked = (await core.documents.get(session.path)).fields
-            if marked is not None and marked["deleted_at"] != now:
-                continue
-        return parse(Slot, slot.fields or {})
-    raise Aborted("the session changes too fast; try again", retry_after_seconds=1)
+        session_is = Update(session.path, {"deleted_at": now}, seen=session.update_time)
+        return Change(found, [session_is, Update(slot.path, {"closed_at": now}, seen=slot.update_time)])
+
+    return await change_record(core.documents, core.clock, session_path(session_id), mark)
 
 
 async def _cancel_all(core: Core, uid: Uid, slot: Slot) -> None:

@@ -30,7 +30,7 @@ async def set_state(
         Unavailable: the store does not answer.
     """
 
-    def decide(snapshot: Snapshot) -> Change[Mapping[str, Any]]:
+    async def decide(snapshot: Snapshot) -> Change[Mapping[str, Any]]:
         session = None if snapshot.fields is None else parse(Session, snapshot.fields)
         if session is None or session.deleted_at is not None:
             raise NotFound("There is no such session.")

@@ -153,7 +153,7 @@ async def change_webhook(
         Aborted: it changes too fast.
     """
 
-    def decide(snapshot: Snapshot) -> Change[Webhook]:
+    async def decide(snapshot: Snapshot) -> Change[Webhook]:
         webhook = read_webhook(snapshot, caller)
         new = change(webhook)
         if new == webhook:

@@ -25,7 +25,7 @@ async def documents() -> WatchedDocuments:
     return WatchedDocuments(inner)
 
 
-def by(name: str, snapshot: Snapshot) -> Change[list[str]]:
+async def by(name: str, snapshot: Snapshot) -> Change[list[str]]:
     names: list[str] = (snapshot.fields or {})["by"]
     if name in names:
         return Change(names)

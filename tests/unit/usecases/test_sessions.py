@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from shared.domain.errors import Aborted, DomainError, NotFound, PermissionDenied, Unavailable
+from shared.domain.errors import DomainError, NotFound, PermissionDenied, Unavailable
 from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import render
 from shared.domain.sessions import Session, session_path
@@ -77,10 +77,10 @@ async def test_a_lost_reply_of_deleting_is_resolved_by_looking(fate: Fate) -> No
     assert left_of(rig, session.id) == []
 
 
-async def test_deleting_gives_up_when_the_store_keeps_refusing() -> None:
+async def test_deleting_gives_up_when_the_store_never_says_what_became_of_it() -> None:
     rig = EngineRig()
     session = await opened(rig)
-    with pytest.raises(Aborted):
+    with pytest.raises(Unavailable):
         await delete_session(core_on(rig, FailingDocuments(rig.documents, lambda _: Fate.ABORTED)), ANN, session.id)
 
 

@@ -19,7 +19,8 @@ from enum import Enum
 from typing import Any
 
 from shared.domain.ids import Instance, NodeId, RunId, instance_of
-from shared.domain.plans import PlanGraph, PlanNode
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import PlanNode
 from shared.domain.writes import Create, Increment, Merge, Write
 
 SHARD_ABOVE = 50

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Iterator
-from dataclasses import dataclass
-from functools import cached_property, lru_cache
 from typing import Annotated, Any, Literal, TypeAlias
 
 from pydantic import Field
@@ -15,15 +13,12 @@ from shared.domain.definition_parts import Strict
 from shared.domain.definitions import AgentSpec
 from shared.domain.graph_definitions import Retry
 from shared.domain.ids import AgentId, NodeId, RunId, Uid
-from shared.domain.nodes import FAILED_CASE
 from shared.domain.runs import Shape
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolKit, ToolUse
 from shared.domain.tool_specs import BUILT_IN
 
 MAIN = NodeId("main")
 END = NodeId("$end")
-KEPT_GRAPHS = 16
-"""How many plans a process remembers as read."""
 CHUNK_CHARACTERS = 200_000
 """At most 800 KB of UTF-8 a chunk: a Firestore document holds 1 MiB. Source: https://firebase.google.com/docs/firestore/quotas"""
 
@@ -287,105 +282,9 @@ class Plan(Strict):
         return kit if server is None else self.kit(node, (use.model_copy(update={"name": server.name, "config": {}}),))
 
 
-@dataclass(frozen=True)
-class PlanGraph:
-    """A plan with its edges looked up once."""
-
-    plan: Plan
-
-    @cached_property
-    def by_id(self) -> dict[NodeId, PlanNode]:
-        """Each vertex by its id."""
-        return {node.id: node for node in self.plan.nodes}
-
-    @cached_property
-    def successors(self) -> dict[NodeId, tuple[PlanNode, ...]]:
-        """For each vertex, those that wait for it."""
-        found: dict[NodeId, list[PlanNode]] = {node.id: [] for node in self.plan.nodes}
-        for node in self.plan.nodes:
-            for before in node.after:
-                found[before].append(node)
-        return {node: tuple(after) for node, after in found.items()}
-
-    @cached_property
-    def entries(self) -> tuple[PlanNode, ...]:
-        """The vertices that wait for nothing."""
-        return tuple(node for node in self.plan.nodes if not node.after)
-
-    @cached_property
-    def may_end_early(self) -> bool:
-        """Whether the run may end while some of its nodes have not: a join does not wait for all."""
-        return any(node.enough is not None for node in self.plan.nodes)
-
-    @cached_property
-    def starts_with_its_claim(self) -> bool:
-        """Whether nobody has started or ended the run before its first node is claimed for the first time."""
-        return len(self.entries) == 1 and not self.may_end_early
-
-    def is_map(self, node: NodeId) -> bool:
-        """Whether the vertex expands into an instance for each item of a list."""
-        return isinstance(self.by_id[node].work, MapWork)
-
-    def gives_items(self, node: NodeId) -> bool:
-        """Whether the vertex gives a list that joins take apart: it is a map, or ends one."""
-        work = self.by_id[node].work
-        return self.is_map(node) or (isinstance(work, TurnsWork) and work.gives == "all")
-
-    def expands(self, node: NodeId) -> bool:
-        """Whether the vertex expands into instances: items or rounds."""
-        return isinstance(self.by_id[node].work, MapWork | LoopWork)
-
-    def concludes(self, node: NodeId) -> bool:
-        """Whether the vertex waits for others to end in any way, because its outcome follows from theirs."""
-        return isinstance(self.by_id[node].work, SubgraphWork | FallbackWork | TurnsWork | EndWork)
-
-    def first_inside(self, node: NodeId) -> NodeId:
-        """The vertex with which what the vertex concludes begins; it is skipped with that one."""
-        match self.by_id[node].work:
-            case FallbackWork():
-                return below(node, "main")
-            case TurnsWork(gives="all"):
-                return below(node, "items")
-            case TurnsWork():
-                return below(node, "0")
-            case _:
-                return below(node, "input")
-
-    @cached_property
-    def inside(self) -> dict[NodeId, tuple[PlanNode, ...]]:
-        """For each vertex whose outcome follows from others, those."""
-        found: dict[NodeId, list[PlanNode]] = {}
-        for node in self.plan.nodes:
-            if node.within is not None:
-                found.setdefault(node.within, []).append(node)
-        return {node: tuple(those) for node, those in found.items()}
-
-    def handles_failure(self, node: NodeId) -> bool:
-        """Whether a failure of the vertex has a successor that waits for it; nothing waits for a delegate's."""
-        return any(successor.cases.get(node) == FAILED_CASE for successor in self.successors.get(node, ()))
-
-    def handles_denial(self, node: NodeId) -> bool:
-        """Whether a no at the vertex has a successor that waits for it."""
-        return any(successor.cases.get(node) == DENIED for successor in self.successors[node])
-
-    def earlier(self, node: PlanNode) -> tuple[RunId, ...]:
-        """The runs in which the vertex may have an outcome that holds, the latest first."""
-        return self.plan.earlier[: node.carried]
-
-    def ends_run(self, node: NodeId) -> bool:
-        """Whether the run ends with this vertex."""
-        return node == self.plan.nodes[-1].id
-
-
 def below(scope: NodeId | None, name: str) -> NodeId:
     """The vertex of a name in a subgraph, or in the whole graph."""
     return NodeId(name if scope is None else f"{scope}.{name}")
-
-
-@lru_cache(KEPT_GRAPHS)
-def read_plan(text: str) -> PlanGraph:
-    """The graph of a plan's JSON text; kept, because all runs of a version have the same."""
-    return PlanGraph(Plan.model_validate_json(text))
 
 
 def split_plan(plan: Plan) -> tuple[str, tuple[str, ...]]:

@@ -11,7 +11,8 @@ from collections.abc import Iterable
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import NodeId, RunId
 from shared.domain.nodes import NodeRun
-from shared.domain.plans import EndWork, Plan, PlanGraph
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import EndWork, Plan
 from shared.domain.states import NodeState
 
 MOST_EARLIER = 10

@@ -11,7 +11,8 @@ from shared.domain.errors import OutputInvalid
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.large_values import beginning_of
 from shared.domain.nodes import NodeRun, Outcome, node_path, nodes_path
-from shared.domain.plans import END, FallbackWork, PlanGraph, SubgraphWork, TurnsWork
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import END, FallbackWork, SubgraphWork, TurnsWork
 from shared.domain.records import parse
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState

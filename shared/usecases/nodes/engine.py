@@ -9,7 +9,7 @@ from weakref import WeakSet
 
 from shared.domain.events import Event
 from shared.domain.ids import RunId, Uid
-from shared.domain.plans import PlanGraph
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.quotas import Quota
 from shared.domain.run_bounds import MOST_NODE_RUNS, PlanBounds
 from shared.domain.runs import WAVE, Run

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from shared.domain.ids import RunId
-from shared.domain.plans import read_plan
+from shared.domain.plan_graphs import read_plan
 from shared.domain.records import parse
 from shared.domain.runs import Run, plan_path, run_path
 from shared.ports.documents import Documents, Snapshot

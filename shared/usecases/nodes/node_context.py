@@ -8,7 +8,8 @@ from typing import Any
 from shared.domain.budgets import Fund, part_fund
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.nodes import item_label
-from shared.domain.plans import AnyWork, LoopWork, MapWork, Part, Plan, PlanGraph, PlanNode
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import AnyWork, LoopWork, MapWork, Part, Plan, PlanNode
 from shared.domain.runs import Run
 from shared.ports.documents import Snapshot
 from shared.ports.tools import ToolContext

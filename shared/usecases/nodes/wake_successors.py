@@ -8,7 +8,8 @@ from shared.domain.budgets import tightest
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId, instance_of
 from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter, promote
-from shared.domain.plans import MapWork, PlanGraph
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import MapWork
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.sessions import Slot, slot_path

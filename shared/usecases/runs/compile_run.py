@@ -10,8 +10,8 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import InvalidArgument, PermissionDenied
 from shared.domain.ids import AgentId, Uid
 from shared.domain.plan_bounds import bound_faults, bound_plan
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.planning import compile_plan
-from shared.domain.plans import PlanGraph
 from shared.domain.writes import Write
 from shared.ports.documents import Snapshot
 from shared.usecases.agents.find_kept_agents import find_kept_agents

@@ -9,7 +9,7 @@ from shared.domain.budgets import own_budget
 from shared.domain.errors import FailedPrecondition
 from shared.domain.ids import NodeId, RunId, SessionId, Uid
 from shared.domain.nodes import nodes_path
-from shared.domain.plans import PlanGraph
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.records import from_json
 from shared.domain.repeats import anew_after, repeat_plan
 from shared.domain.runs import RepeatKind, Repetition, Run

@@ -14,7 +14,8 @@ from shared.domain.errors import IdempotencyKeyReused, InvalidArgument, SessionB
 from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plan_bounds import bound_plan
-from shared.domain.plans import PlanGraph, split_plan
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import split_plan
 from shared.domain.quotas import standing_path
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input

@@ -15,7 +15,7 @@ from shared.domain.events import append, start_event
 from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
 from shared.domain.journal import Entries, Journal
-from shared.domain.plans import PlanGraph
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, Run, run_path
 from shared.domain.sessions import Slot, slot_path

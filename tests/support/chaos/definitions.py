@@ -14,8 +14,8 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
 from shared.domain.kept_agents import KeptAgents
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.planning import compile_plan
-from shared.domain.plans import PlanGraph
 from shared.domain.quotas import Quota, Standing, standing_path
 from shared.domain.records import parse, render
 from shared.domain.runs import WAVE

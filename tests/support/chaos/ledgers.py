@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.budgets import Amount, Fund, part_fund
 from shared.domain.ids import instance_of, parse_instance
-from shared.domain.plans import PlanGraph
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from tests.support.chaos.agents import COST

@@ -11,6 +11,7 @@ from shared.adapters.cel.evaluation import judge
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.joins import JoinCount, Readiness, decide
 from shared.domain.nodes import NodeRun, node_path, passes
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.plans import (
     OTHERWISE,
     AgentWork,
@@ -23,7 +24,6 @@ from shared.domain.plans import (
     JoinWork,
     LoopWork,
     MapWork,
-    PlanGraph,
     PlanNode,
     SubgraphWork,
     ToolWork,

@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 
 from shared.domain.ids import Instance, NodeId, RunId, parse_instance
 from shared.domain.nodes import node_path
-from shared.domain.plans import END, PlanGraph
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import END
 from shared.domain.states import NodeState
 
 

@@ -14,8 +14,9 @@ from shared.domain.ids import AgentId, Uid
 from shared.domain.kept_agents import KeptAgent, KeptAgents, references_in
 from shared.domain.nodes import FAILED_CASE
 from shared.domain.plan_bounds import bound_plan
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.planning import MAX_NODES, compile_plan
-from shared.domain.plans import AgentWork, Plan, PlanGraph, ToolWork, split_plan
+from shared.domain.plans import AgentWork, Plan, ToolWork, split_plan
 
 TOOL: dict[str, Any] = {"kind": "tool", "tool": "calculator", "arguments": {"expression": "1"}}
 

@@ -70,9 +70,15 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Committed:
-    """An applied commit: for each write, the new values of its `Increment` fields (by name)."""
+    """An applied commit.
+
+    Args:
+        sums: for each write, the new values of its `Increment` fields (by name).
+        update_time: that of every document which it changed; None where there is none left.
+    """
 
     sums: tuple[Mapping[str, int], ...]
+    update_time: datetime | None = None
 
 
 class CommitRefused(Exception):

@@ -8,7 +8,7 @@ from typing import Any
 from google.cloud.firestore_v1.types.firestore import CommitRequest
 from google.cloud.firestore_v1.types.write import DocumentTransform
 
-from shared.adapters.firestore.values import put_fields, put_instant, put_value
+from shared.adapters.firestore.values import instant_of, put_fields, put_instant, put_value
 from shared.domain.writes import Create, Delete, Fields, Increment, Merge, Put, ServerTime, Update, Write
 from shared.ports.documents import Committed
 
@@ -31,9 +31,12 @@ def commit_request(database: str, writes: Sequence[Write]) -> Any:
 
 
 def committed(writes: Sequence[Write], answer: Any) -> Committed:
-    """The sums that a commit returned, by field."""
-    pairs = zip(writes, answer.write_results, strict=True)
-    return Committed(tuple(_sums(write, result) for write, result in pairs))
+    """The sums that a commit returned, by field, and when it changed what it changed."""
+    results = answer.write_results
+    sums = tuple(_sums(write, result) for write, result in zip(writes, results, strict=True))
+    # What a write did not change keeps an earlier time, and what is deleted has none.
+    latest = max((result.update_time for result in results), key=lambda time: (time.seconds, time.nanos))
+    return Committed(sums, instant_of(latest) if latest.seconds else None)
 
 
 def _put_write(target: Any, name: str, write: Write) -> None:

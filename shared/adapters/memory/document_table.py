@@ -81,7 +81,7 @@ class DocumentTable:
             _check_sizes(writes, staged)
         self._latest = instant
         self._keep(staged)
-        return Committed(sums)
+        return Committed(sums, instant)
 
     def _inside(self, collection: str) -> Iterator[tuple[str, Fields]]:
         """The ids and fields of a collection's documents."""

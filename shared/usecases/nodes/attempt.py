@@ -202,7 +202,7 @@ class Attempt:
                 await self._core.clock.sleep(RESEND_SECONDS)
                 continue
             self.note_beat(sent, committed.sums[0])
-            return Committed(committed.sums[1:])
+            return Committed(committed.sums[1:], committed.update_time)
 
     async def _send(self, batch: Sequence[Write]) -> Committed:
         """Commit; what is under way is not broken off, because nobody could tell whether it was applied."""

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
+from contextlib import suppress
+from datetime import datetime
 from typing import Any
 
+from shared.domain.errors import Unavailable
 from shared.domain.ids import Uid
 from shared.domain.segments import KEPT, WRITE_CHARACTERS, Segment, flush_pause_seconds, segments_path
-from shared.domain.writes import Put, Write
+from shared.domain.writes import Create, Put, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Core
@@ -22,6 +25,9 @@ class SegmentWriter:
 
     Deltas gather while a write is in flight and during a pause that grows with the answer's age. What a write that
     fails would have shown comes with the next one: the segments are a preview.
+
+    Each write depends on the segment as it was last known. So one that was given up, and is applied after all, cannot
+    replace what was written since, which for a node that failed or was cancelled is all that is kept of what it said.
     """
 
     def __init__(self, core: Core, attempt: Attempt, owner_uid: Uid, step: int, try_: int) -> None:
@@ -40,6 +46,8 @@ class SegmentWriter:
         self._start = 0
         self._text = ""
         self._parts: list[dict[str, Any]] = []
+        self._seen: datetime | None = None
+        self._last: list[Write] = []
         self._opened_at: float | None = None
         self._flushing: asyncio.Task[None] | None = None
         self._in_flight: asyncio.Task[None] | None = None
@@ -60,15 +68,17 @@ class SegmentWriter:
         self._pending_parts.extend(parts)
 
     async def finish(self) -> list[Write]:
-        """Stop the writing in the background, and return the writes that complete the step's segments."""
+        """Stop the writing in the background, and return the writes that complete the step's segments.
+
+        They are the same when it is called again, because the commit with them was broken off.
+        """
         await self.stop()
-        writes: list[Write] = []
-        while not writes or self._pending:
+        while not self._last or self._pending:
             segment = self._take()
             final = not self._pending
-            writes.append(self._put(segment, final=final))
+            self._last.append(self._put(segment, final=final))
             self._advance(segment)
-        return writes
+        return list(self._last)
 
     async def stop(self) -> None:
         """Stop the writing in the background, after the write in flight: it must not land after a later one."""
@@ -89,19 +99,27 @@ class SegmentWriter:
             await self._core.clock.sleep(flush_pause_seconds(now() - opened_at))
 
     async def _write(self, segment: Segment) -> None:
-        writes: list[Write] = [self._put(segment)]
+        writes: list[Write] = [self._preview(segment)]
         beats = self._attempt.beat_age() > BEAT_AFTER_SECONDS
         if beats:
             writes.append(self._attempt.fence())
         sent = self._core.clock.monotonic()
         try:
             committed = await self._core.documents.commit(writes)
-        except (CommitRefused, OutcomeUnknown):
+        except (CommitRefused, OutcomeUnknown) as error:
             self._rev += 1
+            if isinstance(error, CommitRefused):
+                await self._look(segment)
             return
+        self._seen = committed.update_time
         self._advance(segment)
         if beats:
             self._attempt.note_beat(sent, committed.sums[-1])
+
+    async def _look(self, segment: Segment) -> None:
+        """See how the segment is: a write whose outcome was unknown has been applied."""
+        with suppress(Unavailable):
+            self._seen = (await self._core.documents.get(f"{self._path}/{segment.id}")).update_time
 
     def _take(self) -> Segment:
         """Move pending text into the current segment, as much as one write carries."""
@@ -136,8 +154,13 @@ class SegmentWriter:
             self._start += len(self._text)
             self._n += 1
             self._rev = 0
+            self._seen = None
             self._text = ""
             self._parts = []
+
+    def _preview(self, segment: Segment) -> Write:
+        path, fields = f"{self._path}/{segment.id}", segment.fields()
+        return Create(path, fields) if self._seen is None else Update(path, fields, seen=self._seen)
 
     def _put(self, segment: Segment, *, final: bool = False) -> Put:
         return Put(f"{self._path}/{segment.id}", segment.fields() | {"final": final})

@@ -247,6 +247,17 @@ class CommitContract:
         await documents.commit([Put(f"{at}/a", {"n": 1}), Update(f"{at}/a", {"n": Increment(0)})])
         assert (await documents.get(f"{at}/a")).update_time == before.update_time
 
+    async def test_a_commit_tells_when_it_changed_what_it_changed(self, documents: Documents, at: str) -> None:
+        await documents.commit([Create(f"{at}/a", {"n": 1}), Create(f"{at}/gone", {})])
+        committed = await documents.commit(
+            [Put(f"{at}/a", {"n": 1}), Delete(f"{at}/gone"), Merge(f"{at}/b", {"n": Increment(1)})]
+        )
+        assert (await documents.get(f"{at}/b")).update_time == committed.update_time
+        assert committed.update_time is not None
+        again = await documents.commit([Update(f"{at}/b", {"n": 5}, seen=committed.update_time)])
+        assert again.update_time is not None
+        assert again.update_time > committed.update_time
+
     async def test_server_time_is_the_commits(self, documents: Documents, at: str) -> None:
         writes = [Create(f"{at}/a", {"at": ServerTime()}), Create(f"{at}/b", {"at": ServerTime()})]
         await documents.commit(writes)

@@ -14,13 +14,14 @@ from shared.adapters.memory.clock import MemoryClock
 from shared.adapters.memory.documents import MemoryDocuments
 from shared.adapters.memory.ids import MemoryIds
 from shared.adapters.memory.queue import MemoryTaskQueue
-from shared.domain.errors import ModelUnavailable
+from shared.domain.errors import ModelUnavailable, Unavailable
 from shared.domain.ids import Instance, RunId, Token, Uid
 from shared.domain.nodes import lease_fields, lease_path
 from shared.domain.runs import Run
+from shared.domain.segments import segments_path
 from shared.domain.states import RunState
-from shared.domain.writes import Put, Write
-from shared.ports.documents import CommitRefused, Committed, Documents, Query, Snapshot
+from shared.domain.writes import Delete, Put, Write
+from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.segment_writer import SegmentWriter
@@ -48,6 +49,7 @@ class SegmentLog:
     Attributes:
         most_at_once: how many commits with segments were under way together, at most.
         refuse: how many of the coming ones are refused.
+        give_up: which of them, counted from 0, is given up; `late` holds it from then on.
     """
 
     inner: Documents
@@ -57,6 +59,8 @@ class SegmentLog:
     under_way: int = 0
     most_at_once: int = 0
     refuse: int = 0
+    give_up: int | None = None
+    late: Sequence[Write] = ()
 
     async def get(self, path: str) -> Snapshot:
         return await self.inner.get(path)
@@ -68,8 +72,9 @@ class SegmentLog:
         return await self.inner.query(query)
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
-        puts = [write for write in writes if isinstance(write, Put) and "/segments/" in write.path]
+        puts = [write for write in writes if not isinstance(write, Delete) and "/segments/" in write.path]
         now = self.clock.monotonic()
+        number = len(self.shown)
         self.shown += [Shown(now, put.path.rpartition("/")[2], dict(put.fields)) for put in puts]
         if not puts:
             return await self.inner.commit(writes)
@@ -81,6 +86,9 @@ class SegmentLog:
             if self.refuse:
                 self.refuse -= 1
                 raise CommitRefused
+            if number == self.give_up:
+                self.late = writes
+                raise OutcomeUnknown
             return await self.inner.commit(writes)
         finally:
             self.under_way -= 1
@@ -203,6 +211,71 @@ async def test_what_a_refused_write_would_have_shown_comes_with_the_next(rig: Ri
     rig.log.refuse = 1
     said = await rig.say(0.15)
     assert [(s.fields["rev"], s.fields["text"]) for s in rig.log.shown] == [(0, said[0]), (1, said[:11])]
+
+
+async def stored(rig: Rig) -> list[tuple[str, bool]]:
+    """The text of each stored segment, and whether it is the last."""
+    found = await rig.log.inner.query(Query(segments_path(RUN, MAIN)))
+    return [(fields["text"], fields["final"]) for snapshot in found if (fields := snapshot.fields)]
+
+
+@pytest.mark.parametrize("write", [0, 3], ids=["the first", "a later"])
+@pytest.mark.parametrize("more", [0.15, 5.0], ids=["before the next segment", "after it"])
+async def test_a_write_that_was_given_up_replaces_nothing_that_was_written_since(
+    rig: Rig, write: int, more: float
+) -> None:
+    rig.log.give_up = write
+    said = await rig.say(0.3 + more)
+    shown = await stored(rig)
+    with pytest.raises(CommitRefused):
+        await rig.log.inner.commit(rig.log.late)
+    assert await stored(rig) == shown
+    await rig.finish()
+    assert "".join(text for text, _ in await stored(rig)) == said
+
+
+@pytest.mark.parametrize("write", [0, 3], ids=["the first", "a later"])
+async def test_a_write_that_was_given_up_and_applied_before_the_next_is_built_upon(rig: Rig, write: int) -> None:
+    rig.log.give_up = write
+    said = await rig.say(write * 0.1 + 0.05)
+    await rig.log.inner.commit(rig.log.late)
+    said += await rig.say(0.3)
+    shown = "".join(text for text, _ in await stored(rig))
+    assert said.startswith(shown)
+    assert len(shown) > len(said) - 15, "what came in the last pauses is not shown yet"
+
+
+async def test_what_was_given_up_does_not_shorten_the_answer_once_it_has_ended(rig: Rig) -> None:
+    rig.log.give_up = 3
+    said = await rig.say(0.35)
+    await rig.finish()
+    with pytest.raises(CommitRefused):
+        await rig.log.inner.commit(rig.log.late)
+    assert await stored(rig) == [(said, True)]
+
+
+async def test_what_ends_the_step_is_written_again_where_nobody_knows_whether_it_was(rig: Rig) -> None:
+    rig.writer.append("x")
+    await rig.clock.advance(0.01)
+    rig.writer.append("y" * 2 * A_KILOBYTE)
+    await rig.writer.finish()
+    await rig.finish()
+    assert await stored(rig) == [("x" + "y" * 2 * A_KILOBYTE, True)]
+
+
+async def test_a_store_that_cannot_be_read_costs_no_more_than_a_pause(
+    rig: Rig, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async def down(_: str) -> Snapshot:
+        raise Unavailable("it does not answer")
+
+    rig.log.refuse = 1
+    with monkeypatch.context() as patched:
+        patched.setattr(rig.log, "get", down)
+        said = await rig.say(0.05)
+    said += await rig.say(0.3)
+    await rig.finish()
+    assert await stored(rig) == [(said, True)]
 
 
 async def play(*steps: Step) -> tuple[SegmentLog, Run]:

@@ -135,6 +135,15 @@ def test_the_sums_of_a_commit_are_told_by_field() -> None:
     assert committed([write, Delete("a/c")], answer).sums == ({"count": 40}, {})
 
 
+def test_the_time_of_a_commit_is_that_of_what_it_changed() -> None:
+    times: list[dict[str, Any]] = [{"seconds": 5, "nanos": 7}, {"seconds": 9, "nanos": 3}, {}]
+    answer = raw(CommitResponse(write_results=[{"update_time": time} if time else {} for time in times]))
+    changed = committed([Delete("a/b")] * len(times), answer).update_time
+    assert changed is not None
+    assert written(changed).timestamp_value == Timestamp(seconds=9, nanos=3)
+    assert committed([Delete("a/b")], raw(CommitResponse(write_results=[{}]))).update_time is None
+
+
 @given(_values)
 def test_a_value_goes_out_as_the_library_would_send_it_and_comes_back(value: Any) -> None:
     assert written(value) == of_library(value)

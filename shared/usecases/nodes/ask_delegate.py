@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any, TypeAlias
 
 from shared.domain.definitions import AgentSpec, Delegate
@@ -81,7 +82,7 @@ async def ask_delegate(
             return await _known_answer(engine, delegate, earlier)
     elif (held := await carry_over(engine, child)) is not None:
         return Answer(ToolResult(as_text(held.output)))
-    await _open(engine, context, child, delegate, stored)
+    opened = await _open(engine, context, child, delegate, stored)
     below = NodeRecorder(engine, child, await read_node_journal(engine, child))
     recorder.open_child(path, below)
     try:
@@ -96,7 +97,7 @@ async def ask_delegate(
         failure = Failure(error.code, error.message)
         ended = {"state": NodeState.FAILED, "error": render(failure)}
         result = _failed(delegate, failure)
-    await _close(engine, child, below, ended)
+    await _close(engine, child, below, ended, opened)
     recorder.close_child(path)
     return Answer(result, below.usage)
 
@@ -169,8 +170,8 @@ def _failed(delegate: Delegate, failure: Failure) -> ToolResult:
 
 async def _open(
     engine: Engine, context: NodeContext, child: NodeContext, delegate: Delegate, stored: Snapshot | None
-) -> None:
-    """Create the child's document, or take it up as an earlier attempt left it.
+) -> datetime | None:
+    """Create the child's document, or take it up as an earlier attempt left it; its update time since.
 
     Only as it was seen: a commit that was given up may still be applied when the child has ended.
     """
@@ -200,16 +201,19 @@ async def _open(
         found = await engine.core.documents.get(attempt.path)
         return found.fields is not None and found.fields["token"] == attempt.token
 
-    await attempt.commit(make, applied)
+    committed = await attempt.commit(make, applied)
+    return (await engine.core.documents.get(attempt.path) if committed is None else committed).update_time
 
 
-async def _close(engine: Engine, child: NodeContext, recorder: NodeRecorder, ended: dict[str, Any]) -> None:
-    """Record how the child ended."""
+async def _close(
+    engine: Engine, child: NodeContext, recorder: NodeRecorder, ended: dict[str, Any], opened: datetime | None
+) -> None:
+    """Record how the child ended: once, also where a commit that was given up is applied after the next one."""
     live = await recorder.final_writes()
     fields = {**ended, "usage": render(recorder.usage), "completed_at": engine.core.clock.now()}
 
     async def make() -> Sequence[Write]:
-        return [Update(child.attempt.path, fields), *live]
+        return [Update(child.attempt.path, fields, seen=opened), *live]
 
     async def applied(_: Snapshot) -> bool:
         found = await engine.core.documents.get(child.attempt.path)

@@ -94,9 +94,6 @@ class NetworkDocuments:
     async def commit(self, writes: Sequence[Write]) -> Committed:
         world, process = self._world, self._process
         fault = world.meet(Effect.COMMIT, process, writes)
-        if fault is Fault.LATE and any(isinstance(write, Put) for write in writes):
-            # A preview may land late and show an old text; the event is the truth.
-            fault = Fault.SLOW
         departure = process.departure
         answer: asyncio.Future[Any] = asyncio.Future(loop=world.loop)
         patience = world.lease_seconds / 3

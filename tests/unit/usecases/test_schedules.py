@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 from collections.abc import Sequence
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
@@ -328,6 +328,37 @@ async def test_new_times_count_from_now_and_a_paused_schedule_stays_paused(offic
     await pause_schedule(office.rig.core, ANN, schedule.id)
     changed = await replace_schedule(office.planner(), ANN, schedule.id, office.plan("15 * * * *"))
     assert (changed.is_paused, changed.next_at) == (True, None)
+
+
+async def test_a_schedules_times_are_those_of_its_zone_whatever_is_done_to_it(office: Office) -> None:
+    core, planner, cron = office.rig.core, office.planner(), "30 8 * * *"
+    schedule = await office.schedule(cron, time_zone="Europe/Berlin")
+    assert schedule.next_at == at("07:30"), "made"
+    moved = await replace_schedule(planner, ANN, schedule.id, office.plan(cron, time_zone="America/New_York"))
+    assert moved.next_at == at("13:30"), "only the zone changed"
+    moved = await replace_schedule(planner, ANN, schedule.id, office.plan("30 9 * * *", time_zone="America/New_York"))
+    assert moved.next_at == at("14:30"), "only the times changed"
+    await replace_schedule(planner, ANN, schedule.id, office.plan(cron, time_zone="Europe/Berlin"))
+    await pause_schedule(core, ANN, schedule.id)
+    assert (await resume_schedule(planner, ANN, schedule.id)).next_at == at("07:30"), "resumed"
+    await office.rig.clock.advance(7.5 * HOUR)
+    assert await office.fire() == 1
+    assert (await office.now(schedule)).next_at == at("07:30") + timedelta(days=1), "fired"
+
+
+async def test_a_schedule_keeps_to_its_hour_when_its_zone_changes_its_clocks(office: Office) -> None:
+    schedule = await office.schedule("30 8 * * *", time_zone="Europe/Berlin")
+    began, due = at("00:00"), []
+    office.rig.clock.jump((datetime(2026, 3, 28, tzinfo=UTC) - began).total_seconds())
+    await office.fire()
+    for _ in range(2):
+        next_at = (await office.now(schedule)).next_at
+        assert next_at is not None
+        due.append(next_at)
+        office.rig.clock.jump((next_at - office.rig.clock.now()).total_seconds())
+        assert await office.fire() == 1
+    assert [one.isoformat() for one in due] == ["2026-03-28T07:30:00+00:00", "2026-03-29T06:30:00+00:00"]
+    assert [tick.missed for tick in await office.ticks(schedule)] == [0, 0, 85]
 
 
 async def test_a_tick_that_is_due_stays_due_when_something_else_is_changed(office: Office) -> None:

@@ -130,7 +130,7 @@ def shard_of(index: int, count: int) -> Shard | None:
 
 def needs_counter(graph: PlanGraph, node: PlanNode) -> bool:
     """Whether a vertex counts at all: one plain predecessor fires it directly."""
-    return len(node.after) > 1 or any(graph.expands(before) for before in node.after)
+    return len(node.after) > 1 or (len(node.after) == 1 and graph.expands(node.after[0]))
 
 
 def edges_out(

@@ -18,6 +18,7 @@ from shared.domain.plans import (
     SubgraphWork,
     TurnsWork,
     below,
+    split_plan,
 )
 
 KEPT_GRAPHS = 16
@@ -29,6 +30,11 @@ class PlanGraph:
     """A plan with its edges looked up once."""
 
     plan: Plan
+
+    @cached_property
+    def split(self) -> tuple[str, tuple[str, ...]]:
+        """The plan's digest and its text in chunks, as `split_plan`: the same for all runs of a version."""
+        return split_plan(self.plan)
 
     @cached_property
     def by_id(self) -> dict[NodeId, PlanNode]:
@@ -70,11 +76,20 @@ class PlanGraph:
 
     def expands(self, node: NodeId) -> bool:
         """Whether the vertex expands into instances: items or rounds."""
-        return isinstance(self.by_id[node].work, MapWork | LoopWork)
+        return node in self._expanding
+
+    @cached_property
+    def _expanding(self) -> frozenset[NodeId]:
+        return frozenset(node.id for node in self.plan.nodes if isinstance(node.work, MapWork | LoopWork))
 
     def concludes(self, node: NodeId) -> bool:
         """Whether the vertex waits for others to end in any way, because its outcome follows from theirs."""
-        return isinstance(self.by_id[node].work, SubgraphWork | FallbackWork | TurnsWork | EndWork)
+        return node in self._concluding
+
+    @cached_property
+    def _concluding(self) -> frozenset[NodeId]:
+        kinds = SubgraphWork | FallbackWork | TurnsWork | EndWork
+        return frozenset(node.id for node in self.plan.nodes if isinstance(node.work, kinds))
 
     def first_inside(self, node: NodeId) -> NodeId:
         """The vertex with which what the vertex concludes begins; it is skipped with that one."""

@@ -151,12 +151,12 @@ def _holds(write: Write, present: _Document | None, original: _Document | None) 
 
 def _written(kept: Fields, fields: Fields, instant: datetime) -> tuple[dict[str, Any], dict[str, int]]:
     """A document's fields after a write, and the sums of what it added."""
-    written, sums = dict(kept), dict[str, int]()
+    written, sums = {**kept, **fields}, dict[str, int]()
     for name, value in fields.items():
         kind = type(value)
         if kind in IMMUTABLE:
-            written[name] = value
-        elif kind is Increment:
+            continue
+        if kind is Increment:
             sums[name] = written[name] = _number(kept.get(name)) + value.by
         elif kind is ServerTime:
             # Firestore's server timestamps have milliseconds.

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import cmp_to_key
+from operator import itemgetter
 from typing import Any, TypeAlias, cast
 
 from shared.adapters.memory.values import sort_key
@@ -32,7 +33,7 @@ def select(query: Query, documents: Iterable[Document]) -> list[Document]:
     check_query(query)
     orders = effective_orders(query)
     found = [document for document in documents if _belongs(document, query.where, orders)]
-    found.sort(key=cmp_to_key(lambda one, other: _compare(one, other, orders)))
+    found.sort(key=cmp_to_key(lambda one, other: _compare(one, other, orders)) if orders else itemgetter(0))
     if query.after is not None:
         last = (query.after[-1], {o.field: v for o, v in zip(orders, query.after, strict=False)})
         found = [document for document in found if _compare(document, last, orders) > 0]

@@ -52,7 +52,7 @@ class Target:
     def work(self) -> AnyWork:
         """What to do: an item of a map and a round of a loop do the body's."""
         work = self.node.work
-        return work.body if isinstance(work, MapWork | LoopWork) and self.item is not None else work
+        return work.body if self.item is not None and isinstance(work, MapWork | LoopWork) else work
 
     @property
     def funds(self) -> tuple[Fund, ...]:

@@ -15,7 +15,6 @@ from shared.domain.events import append, start_event
 from shared.domain.ids import AgentId, RunId, SessionId, Token, Uid, hashed_id
 from shared.domain.plan_bounds import bound_plan
 from shared.domain.plan_graphs import PlanGraph
-from shared.domain.plans import split_plan
 from shared.domain.quotas import standing_path
 from shared.domain.records import parse, render, to_json
 from shared.domain.run_inputs import check_input, fit_input
@@ -289,7 +288,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
         raise wrong_shape(graph.plan.shape)
     assert found.standing is not None  # noqa: S101 - it was read for a run that is new
     metering = await meter_run(core, request.caller, found.standing, found.admission.funds)
-    digest, chunks = split_plan(graph.plan)
+    digest, chunks = graph.split
     now = core.clock.now()
     session_id = found.session.id if found.session else SessionId(core.ids.new())
     waits = found.slot.run_id is not None

@@ -134,9 +134,17 @@ class NetworkDocuments:
             error = OutcomeUnknown("reply lost")
             wait = world.random.choice((wait, world.lease_seconds / 3))
         applied_at = world.loop.now
-        world.loop.at(applied_at + wait, process.tell, answer, committed, error)
         if error is None:
-            process.when_awake(applied_at + wait, world.acknowledged, process, writes, applied_at)
+            process.when_awake(applied_at + wait, self._acknowledge, writes, applied_at, committed, answer)
+        else:
+            world.loop.at(applied_at + wait, process.tell, answer, None, error)
+
+    def _acknowledge(
+        self, writes: Sequence[Write], applied_at: float, committed: Committed | None, answer: asyncio.Future[Any]
+    ) -> None:
+        """The process learns that its commit was applied, and whoever made it, if they still wait."""
+        self._world.acknowledged(self._process, writes, applied_at)
+        self._process.tell(answer, committed)
 
 
 def describe(what: object) -> str:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from itertools import combinations
 from typing import Any, cast
 
@@ -58,15 +60,23 @@ class Actual:
     run: Run
     graph: PlanGraph
     nodes: Mapping[str, NodeRun]
+    _seen: dict[NodeId, Sequence[Any]] = field(default_factory=dict[NodeId, Sequence[Any]])
 
     def node(self, name: NodeId, index: int | None = None) -> NodeRun | None:
         """A node run."""
         return self.nodes.get(node_path(self.run.id, instance_of(name, self.run.epoch, index)))
 
-    def items(self, name: NodeId) -> list[NodeRun]:
+    def items(self, name: NodeId) -> Sequence[NodeRun]:
         """The items of a map, or the rounds of a loop, in order."""
-        found = [node for node in self.nodes.values() if node.node == name and node.index is not None]
-        return sorted(found, key=lambda node: node.index or 0)
+        return self._items.get(name, ())
+
+    @cached_property
+    def _items(self) -> Mapping[NodeId, Sequence[NodeRun]]:
+        found: dict[NodeId, list[NodeRun]] = defaultdict(list)
+        for node in self.nodes.values():
+            if node.index is not None:
+                found[node.node].append(node)
+        return {name: sorted(items, key=lambda node: node.index or 0) for name, items in found.items()}
 
     def expected_items(self, name: NodeId) -> int | None:
         """How many items a vertex has; None if it has no such thing, or they depend on the rounds."""
@@ -137,8 +147,13 @@ class Actual:
         failed = {node.node for node in self.nodes.values() if node.state is NodeState.FAILED}
         return any(not self.graph.handles_failure(name) for name in names & failed)
 
-    def seen(self, name: NodeId) -> Any:
-        """The output of a vertex as templates and joins see it, and whether there is one."""
+    def seen(self, name: NodeId) -> Sequence[Any]:
+        """The output of a vertex as templates and joins see it; nothing if there is none."""
+        if name not in self._seen:
+            self._seen[name] = self._look_at(name)
+        return self._seen[name]
+
+    def _look_at(self, name: NodeId) -> Sequence[Any]:
         own = self.node(name)
         if not self.graph.expands(name):
             return [from_json(own.output_json)] if own is not None and own.state is NodeState.SUCCEEDED else []

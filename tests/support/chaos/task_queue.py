@@ -48,9 +48,10 @@ class SimulatedQueue:
 
     def accept(self, task: NodeTask) -> None:
         """Take a task; a name that was used before changes nothing."""
-        if task.name in self._names:
+        name = task.name
+        if name in self._names:
             return
-        self._names.add(task.name)
+        self._names.add(name)
         self.accepted.append(task)
         fault = self._world.meet(Effect.DELIVERY, None, task)
         if fault is not Fault.LOST:

@@ -26,10 +26,12 @@ class Change(Generic[T]):
     Args:
         result: what it comes to.
         writes: the commit, which holds the record's update time against others' changes; none where all is well.
+        before: commits that go first, in order, of what nothing refers to without the change.
     """
 
     result: T
     writes: Sequence[Write] = ()
+    before: Sequence[Sequence[Write]] = ()
 
 
 Decide: TypeAlias = Callable[[Snapshot], Awaitable[Change[T]]]
@@ -52,7 +54,8 @@ async def change_record(documents: Documents, clock: Clock, path: str, decide: D
         if not change.writes:
             return change.result
         try:
-            await documents.commit(change.writes)
+            for writes in (*change.before, change.writes):
+                await documents.commit(writes)
         except CommitRefused:
             await clock.sleep(min(PAUSE_SECONDS * attempt, MOST_SECONDS))
         except OutcomeUnknown as error:

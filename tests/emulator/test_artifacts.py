@@ -8,7 +8,7 @@ from collections.abc import AsyncIterator
 import pytest
 
 from shared.adapters.firestore.documents import FirestoreDocuments
-from shared.adapters.memory.clock import MemoryClock
+from shared.adapters.system.clock import SystemClock
 from shared.adapters.tools.toolbox import LocalToolbox
 from shared.domain.ids import Instance, RunId, SessionId, Uid
 from shared.domain.tools import ToolCall
@@ -27,7 +27,7 @@ async def documents(module_project_id: str) -> AsyncIterator[Documents]:
 
 @pytest.fixture
 def clock() -> Clock:
-    return MemoryClock()
+    return SystemClock()
 
 
 @pytest.fixture

@@ -14,15 +14,13 @@ from shared.domain.artifacts import (
     digest_of,
     plan_version,
 )
-from shared.domain.errors import Aborted, NotFound, Unavailable
+from shared.domain.errors import NotFound
 from shared.domain.ids import SessionId
 from shared.domain.records import parse
 from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
+from shared.ports.documents import Documents, Snapshot
 from shared.usecases.artifacts.get_artifact import ArtifactContent, get_versions
-
-_ATTEMPTS = 20
-_MAX_LOST_REPLIES = 3
+from shared.usecases.change_record import Change, change_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,33 +55,20 @@ async def edit_artifact(documents: Documents, clock: Clock, edit: Edit) -> Artif
         Unavailable: the store does not answer.
     """
     name = artifact_name(edit.name)
-    lost_replies = 0
-    for _ in range(_ATTEMPTS):
-        snapshot, head = await _head(documents, edit.session_id, name)
+
+    async def decide(snapshot: Snapshot) -> Change[ArtifactHead]:
+        if snapshot.fields is None:
+            raise NotFound(f"There is no file {name!r}.")
+        head = parse(ArtifactHead, snapshot.fields)
         if (made := head.version_by(edit.mark)) is not None:
-            return await _made(documents, edit.session_id, name, made)
+            return Change(await _made(documents, edit.session_id, name, made))
         (found,) = await get_versions(documents, edit.session_id, [(name, head.head)])
         version, content = _changed(found, edit, clock)
         edits = (*head.edits, f"{edit.mark}:{version.version}")
-        try:
-            for writes in plan_version(edit.session_id, version, content, snapshot.update_time, edits):
-                await documents.commit(writes)
-        except CommitRefused:
-            continue
-        except OutcomeUnknown as error:
-            lost_replies += 1
-            if lost_replies == _MAX_LOST_REPLIES:
-                raise Unavailable("The document store does not say whether the file was changed.") from error
-        else:
-            return version.as_head
-    raise Aborted(f"Others keep writing {name!r}.")
+        *chunks, last = plan_version(edit.session_id, version, content, snapshot.update_time, edits)
+        return Change(version.as_head, last, chunks)
 
-
-async def _head(documents: Documents, session_id: SessionId, name: str) -> tuple[Snapshot, ArtifactHead]:
-    snapshot = await documents.get(artifact_path(session_id, name))
-    if snapshot.fields is None:
-        raise NotFound(f"There is no file {name!r}.")
-    return snapshot, parse(ArtifactHead, snapshot.fields)
+    return await change_record(documents, clock, artifact_path(edit.session_id, name), decide)
 
 
 def _changed(found: ArtifactContent, edit: Edit, clock: Clock) -> tuple[ArtifactVersion, bytes]:

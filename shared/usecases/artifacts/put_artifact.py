@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from shared.domain.artifact_names import artifact_name
 from shared.domain.artifacts import (
@@ -13,15 +13,12 @@ from shared.domain.artifacts import (
     digest_of,
     plan_version,
 )
-from shared.domain.errors import Aborted, Unavailable
 from shared.domain.ids import SessionId, Uid
 from shared.domain.media_types import detect_media_type
 from shared.domain.records import parse
 from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
-
-_ATTEMPTS = 20
-_MAX_LOST_REPLIES = 3
+from shared.ports.documents import Documents, Snapshot
+from shared.usecases.change_record import Change, change_record
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,30 +65,19 @@ async def put_artifact(documents: Documents, clock: Clock, new: NewArtifact) -> 
     name = artifact_name(new.name)
     check_artifact(new.content, new.mime_type, new.metadata_json)
     digest = digest_of(new.content)
-    lost_replies = 0
-    for _ in range(_ATTEMPTS):
-        snapshot = await documents.get(artifact_path(new.session_id, name))
-        head = _head(snapshot)
+    tried: list[ArtifactHead] = []
+
+    async def decide(snapshot: Snapshot) -> Change[Stored]:
+        head = None if snapshot.fields is None else parse(ArtifactHead, snapshot.fields)
         if head is not None and head.digest == digest:
-            return Stored(head, created=lost_replies > 0)
+            return Change(Stored(head, created=replace(head, edits=()) in tried))
         version = _next_version(new, name, digest, head, clock)
-        try:
-            edits = () if head is None else head.edits
-            for writes in plan_version(new.session_id, version, new.content, snapshot.update_time, edits):
-                await documents.commit(writes)
-        except CommitRefused:
-            continue
-        except OutcomeUnknown as error:
-            lost_replies += 1
-            if lost_replies == _MAX_LOST_REPLIES:
-                raise Unavailable("The document store does not say whether the file was stored.") from error
-        else:
-            return Stored(version.as_head, created=True)
-    raise Aborted(f"Others keep writing {name!r}.")
+        edits = () if head is None else head.edits
+        *chunks, last = plan_version(new.session_id, version, new.content, snapshot.update_time, edits)
+        tried.append(version.as_head)
+        return Change(Stored(version.as_head, created=True), last, chunks)
 
-
-def _head(snapshot: Snapshot) -> ArtifactHead | None:
-    return None if snapshot.fields is None else parse(ArtifactHead, snapshot.fields)
+    return await change_record(documents, clock, artifact_path(new.session_id, name), decide)
 
 
 def _next_version(new: NewArtifact, name: str, digest: str, head: ArtifactHead | None, clock: Clock) -> ArtifactVersion:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
 
 import pytest
 
@@ -20,6 +21,12 @@ OWNER = Uid("ada")
 
 class ArtifactContract:
     """Subclasses provide the fixtures `documents`, `clock` and `session_id` (a new session for each test)."""
+
+    @staticmethod
+    async def all_of(clock: Clock, writers: Sequence[Awaitable[Stored]]) -> list[Stored]:
+        """What comes of those who write at the same time, on a clock that goes on by itself."""
+        del clock
+        return await asyncio.gather(*writers)
 
     @staticmethod
     async def put(documents: Documents, clock: Clock, session_id: SessionId, name: str, content: bytes) -> Stored:
@@ -68,9 +75,8 @@ class ArtifactContract:
     ) -> None:
         contents = [bytes([i]) * (INLINE_BYTES + 1) for i in range(5)]
 
-        stored = await asyncio.gather(
-            *(self.put(documents, clock, session_id, "shared.bin", content) for content in contents)
-        )
+        writers = [self.put(documents, clock, session_id, "shared.bin", content) for content in contents]
+        stored = await self.all_of(clock, writers)
 
         assert sorted(s.head.head for s in stored) == [1, 2, 3, 4, 5]
         for content, one in zip(contents, stored, strict=True):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Awaitable, Sequence
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -18,6 +20,7 @@ from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.artifacts.put_artifact import NewArtifact, Stored, put_artifact
+from tests.support.passing_time import in_time
 from tests.support.port_contracts.artifacts import ArtifactContract
 from tests.support.watched_documents import WatchedDocuments
 
@@ -40,7 +43,11 @@ def session_id() -> SessionId:
 
 
 class TestArtifacts(ArtifactContract):
-    """In memory."""
+    """In memory, where time goes on only if a test lets it."""
+
+    @staticmethod
+    async def all_of(clock: Any, writers: Sequence[Awaitable[Stored]]) -> list[Stored]:
+        return await in_time(clock, asyncio.gather(*writers))
 
 
 async def put(documents: WatchedDocuments, clock: Clock, content: bytes) -> Stored:
@@ -78,7 +85,7 @@ async def test_a_store_that_never_takes_the_version_is_reported_as_worth_a_retry
     documents.lose_replies.extend([(False, failure)] * 100)
 
     with pytest.raises(error) as raised:
-        await put(documents, clock, b"x")
+        await in_time(clock, put(documents, clock, b"x"))
 
     assert raised.value.retryable
 
@@ -132,12 +139,8 @@ async def test_writers_of_files_that_need_several_commits_do_not_mix_their_chunk
     documents = MemoryDocuments()
     contents = [letter * (COMMIT_BYTES + 1) for letter in (b"a", b"b")]
 
-    stored = await asyncio.gather(
-        *(
-            put_artifact(documents, clock, NewArtifact(SESSION, Uid("ada"), "big", content, "ada"))
-            for content in contents
-        )
-    )
+    news = [NewArtifact(SESSION, Uid("ada"), "big", content, "ada") for content in contents]
+    stored = await in_time(clock, asyncio.gather(*(put_artifact(documents, clock, new) for new in news)))
 
     found = [(await get_artifact(documents, SESSION, "big", one.head.head)).content for one in stored]
     assert found == contents

@@ -10,6 +10,7 @@ import pytest
 from shared.domain.errors import DomainError
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.artifacts.get_artifact import get_artifact
+from tests.support.passing_time import in_time
 from tests.support.workspaces import TestingWorkspace
 
 
@@ -148,7 +149,7 @@ async def test_edits_at_the_same_time_are_all_kept(workspace: TestingWorkspace) 
     edits = [
         workspace.answer("file_edit", path="a.py", old_text=f"line {n}.", new_text=f"Zeile {n}.") for n in range(8)
     ]
-    answers = await asyncio.gather(*edits)
+    answers = await in_time(workspace.clock, asyncio.gather(*edits))
 
     assert sorted(answer["version"] for answer in answers) == list(range(2, 10))
     assert await text_of(workspace) == "".join(f"Zeile {n}.\n" for n in range(8)).encode()
@@ -162,6 +163,6 @@ async def test_a_store_that_never_takes_the_edit_is_worth_a_retry_of_the_node(
     workspace.documents.lose_replies.extend([(False, failure)] * 100)
 
     with pytest.raises(DomainError) as refused:
-        await workspace.call("file_edit", path="a.py", old_text="a", new_text="b")
+        await in_time(workspace.clock, workspace.call("file_edit", path="a.py", old_text="a", new_text="b"))
 
     assert refused.value.retryable

@@ -11,6 +11,7 @@ from shared.domain.decisions import Decision
 from shared.domain.definition_faults import inspect_definition
 from shared.domain.errors import AlreadyDecided, NotFound
 from shared.domain.ids import RunId, Uid
+from shared.domain.runs import Failure
 from shared.domain.states import NodeState, RunState
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.expire_approvals import expire_approvals
@@ -26,6 +27,7 @@ def echo(value: Any, **more: Any) -> dict[str, Any]:
 
 GATE: dict[str, Any] = {"kind": "approval", "message": "Send {{ draft.output }}?"}
 NODES = {"draft": echo("the letter"), "gate": GATE, "send": echo("sent", after=["gate"])}
+UNANSWERED = (None, Failure("denied", "gate~0: a person said no: nobody answered in time"))
 APPROVE, DENY = Decision("approve"), Decision("deny", reason="not yet")
 
 
@@ -94,13 +96,26 @@ async def test_a_graph_may_go_on_elsewhere_after_a_no(decision: Decision, output
     assert await rig.output(run_id) == output
 
 
-async def test_when_nobody_answers_the_default_holds() -> None:
+@pytest.mark.parametrize(
+    ("terms", "seconds", "outcome"),
+    [
+        ({}, 7 * 24 * 3600, UNANSWERED),
+        ({"expires_after_seconds": 60}, 60, UNANSWERED),
+        ({"expires_after_seconds": 60, "default": "deny"}, 60, UNANSWERED),
+        ({"expires_after_seconds": 60, "default": "approve"}, 60, ("sent", None)),
+    ],
+)
+async def test_when_nobody_answers_the_default_holds_which_is_no(
+    terms: dict[str, Any], seconds: float, outcome: tuple[str | None, Failure | None]
+) -> None:
     rig = EngineRig()
-    run_id = await waiting(rig, {**NODES, "gate": {**GATE, "expires_after_seconds": 60, "default": "approve"}})
-    await rig.clock.advance(61)
+    run_id = await waiting(rig, {**NODES, "gate": {**GATE, **terms}})
+    await rig.clock.advance(seconds - 1)
+    assert await expire_approvals(rig.core) == 0
+    await rig.clock.advance(1)
     assert await expire_approvals(rig.core) == 1
     await rig.drain()
-    assert await rig.output(run_id) == "sent"
+    assert (await rig.output(run_id), (await rig.run(run_id)).error) == outcome
 
 
 async def test_a_tool_and_a_question_of_a_graph_wait_too_in_each_item_of_a_map() -> None:
@@ -141,14 +156,22 @@ async def test_a_node_calls_a_tool_that_the_definition_marks_only_after_a_yes(pl
     assert await rig.output(started.run.id) == (["wiped"] if place == "map" else "wiped")
 
 
-async def test_a_no_to_a_nodes_tool_fails_the_node_and_the_tool_is_not_called() -> None:
+@pytest.mark.parametrize(("nobody_answers", "reason"), [(False, "not yet"), (True, "nobody answered in time")])
+async def test_a_nodes_tool_that_nobody_allows_fails_the_node_and_is_not_called(
+    reason: str, *, nobody_answers: bool
+) -> None:
     rig = EngineRig()
     run_id = await waiting(rig, {"wipe": echo("wiped", requires_approval=True)})
-    await decide(rig, DENY)
+    if nobody_answers:
+        await rig.clock.advance(7 * 24 * 3600)
+        assert await expire_approvals(rig.core) == 1
+        await rig.drain()
+    else:
+        await decide(rig, DENY)
     assert await states(rig, run_id, "wipe") == [NodeState.FAILED]
     run = await rig.run(run_id)
     assert run.error is not None
-    assert "not yet" in run.error.message
+    assert reason in run.error.message
     assert sum(rig.toolbox.calls.values()) == 0
 
 

@@ -30,6 +30,7 @@ from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 BOB = Uid("bob")
+WEEK = timedelta(days=7).total_seconds()
 APPROVE = Decision("approve")
 DENY = Decision("deny", reason="too risky")
 GUARDED: list[Any] = ["echo", {"name": "wipe", "requires_approval": True}]
@@ -97,7 +98,9 @@ async def test_the_run_goes_on_when_the_last_answer_is_there_and_repeats_nothing
     await decide(asking, second)
     assert await asking.drain() == 0
     assert (await asking.run(run_id)).state is RunState.WAITING
+    assert await count_pending(asking.documents, ANN) == 1
     await decide(asking, first)
+    assert await count_pending(asking.documents, ANN) == 0
     assert await asking.drain() == 1
     assert await asking.output(run_id) == "done"
     assert sorted(key.split()[1] for key in asking.toolbox.calls) == ["echo", "wipe", "wipe"]
@@ -200,6 +203,7 @@ async def test_only_those_who_are_asked_see_an_approval_and_answer_it() -> None:
     (question,) = await inbox(asking, BOB)
     answer = Decision("answer", answer="yes")
     assert await inbox(asking) == []
+    assert [await count_pending(asking.documents, uid) for uid in (ANN, BOB)] == [0, 1]
     for read in (
         get_approval(asking.documents, ANN, question.id),
         decide_approval(asking.core, ANN, question.id, answer),
@@ -275,6 +279,36 @@ async def test_when_nobody_answers_in_time_the_default_holds() -> None:
     assert await asking.output(run_id) == "thanks"
     with pytest.raises(AlreadyDecided):
         await decide(asking, expired, Decision("answer", answer="whatever"))
+
+
+async def test_a_call_that_nobody_allows_in_a_week_is_not_made_and_the_model_reads_why() -> None:
+    asking = rig()
+    run_id = await waiting(asking)
+    await asking.clock.advance(WEEK - 1)
+    assert await expire_approvals(asking.core) == 0
+    await asking.clock.advance(1)
+    assert await expire_approvals(asking.core) == 2
+    await asking.drain()
+    assert await asking.output(run_id) == "done"
+    assert [key.split()[1] for key in asking.toolbox.calls] == ["echo"]
+    events = await asking.events((await asking.run(run_id)).session_id)
+    results = [event["content"]["result"] for event in events if event["author"] == "tool"]
+    refusals = [from_json(result["content_json"]) for result in results if result["is_error"]]
+    assert refusals == ["A person did not allow wipe: nobody answered in time"] * 2
+    assert [one.decided_by for one in await inbox(asking, state=ApprovalState.EXPIRED)] == [None, None]
+
+
+async def test_a_question_without_an_answer_of_its_own_that_nobody_answers_in_a_week_is_an_error() -> None:
+    asking = rig(QUESTION)
+    run_id = await waiting(asking, tools=["ask_human"])
+    await asking.clock.advance(WEEK)
+    assert await expire_approvals(asking.core) == 1
+    await asking.drain()
+    events = await asking.events((await asking.run(run_id)).session_id)
+    result = events[-2]["content"]["result"]
+    assert result["is_error"] is True
+    assert from_json(result["content_json"]) == "The question was not answered: nobody answered in time"
+    assert await asking.output(run_id) == "thanks"
 
 
 async def test_the_sweeper_leaves_who_waits_alone_and_wakes_who_was_decided() -> None:
@@ -441,10 +475,15 @@ class TestUncertain:
         await asking.drain()
         assert await asking.output(run_id) == "done"
 
-    async def test_a_person_gives_it_up(self) -> None:
+    @pytest.mark.parametrize("nobody_answers", [False, True])
+    async def test_a_person_gives_it_up_or_says_nothing_for_a_week(self, *, nobody_answers: bool) -> None:
         asking, run_id = await self.lost()
         (question,) = await inbox(asking)
-        await decide(asking, question, Decision("deny"))
+        if nobody_answers:
+            await asking.clock.advance(WEEK)
+            assert await expire_approvals(asking.core) == 1
+        else:
+            await decide(asking, question, Decision("deny"))
         await asking.drain()
         run = await asking.run(run_id)
         assert run.error is not None

@@ -348,8 +348,8 @@ async def test_a_schedules_times_are_those_of_its_zone_whatever_is_done_to_it(of
 
 async def test_a_schedule_keeps_to_its_hour_when_its_zone_changes_its_clocks(office: Office) -> None:
     schedule = await office.schedule("30 8 * * *", time_zone="Europe/Berlin")
-    began, due = at("00:00"), []
-    office.rig.clock.jump((datetime(2026, 3, 28, tzinfo=UTC) - began).total_seconds())
+    due: list[datetime] = []
+    office.rig.clock.jump((datetime(2026, 3, 28, tzinfo=UTC) - at("00:00")).total_seconds())
     await office.fire()
     for _ in range(2):
         next_at = (await office.now(schedule)).next_at

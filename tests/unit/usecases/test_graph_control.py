@@ -89,6 +89,42 @@ async def test_a_join_fires_when_enough_have_succeeded(join: Any, state: NodeSta
         assert await rig.output_of(run.id, "end~0") == output
 
 
+@pytest.mark.parametrize(
+    ("join", "fires_after"),
+    [
+        ({"policy": "any"}, 1),
+        ({"policy": "first_success"}, 1),
+        ({"policy": "quorum", "quorum": 2}, 2),
+        ({"policy": "quorum", "quorum": 3}, 3),
+        ({"policy": "all"}, 4),
+    ],
+)
+async def test_a_join_waits_for_no_more_than_it_needs(join: dict[str, Any], fires_after: int) -> None:
+    names = ["a", "b", "c", "d"]
+    end = {"kind": "join", "after": names, **join}
+    rig = EngineRig(toolbox=tools())
+    graph = {"nodes": {**{name: echo(name) for name in names}, "end": end}}
+    run = (await rig.start(await rig.make_agent(type="graph", graph=graph))).run
+    ended = 0
+    while not (firing := [task for task in rig.queue.pending if task.instance == "end~0"]):
+        await rig.queue.deliver_next(rig.deliver)
+        ended += 1
+    assert ended == fires_after
+    await rig.deliver(firing[0])
+    await rig.drain()
+    assert (await rig.run(run.id)).state is RunState.SUCCEEDED
+    assert await rig.output(run.id) == names[:fires_after]
+
+
+async def test_a_quorum_does_not_wait_for_a_person_whose_word_it_does_not_need() -> None:
+    gate = {"kind": "approval", "message": "?"}
+    end = {"kind": "join", "policy": "quorum", "quorum": 2, "after": ["a", "b", "gate"]}
+    rig, run = await play({"a": echo("a"), "b": echo("b"), "gate": gate, "end": end})
+    assert run.state is RunState.SUCCEEDED
+    assert await rig.output(run.id) == ["a", "b"]
+    assert await states(rig, run, "gate") == [NodeState.CANCELLED]
+
+
 async def test_a_loop_goes_on_until_its_condition_holds() -> None:
     body = {"kind": "tool", "tool": "grow", "arguments": {"value": "{{ item }}"}}
     rig, run = await play(

@@ -35,13 +35,23 @@ def pending_items(rig: EngineRig) -> int:
 
 @pytest.mark.parametrize(
     ("wave", "more", "expected"),
-    [(4, {}, 4), (500, {"max_parallel": 3}, 3), (4, {"max_parallel": 9}, 4), (500, {}, 20)],
+    [
+        (4, {}, 4),
+        (500, {"max_parallel": 3}, 3),
+        (4, {"max_parallel": 9}, 4),
+        (500, {}, 20),
+        (500, {"places": 3}, 3),
+        (4, {"places": 9}, 4),
+        (500, {"max_parallel": 2, "places": 3}, 2),
+    ],
 )
 async def test_never_more_items_than_a_wave_are_queued_and_all_are_done(
     wave: int, more: dict[str, int], expected: int
 ) -> None:
     rig = EngineRig(wave=wave)
-    started = await rig.start(await rig.make_agent(**graph(20, **more)))
+    limits = dict(more)
+    budget = {"parallel_nodes": limits.pop("places", None)}
+    started = await rig.start(await rig.make_agent(**graph(20, **limits), budget=budget))
     most = 0
     while rig.queue.pending:
         most = max(most, pending_items(rig))

@@ -7,6 +7,7 @@ from enum import Enum
 
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, Documents, OutcomeUnknown, Query, Snapshot
+from tests.support.forwarding_documents import ForwardingDocuments
 
 
 class Died(BaseException):
@@ -23,30 +24,25 @@ class Fate(Enum):
     ABORTED = "aborted"
 
 
-class FailingDocuments:
+class FailingDocuments(ForwardingDocuments):
     """`Documents` whose nth commit meets the fate that `fate(n)` names; after a death every call dies."""
 
     def __init__(self, inner: Documents, fate: Callable[[int], Fate]) -> None:
         """Stand in front of `inner`."""
-        self._inner = inner
+        super().__init__(inner)
         self._fate = fate
         self._dead = False
         self.commits = 0
 
-    async def get(self, path: str) -> Snapshot:
-        """Read, if alive."""
-        self._check()
-        return await self._inner.get(path)
-
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
         """Read, if alive."""
         self._check()
-        return await self._inner.get_many(paths)
+        return await super().get_many(paths)
 
     async def query(self, query: Query) -> list[Snapshot]:
         """Read, if alive."""
         self._check()
-        return await self._inner.query(query)
+        return await super().query(query)
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Commit, as fate wills."""
@@ -57,7 +53,7 @@ class FailingDocuments:
             self._die()
         if fate is Fate.ABORTED:
             raise OutcomeUnknown("aborted")
-        committed = await self._inner.commit(writes)
+        committed = await super().commit(writes)
         if fate is Fate.DIES_AFTER:
             self._die()
         if fate is Fate.REPLY_LOST:

@@ -7,33 +7,29 @@ from collections.abc import Sequence
 from shared.domain.writes import Write
 from shared.ports.clock import Clock
 from shared.ports.documents import Committed, Documents, Query, Snapshot
+from tests.support.forwarding_documents import ForwardingDocuments
 
 
-class SlowDocuments:
+class SlowDocuments(ForwardingDocuments):
     """`Documents` over another, a second away, or as far as it is said."""
 
     def __init__(self, inner: Documents, clock: Clock, seconds: float = 1) -> None:
         """Stand in front of `inner`."""
-        self._inner = inner
+        super().__init__(inner)
         self._clock = clock
         self._seconds = seconds
-
-    async def get(self, path: str) -> Snapshot:
-        """Read, that much later."""
-        await self._clock.sleep(self._seconds)
-        return await self._inner.get(path)
 
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
         """Read, that much later."""
         await self._clock.sleep(self._seconds)
-        return await self._inner.get_many(paths)
+        return await super().get_many(paths)
 
     async def query(self, query: Query) -> list[Snapshot]:
         """Read, that much later."""
         await self._clock.sleep(self._seconds)
-        return await self._inner.query(query)
+        return await super().query(query)
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         """Commit, that much later."""
         await self._clock.sleep(self._seconds)
-        return await self._inner.commit(writes)
+        return await super().commit(writes)

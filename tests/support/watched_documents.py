@@ -7,9 +7,10 @@ from collections.abc import Sequence
 
 from shared.domain.writes import Write
 from shared.ports.documents import Committed, Documents, Query, Snapshot
+from tests.support.forwarding_documents import ForwardingDocuments
 
 
-class WatchedDocuments:
+class WatchedDocuments(ForwardingDocuments):
     """`Documents` over another one.
 
     Attributes:
@@ -20,7 +21,7 @@ class WatchedDocuments:
     """
 
     def __init__(self, inner: Documents) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self.reads = 0
         self.round_trips = 0
         self.lose_replies: deque[tuple[bool, Exception]] = deque()
@@ -29,21 +30,18 @@ class WatchedDocuments:
     def reset(self) -> None:
         self.reads = self.round_trips = 0
 
-    async def get(self, path: str) -> Snapshot:
-        return (await self.get_many([path]))[0]
-
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return self._counted(await self._inner.get_many(paths))
+        return self._counted(await super().get_many(paths))
 
     async def query(self, query: Query) -> list[Snapshot]:
-        return self._counted(await self._inner.query(query))
+        return self._counted(await super().query(query))
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         if not self.lose_replies:
-            return await self._inner.commit(writes)
+            return await super().commit(writes)
         applied, failure = self.lose_replies.popleft()
         if applied:
-            await self._inner.commit(writes)
+            await super().commit(writes)
         raise failure
 
     def _counted(self, found: list[Snapshot]) -> list[Snapshot]:

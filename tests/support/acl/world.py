@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import copy
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
@@ -57,12 +57,12 @@ from shared.domain.secrets import SecretText
 from shared.domain.users import Account, deactivation_path
 from shared.domain.users import Role as Claim
 from shared.domain.webhooks import delivery_of
-from shared.domain.writes import Create, Update, Write
+from shared.domain.writes import Create, Update
 from shared.edge.app import create_app
 from shared.edge.routes import find_deployable
 from shared.ports.accounts import Tokens
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Committed, Documents, Query, Snapshot
+from shared.ports.documents import Documents
 from shared.ports.identity import Identity
 from shared.ports.task_queue import DeliveryTask
 from shared.usecases.agents.create_agent import create_agent
@@ -86,6 +86,7 @@ from shared.usecases.webhooks.desk import Desk
 from shared.usecases.webhooks.put_webhook import Subscription, create_webhook
 from tests.support.acl.roles import GRANTED, Role, Row
 from tests.support.engine_rig import EngineRig
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.knowledge_rig import KnowledgeRig
 from tests.support.memory_accounts import MemoryAccounts, Person
 from tests.support.scripted_runner import ScriptedRunner, Step
@@ -118,18 +119,19 @@ class NamesAsTokens:
         return identity(Role(token))
 
 
-class ForgettingDocuments:
+class ForgettingDocuments(ForwardingDocuments):
     """`Documents` that can be put back to how they were."""
 
     def __init__(self, clock: MemoryClock) -> None:
         self._clock = clock
         self.now = self._before = MemoryDocuments(clock)
+        super().__init__(self.now)
 
     def remember(self) -> None:
         self._before = self._copy(self.now)
 
     def put_back(self) -> None:
-        self.now = self._copy(self._before)
+        self.inner = self.now = self._copy(self._before)
 
     def _copy(self, documents: MemoryDocuments) -> MemoryDocuments:
         """All but the clock, which goes on."""
@@ -138,18 +140,6 @@ class ForgettingDocuments:
     @property
     def paths(self) -> list[str]:
         return self.now.paths
-
-    async def get(self, path: str) -> Snapshot:
-        return await self.now.get(path)
-
-    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return await self.now.get_many(paths)
-
-    async def query(self, query: Query) -> list[Snapshot]:
-        return await self.now.query(query)
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        return await self.now.commit(writes)
 
 
 class ObligingCredentials:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from typing import Any, TypeVar
@@ -30,6 +29,7 @@ from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
 from tests.support.failing_documents import FailingDocuments, Fate
 from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
 
 T = TypeVar("T")
 ADA = Identity(Uid("ada"), "user")
@@ -59,10 +59,7 @@ class Shop:
         return replace(self.shelf, documents=InterferingDocuments(self.documents, interfere, before_commit=1))
 
     async def in_time(self, doing: Awaitable[T]) -> T:
-        task = asyncio.ensure_future(doing)
-        while not task.done():
-            await self.clock.advance(1)
-        return await task
+        return await in_time(self.clock, doing, 1)
 
     async def stored(self) -> dict[str, Any]:
         """Every document, without the times, which depend on how often somebody waited."""
@@ -172,17 +169,12 @@ async def test_a_draft_that_others_never_leave_alone_is_given_up() -> None:
     shop = Shop()
     agent = await prepared(shop)
 
-    class Restless(InterferingDocuments):
-        async def commit(self, writes: Any) -> Any:
-            await save_draft(shop.shelf, ADA, agent.id, RAW, "any")
-            return await super().commit(writes)
+    async def save() -> None:
+        await save_draft(shop.shelf, ADA, agent.id, RAW, "any")
 
-    async def nothing() -> None:
-        """Do nothing."""
-
-    shelf = replace(shop.shelf, documents=Restless(shop.documents, nothing))
+    restless = InterferingDocuments(shop.documents, save, before_each=1)
     with pytest.raises(Aborted):
-        await save_draft(shelf, ADA, agent.id, RAW, "any")
+        await save_draft(replace(shop.shelf, documents=restless), ADA, agent.id, RAW, "any")
 
 
 async def test_a_restored_agent_whose_reply_was_lost_is_there() -> None:

@@ -29,7 +29,7 @@ from shared.domain.errors import (
 )
 from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Write
-from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Snapshot
+from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown
 from shared.ports.identity import Identity
 from shared.usecases.agents.create_agent import create_agent
 from shared.usecases.agents.delete_agent import delete_agent
@@ -38,7 +38,10 @@ from shared.usecases.agents.list_agents import AgentSearch, list_agents, list_ve
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.update_agent import update_agent
 from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
+from tests.support.watched_documents import WatchedDocuments
 
 ADA = Identity(Uid("ada"), "user")
 BOB = Identity(Uid("bob"), "user")
@@ -48,21 +51,6 @@ ROOT = Identity(Uid("root"), "admin")
 def draft(name: str = "helper", changelog: str = "", **fields: Any) -> Proposal:
     raw = {"name": name, "model": "local:extractive", **fields}
     return Proposal(parse_definition(raw), raw, changelog)
-
-
-class Shaky(MemoryDocuments):
-    """Loses the reply of the next commits: `applied` says, for each, whether it was applied before."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.applied: list[bool] = []
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        if not self.applied:
-            return await super().commit(writes)
-        if self.applied.pop(0):
-            await super().commit(writes)
-        raise OutcomeUnknown
 
 
 class Shop:
@@ -167,10 +155,7 @@ async def test_concurrent_updates_each_make_a_version() -> None:
     shop = Shop()
     agent = await shop.create(draft(description="0"))
     updates = [shop.update(agent.id, draft(description=str(n))) for n in range(1, 9)]
-    running = asyncio.gather(*updates)
-    while not running.done():
-        await shop.clock.advance(1)
-    heads = [updated.head for updated in await running]
+    heads = [updated.head for updated in await in_time(shop.clock, asyncio.gather(*updates), 1)]
     assert sorted(heads) == list(range(2, 10))
     agent = await get_agent(shop.documents, ADA, agent.id)
     assert agent.head == 9
@@ -191,10 +176,7 @@ async def test_of_concurrent_updates_of_one_version_one_is_stored() -> None:
     shop = Shop()
     agent = await shop.create(draft())
     updates = [shop.update(agent.id, draft(description=str(n)), expected_head=1) for n in range(5)]
-    running = asyncio.gather(*updates, return_exceptions=True)
-    while not running.done():
-        await shop.clock.advance(1)
-    outcomes = await running
+    outcomes = await in_time(shop.clock, asyncio.gather(*updates, return_exceptions=True), 1)
     assert sum(isinstance(outcome, Agent) for outcome in outcomes) == 1
     assert sum(isinstance(outcome, VersionMismatch) for outcome in outcomes) == 4
 
@@ -230,14 +212,15 @@ async def test_a_definition_that_fits_into_no_document_is_refused() -> None:
 
 @pytest.mark.parametrize(("applied", "stored"), [(True, True), (False, False)])
 async def test_a_lost_reply_is_resolved_by_looking(applied: bool, stored: bool) -> None:  # noqa: FBT001 - a table
-    documents = Shaky()
-    shop = Shop(documents)
-    documents.applied = [applied]
+    shop = Shop()
+    documents = WatchedDocuments(shop.documents)
+    shop.shelf = replace(shop.shelf, documents=documents)
+    documents.lose_replies.append((applied, OutcomeUnknown()))
     if not stored:
         with pytest.raises(Unavailable):
             await shop.create(draft())
     agent = await shop.create(draft("other" if stored else "helper"))
-    documents.applied = [applied]
+    documents.lose_replies.append((applied, OutcomeUnknown()))
     if stored:
         assert (await shop.update(agent.id, draft("other"))).head == 2
     else:
@@ -266,10 +249,7 @@ async def test_an_agent_that_is_updated_meanwhile_is_deleted_all_the_same() -> N
         await shop.update(agent.id, draft("other"))
 
     interfered = InterferingDocuments(shop.documents, rename, before_commit=1)
-    deleting = asyncio.ensure_future(delete_agent(replace(shop.shelf, documents=interfered), ADA, agent.id))
-    while not deleting.done():
-        await shop.clock.advance(1)
-    await deleting
+    await in_time(shop.clock, delete_agent(replace(shop.shelf, documents=interfered), ADA, agent.id), 1)
     assert (await shop.create(draft("helper"))).name == "helper"
     assert (await shop.create(draft("other"))).name == "other"
 
@@ -278,17 +258,13 @@ async def test_an_agent_that_others_never_leave_alone_is_given_up() -> None:
     shop = Shop()
     agent = await shop.create(draft())
 
-    class Restless(MemoryDocuments):
+    class Restless(ForwardingDocuments):
         async def commit(self, writes: Sequence[Write]) -> Committed:
             raise CommitRefused(f"{len(writes)} writes")
 
-        async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-            return await shop.documents.get_many(paths)
-
-    updating = asyncio.ensure_future(update_agent(replace(shop.shelf, documents=Restless()), ADA, agent.id, draft()))
-    while not updating.done():
-        await shop.clock.advance(1)
-    assert isinstance(updating.exception(), Aborted)
+    shelf = replace(shop.shelf, documents=Restless(shop.documents))
+    with pytest.raises(Aborted):
+        await in_time(shop.clock, update_agent(shelf, ADA, agent.id, draft()), 1)
 
 
 async def test_an_agent_that_is_deleted_between_name_and_agent_is_not_found() -> None:

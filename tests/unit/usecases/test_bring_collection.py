@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
-
 import pytest
 
 from shared.domain.agent_bundles import BundledCollection, BundledDocument
@@ -16,6 +14,7 @@ from shared.usecases.knowledge.get_document import list_documents
 from tests.support.engine_rig import ANN
 from tests.support.failing_documents import Died, FailingDocuments, Fate
 from tests.support.knowledge_rig import KnowledgeRig
+from tests.support.passing_time import in_time
 from tests.support.slow_documents import SlowDocuments
 from tests.support.watched_documents import WatchedDocuments
 
@@ -77,21 +76,16 @@ async def test_documents_are_stored_a_few_at_a_time_and_none_after_a_failure() -
     rig.through = SlowDocuments(rig.documents, rig.clock)
 
     async def seconds(bundled: BundledCollection) -> float:
-        began, bringing = rig.clock.now(), asyncio.ensure_future(bring(rig, "version", bundled))
-        while not bringing.done():
-            await rig.clock.advance(0.5)
-        await bringing
+        began = rig.clock.now()
+        await in_time(rig.clock, bring(rig, "version", bundled), 0.5)
         return (rig.clock.now() - began).total_seconds()
 
     one = await seconds(BundledCollection("", NOTES.documents[:1]))
     assert await seconds(NOTES) <= 2 * one + 1
     empty = BundledDocument("0.txt", b"")
     broken = BundledCollection("Notes", (empty, *(BundledDocument(f"late {n}.txt", b"x") for n in range(9))))
-    bringing = asyncio.ensure_future(bring(rig, "version", broken))
-    while not bringing.done():
-        await rig.clock.advance(0.5)
     with pytest.raises(DomainError):
-        await bringing
+        await in_time(rig.clock, bring(rig, "version", broken), 0.5)
     stored = [path for path in rig.documents.paths if "/documents/" in path]
     await rig.clock.advance(60)
     assert [path for path in rig.documents.paths if "/documents/" in path] == stored

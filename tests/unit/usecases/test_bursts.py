@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -11,13 +10,15 @@ import pytest
 from shared.domain.errors import DomainError, TooManyRuns, Unavailable
 from shared.domain.ids import AgentId
 from shared.domain.quotas import BUSY_SECONDS, Quota, standing_path
-from shared.domain.writes import Increment, Merge, Write
+from shared.domain.writes import Increment, Merge
 from shared.edge.errors import render_domain_error
-from shared.ports.documents import Committed, Documents, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Documents, OutcomeUnknown
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.give_way import WITHIN_SECONDS
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from tests.support.engine_rig import ANN, EngineRig
+from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
 from tests.support.slow_documents import SlowDocuments
 from tests.support.watched_documents import WatchedDocuments
 
@@ -25,39 +26,17 @@ AT_ONCE = 40
 ROUND_TRIP_SECONDS = 0.02
 
 
-class Contended:
-    """`Documents` in which another run of Ann's ends before every nth commit, which changes her standing."""
-
-    def __init__(self, inner: Documents, every: int) -> None:
-        self._inner = inner
-        self._every = every
-        self.commits = 0
-
-    async def get(self, path: str) -> Snapshot:
-        return await self._inner.get(path)
-
-    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return await self._inner.get_many(paths)
-
-    async def query(self, query: Query) -> list[Snapshot]:
-        return await self._inner.query(query)
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        self.commits += 1
-        if self.commits % self._every == 0:
-            await self._inner.commit([Merge(standing_path(ANN), {"owner_uid": ANN, "active_runs": Increment(-1)})])
-        return await self._inner.commit(writes)
+def contended(rig: EngineRig, every: int) -> Documents:
+    """A store in which another run of Ann's ends before every nth commit, which changes her standing."""
+    ended = Merge(standing_path(ANN), {"owner_uid": ANN, "active_runs": Increment(-1)})
+    return InterferingDocuments(rig.documents, lambda: rig.documents.commit([ended]), before_each=every)
 
 
 async def burst(rig: EngineRig, documents: Documents, agent: AgentId, number: int = AT_ONCE) -> list[Any]:
     """What becomes of so many requests of Ann's at once."""
     core = Core(documents, rig.queue, rig.clock, rig.ids, quota=rig.quota)
-    starting = asyncio.gather(
-        *(start_run(core, RunRequest(ANN, "hello", agent)) for _ in range(number)), return_exceptions=True
-    )
-    while not starting.done():
-        await rig.clock.advance(0.01)
-    return await starting
+    starting = (start_run(core, RunRequest(ANN, "hello", agent)) for _ in range(number))
+    return await in_time(rig.clock, asyncio.gather(*starting, return_exceptions=True))
 
 
 @pytest.mark.parametrize(("most", "started"), [(25, 25), (1_000, AT_ONCE)], ids=["more than may", "all may"])
@@ -67,7 +46,7 @@ async def test_of_a_burst_as_many_are_started_as_may_be_and_the_others_are_too_m
 ) -> None:
     rig = EngineRig(quota=Quota(runs_per_minute=most))
     agent = await rig.make_agent()
-    near = Contended(rig.documents, every=3)
+    near = contended(rig, every=3)
     documents = SlowDocuments(near, rig.clock, ROUND_TRIP_SECONDS) if far else near
     outcomes = await burst(rig, documents, agent)
     waits = [one.retry_after_seconds or 0 for one in outcomes if isinstance(one, TooManyRuns)]
@@ -94,7 +73,7 @@ async def test_who_never_gets_a_turn_is_told_within_seconds_when_to_come_again(
     rig = EngineRig(quota=Quota(runs_per_minute=1_000))
     agent = await rig.make_agent()
     before = set(rig.documents.paths)
-    documents = Contended(rig.documents, every=1) if error is TooManyRuns else lost_replies(rig)
+    documents = contended(rig, every=1) if error is TooManyRuns else lost_replies(rig)
     (refused,) = await burst(rig, documents, agent, 1)
     assert isinstance(refused, error)
     answer = render_domain_error(refused)

@@ -13,6 +13,7 @@ from shared.domain.errors import Aborted, Unavailable
 from shared.domain.writes import Create, Update
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.usecases.change_record import TRIES, Change, change_record
+from tests.support.passing_time import in_time
 from tests.support.watched_documents import WatchedDocuments
 
 PATH = "counters/one"
@@ -34,13 +35,8 @@ async def by(name: str, snapshot: Snapshot) -> Change[list[str]]:
 
 async def change(documents: WatchedDocuments, *names: str) -> Sequence[list[str] | BaseException]:
     clock = MemoryClock()
-    changing = asyncio.gather(
-        *(change_record(documents, clock, PATH, lambda found, name=name: by(name, found)) for name in names),
-        return_exceptions=True,
-    )
-    while not changing.done():
-        await clock.advance(0.01)
-    return await changing
+    changes = (change_record(documents, clock, PATH, lambda found, name=name: by(name, found)) for name in names)
+    return await in_time(clock, asyncio.gather(*changes, return_exceptions=True))
 
 
 async def test_as_many_at_once_as_there_are_tries_are_all_heard(documents: WatchedDocuments) -> None:

@@ -13,6 +13,8 @@ from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.execute_node import execute_node
 from tests.support.engine_rig import LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
+from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 STEPS = (
@@ -109,18 +111,18 @@ async def test_a_late_writer_is_refused() -> None:
     started = await stale.start(await stale.make_agent(tools=["echo"]))
     successors: list[asyncio.Task[bool]] = []
 
-    class Stalling(FailingDocuments):
+    class Stalling(NotingDocuments):
         """Stalls past its lease before its third commit, while another worker finishes the run."""
 
         async def commit(self, writes: Any) -> Any:
-            if self.commits == 2 and not successors:
+            if len(self.commits) == 2 and not successors:
                 stale.clock.jump(LEASE_SECONDS + 1)
                 successors.append(asyncio.ensure_future(stale.deliver(stale.queue.accepted[0])))
                 await asyncio.shield(successors[0])
             return await super().commit(writes)
 
     task = stale.queue.pending.popleft()
-    documents = Stalling(stale.documents, lambda _: Fate.APPLIED)
+    documents = Stalling(stale.documents)
     acknowledged = await execute_node(stale.engine(documents), task.run_id, task.instance)
     assert acknowledged is Acknowledgement.BUSY
     assert await successors[0]
@@ -134,14 +136,14 @@ async def test_a_holder_that_was_silent_for_too_long_asks_no_model_and_calls_no_
     stale = rig()
     started = await stale.start(await stale.make_agent(tools=["echo"]))
 
-    class Stalling(FailingDocuments):
+    class Stalling(ForwardingDocuments):
         async def commit(self, writes: Any) -> Any:
             committed = await super().commit(writes)
             if any(write.path.endswith(stalls_after) for write in writes[1:]):
                 stale.clock.jump(LEASE_SECONDS + 1)
             return committed
 
-    documents = Stalling(stale.documents, lambda _: Fate.APPLIED)
+    documents = Stalling(stale.documents)
     task = stale.queue.accepted[0]
     assert await execute_node(stale.engine(documents), task.run_id, task.instance) is Acknowledgement.BUSY
     assert (len(stale.runner.requests), sum(stale.toolbox.calls.values())) == (asked, 0)

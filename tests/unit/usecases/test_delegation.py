@@ -25,6 +25,7 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 AGENTS: dict[str, Any] = {
@@ -162,7 +163,7 @@ async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_late
             raise ModelUnavailable("down")
         return script(turn)
 
-    class Late(FailingDocuments):
+    class Late(ForwardingDocuments):
         """The first commit that takes the writer up is applied when the writer has ended."""
 
         held: Any = None
@@ -180,7 +181,7 @@ async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_late
 
     asking.runner.script = failing
     run = await start(asking)
-    late = Late(asking.documents, lambda _: Fate.APPLIED)
+    late = Late(asking.documents)
     while asking.queue.pending:
         await asking.queue.deliver_next(partial(asking.deliver, documents=late))
         await asking.clock.advance(3)
@@ -201,13 +202,13 @@ async def test_what_a_delegate_said_is_not_asked_again_when_its_asker_stops_befo
     asking.runner.script = critical
     run = await start(asking)
 
-    class Dying(FailingDocuments):
+    class Dying(ForwardingDocuments):
         async def commit(self, writes: Any) -> Any:
             if any(write.path.endswith("main.writer.0000-call-0-2~0/journal/0000-call-0-0") for write in writes):
                 raise Died
             return await super().commit(writes)
 
-    documents = Dying(asking.documents, lambda _: Fate.APPLIED)
+    documents = Dying(asking.documents)
     with pytest.raises(Died):
         await asking.deliver(asking.queue.accepted[0], documents)
     before = len(asking.runner.turns)
@@ -258,7 +259,7 @@ async def cancelled_while(late: str) -> tuple[EngineRig, Run, NodeRun]:
     asking = EngineRig(ScriptedRunner(script), CountingToolbox({"echo": lambda args: args["value"]}))
     run = await start(asking)
 
-    class Slow(FailingDocuments):
+    class Slow(ForwardingDocuments):
         """The commit that creates or closes the critic is on its way while its asker hears of the cancelling."""
 
         async def commit(self, writes: Any) -> Any:
@@ -274,7 +275,7 @@ async def cancelled_while(late: str) -> tuple[EngineRig, Run, NodeRun]:
             await asking.clock.sleep(12)
             return await super().commit(writes)
 
-    await asking.deliver(asking.queue.accepted[0], Slow(asking.documents, lambda _: Fate.APPLIED))
+    await asking.deliver(asking.queue.accepted[0], Slow(asking.documents))
     critic = next(node for node in await nodes_of(asking, run) if node.item == "critic")
     return asking, await asking.run(run.id), critic
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
@@ -14,13 +13,13 @@ from shared.domain.facts import FACTS, UNHEARD_AFTER, Fact, run_end_id
 from shared.domain.ids import RunId
 from shared.domain.records import from_json, parse
 from shared.domain.states import RunState
-from shared.domain.writes import Write
-from shared.ports.documents import Committed, Documents, Query
+from shared.ports.documents import Documents, Query
 from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 GRAPH: dict[str, Any] = {
@@ -103,24 +102,13 @@ async def test_a_run_that_is_cancelled_is_told_of_even_if_it_never_started(*, qu
     assert here.topic.published == [run_end_id(run)]
 
 
-class Counting(FailingDocuments):
-    """Remembers the paths of each commit."""
-
-    def __init__(self, inner: Documents) -> None:
-        super().__init__(inner, lambda _: Fate.APPLIED)
-        self.commits_seen: list[list[str]] = []
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        self.commits_seen.append([write.path.partition("/")[0] for write in writes])
-        return await super().commit(writes)
-
-
 @pytest.mark.parametrize("shape", ["single", "graph"])
 async def test_the_end_costs_one_write_more_and_no_commit(shape: str) -> None:
     here = Newsroom()
-    documents = Counting(here.rig.documents)
+    documents = NotingDocuments(here.rig.documents)
     await here.work(await here.start(shape), documents)
-    (ending,) = [paths for paths in documents.commits_seen if FACTS in paths]
+    collections = [[write.path.partition("/")[0] for write in writes] for writes in documents.commits]
+    (ending,) = [names for names in collections if FACTS in names]
     assert ending.count(FACTS) == 1
     assert {"leases", "runs", "slots"} < set(ending)
 
@@ -129,9 +117,9 @@ async def test_the_end_costs_one_write_more_and_no_commit(shape: str) -> None:
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
 async def test_a_failure_at_any_commit_leaves_one_fact_that_is_published_in_the_end(shape: str, fate: Fate) -> None:
     counted = Newsroom()
-    documents = Counting(counted.rig.documents)
+    documents = NotingDocuments(counted.rig.documents)
     await counted.work(await counted.start(shape), documents)
-    for at in range(documents.commits):
+    for at in range(len(documents.commits)):
         here = Newsroom()
         run_id = await here.start(shape)
 

@@ -24,7 +24,7 @@ from shared.domain.sessions import Fork, Session, session_path
 from shared.domain.tools import ToolResult
 from shared.domain.writes import Delete, Update, Write
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Committed, Documents, Query
+from shared.ports.documents import Documents, Query
 from shared.ports.identity import Identity
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.artifacts.list_artifacts import list_artifacts
@@ -39,6 +39,7 @@ from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regene
 from shared.usecases.sessions.set_state import set_state
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.watched_documents import WatchedDocuments
 
@@ -262,26 +263,18 @@ async def test_what_was_said_after_the_event_does_not_count() -> None:
     assert await talk.texts(fork.id) == ["one", "re one"]
 
 
-class Weighed(WatchedDocuments):
-    """Notes how many bytes each commit has."""
-
-    def __init__(self, inner: Documents) -> None:
-        super().__init__(inner)
-        self.sizes: list[int] = []
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        self.sizes.append(sum(document_bytes(one.path, one.fields) for one in writes if not isinstance(one, Delete)))
-        return await super().commit(writes)
+def bytes_in(writes: Sequence[Write]) -> int:
+    return sum(document_bytes(one.path, one.fields) for one in writes if not isinstance(one, Delete))
 
 
 async def test_no_commit_is_too_large_in_whatever_script_the_session_is() -> None:
     talk = Talk()
     await talk.open("春" * 2_000, "秋" * 2_000)
-    documents = Weighed(talk.rig.documents)
+    documents = NotingDocuments(talk.rig.documents)
     with patch.object(module, "COMMIT_BYTES", 15_000):
         fork = await talk.fork(documents=documents)
     assert len(await talk.texts(fork.id)) == 4
-    assert max(documents.sizes) <= 15_000
+    assert max(bytes_in(writes) for writes in documents.commits) <= 15_000
 
 
 @pytest.mark.parametrize("at_seq", [8, None])

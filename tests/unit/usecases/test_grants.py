@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
-from shared.adapters.memory.documents import MemoryDocuments
 from shared.domain.agents import Proposal
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import (
@@ -41,7 +41,9 @@ from shared.usecases.grants.revoke_grant import revoke_grant
 from shared.usecases.secrets.read_secrets import author_of
 from shared.usecases.sessions.open_session import NewSession, open_session
 from tests.support.engine_rig import ANN
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
 from tests.support.sharing_rig import OWNER, SharingRig, person
 
 VIEW, RUN, EDIT, ADMIN = Permission
@@ -215,17 +217,13 @@ async def test_a_session_of_ones_own_agent_asks_for_nothing_more(here: SharingRi
     run = (await here.start(agent, ANN)).run
     await here.rig.drain()
     reads: list[str] = []
-    inner = here.documents
 
-    class Watched(MemoryDocuments):
+    class Watched(ForwardingDocuments):
         async def get_many(self, paths: Any) -> Any:
             reads.extend(paths)
-            return await inner.get_many(paths)
+            return await super().get_many(paths)
 
-        async def commit(self, writes: Any) -> Any:
-            return await inner.commit(writes)
-
-    here.rig.documents = Watched(here.rig.clock)
+    here.rig.documents = Watched(here.documents)
     await here.start(None, ANN, session_id=run.session_id)
     assert [path for path in reads if path.startswith("agents/") and "/versions/" not in path] == []
 
@@ -421,25 +419,15 @@ async def test_a_grant_that_others_keep_changing_is_given_up(
     here: SharingRig, agent: AgentId, *, granting: bool
 ) -> None:
     await here.grant(agent, "bob", RUN)
-    inner = here.documents
+    inner, used = here.documents, itertools.count(1)
 
-    class Contended(MemoryDocuments):
-        used = 0
+    async def use_it() -> None:
+        await inner.commit([Update(grant_path(agent, BOB.uid), {"runs_used": next(used)})])
 
-        async def get_many(self, paths: Any) -> Any:
-            return await inner.get_many(paths)
-
-        async def commit(self, writes: Any) -> Any:
-            self.used += 1
-            await inner.commit([Update(grant_path(agent, BOB.uid), {"runs_used": self.used})])
-            return await inner.commit(writes)
-
-    here.rig.documents = Contended(here.rig.clock)
+    here.rig.documents = InterferingDocuments(inner, use_it, before_each=1)
     changing: Any = here.grant(agent, "bob", VIEW) if granting else revoke_grant(here.documents, OWNER, agent, BOB.uid)
-    task = asyncio.ensure_future(changing)
-    while not task.done():
-        await here.rig.clock.advance(1)
-    assert isinstance(task.exception(), Aborted)
+    with pytest.raises(Aborted):
+        await in_time(here.rig.clock, changing)
 
 
 async def runs_under(here: SharingRig, agent: AgentId) -> list[str]:

@@ -13,7 +13,7 @@ from shared.ports.task_queue import NodeTask
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
 
 
 def tools() -> CountingToolbox:
@@ -170,7 +170,7 @@ async def test_a_shard_whose_sums_meet_contention_does_not_wait_for_the_sweeper(
     started = await rig.start(await make_graph(rig, fan_out(60)))
     aborted: list[str] = []
 
-    class Contended(FailingDocuments):
+    class Contended(ForwardingDocuments):
         async def commit(self, writes: Any) -> Any:
             marker = next((write.path for write in writes if write.path.endswith(".done")), None)
             if marker is not None and marker not in aborted:
@@ -178,7 +178,7 @@ async def test_a_shard_whose_sums_meet_contention_does_not_wait_for_the_sweeper(
                 raise OutcomeUnknown("aborted")
             return await super().commit(writes)
 
-    documents = Contended(rig.documents, lambda _: Fate.APPLIED)
+    documents = Contended(rig.documents)
     await rig.queue.drain(lambda task: rig.deliver(task, documents))
     assert len(aborted) > 1
     assert await rig.output(started.run.id) == [number * 2 for number in range(60)]

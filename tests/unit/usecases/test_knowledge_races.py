@@ -10,11 +10,12 @@ import pytest
 from shared.domain.errors import Aborted, FailedPrecondition, Unavailable
 from shared.domain.knowledge import SWEEP_AFTER, DocumentState, collection_path
 from shared.domain.writes import Delete, Update, Vector, Write
-from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Snapshot
 from shared.usecases.knowledge.delete_collection import delete_collection
 from shared.usecases.knowledge.delete_document import delete_document
 from shared.usecases.knowledge.ingest_document import BATCH
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.knowledge_rig import ANN, KnowledgeRig
 from tests.support.watched_documents import WatchedDocuments
 
@@ -30,11 +31,11 @@ def rig() -> KnowledgeRig:
     return KnowledgeRig()
 
 
-class Between:
+class Between(ForwardingDocuments):
     """`Documents` that do something else first, once, at a read or commit that a test picks."""
 
     def __init__(self, rig: KnowledgeRig, at: Callable[[str], bool], act: Callable[[], Awaitable[object]]) -> None:
-        self._inner: Documents = rig.documents
+        super().__init__(rig.documents)
         self._at = at
         self._act: Callable[[], Awaitable[object]] | None = act
         self._rig = rig
@@ -48,17 +49,11 @@ class Between:
 
     async def get(self, path: str) -> Snapshot:
         await self._before(f"get {path}")
-        return await self._inner.get(path)
-
-    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return await self._inner.get_many(paths)
-
-    async def query(self, query: Query) -> list[Snapshot]:
-        return await self._inner.query(query)
+        return await super().get(path)
 
     async def commit(self, writes: Sequence[Write]) -> Committed:
         await self._before("commit " + " ".join(write.path for write in writes))
-        return await self._inner.commit(writes)
+        return await super().commit(writes)
 
 
 async def test_while_a_document_is_replaced_only_the_old_content_is_found(rig: KnowledgeRig) -> None:

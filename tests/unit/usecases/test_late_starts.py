@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import Coroutine, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
 
 import pytest
 
@@ -16,12 +14,11 @@ from shared.usecases.runs.start_run import RunRequest, start_run
 from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.turn_updates import Update
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.watched_documents import WatchedDocuments
+from tests.support.forwarding_documents import ForwardingDocuments
+from tests.support.passing_time import in_time
 
-T = TypeVar("T")
 
-
-class LateFirst(WatchedDocuments):
+class LateFirst(ForwardingDocuments):
     """The first commit is given up, and applied when the second arrives."""
 
     first: Sequence[Write] | None = None
@@ -33,16 +30,8 @@ class LateFirst(WatchedDocuments):
             raise OutcomeUnknown("no reply in time")
         if not self.arrived:
             self.arrived = True
-            await self._inner.commit(self.first)
-        return await self._inner.commit(writes)
-
-
-async def meanwhile(rig: EngineRig, work: Coroutine[Any, Any, T]) -> T:
-    """What comes of it, while time goes on."""
-    working = asyncio.ensure_future(work)
-    while not working.done():
-        await rig.clock.advance(0.01)
-    return await working
+            await super().commit(self.first)
+        return await super().commit(writes)
 
 
 async def read(turn: Turn) -> list[Update]:
@@ -54,7 +43,7 @@ async def test_a_start_that_arrives_late_is_the_run_that_is_told_of(key: str | N
     rig = EngineRig()
     agent = await rig.make_agent()
     core = Core(LateFirst(rig.documents), rig.queue, rig.clock, rig.ids)
-    started = await meanwhile(rig, start_run(core, RunRequest(ANN, "hello", agent, idempotency_key=key)))
+    started = await in_time(rig.clock, start_run(core, RunRequest(ANN, "hello", agent, idempotency_key=key)))
     stored = await rig.run(started.run.id)
     assert stored.session_id == started.run.session_id
     await rig.drain()
@@ -66,8 +55,8 @@ async def test_a_turn_whose_start_arrives_late_is_executed_in_its_own_session() 
     rig = EngineRig()
     agent = await rig.make_agent()
     engine = rig.engine(LateFirst(rig.documents))
-    turn = await meanwhile(rig, answer_message(engine, RunRequest(ANN, "hello", agent)))
-    await meanwhile(rig, read(turn))
+    turn = await in_time(rig.clock, answer_message(engine, RunRequest(ANN, "hello", agent)))
+    await in_time(rig.clock, read(turn))
     run = await rig.run(turn.run.id)
     assert (run.state, run.session_id) == (RunState.SUCCEEDED, turn.run.session_id)
     assert [event["seq"] for event in await rig.events(run.session_id)] == [1, 2]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Callable
 from datetime import timedelta
 from typing import Any
@@ -25,6 +24,7 @@ from shared.usecases.sessions.turn_updates import EventAppended, RunPaused
 from tests.support.chaos.monitor import fields_of
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.unit.usecases.test_repeats import tool
 from tests.unit.usecases.test_turns import collect
@@ -310,18 +310,15 @@ async def test_a_resumption_while_a_worker_gives_its_claim_up_wakes_the_node() -
     await pause(rig, run_id)
     resumed: list[bool] = []
 
-    class Resuming(FailingDocuments):
-        """The run is resumed just before a claim is undone."""
+    async def resume() -> None:
+        resumed.append(True)
+        await resume_run(rig.core, ANN, run_id)
 
-        async def commit(self, writes: Any) -> Any:
-            if not resumed and any(fields_of(write).get("state") == NodeState.READY for write in writes):
-                resumed.append(True)
-                await resume_run(rig.core, ANN, run_id)
-            return await super().commit(writes)
+    def undoes_a_claim(writes: Any) -> bool:
+        return any(fields_of(write).get("state") == NodeState.READY for write in writes)
 
-    documents = Resuming(rig.documents, lambda _: Fate.APPLIED)
-    working = asyncio.ensure_future(rig.deliver(rig.queue.pending.popleft(), documents))
-    await working
+    documents = InterferingDocuments(rig.documents, resume, before=undoes_a_claim)
+    await rig.deliver(rig.queue.pending.popleft(), documents)
     await rig.drain()
     assert resumed
     assert await rig.output(run_id) == OUTPUT

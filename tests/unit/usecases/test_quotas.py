@@ -22,6 +22,7 @@ from shared.usecases.users.get_usage import Meter, UsageToday, get_usage
 from shared.usecases.users.set_quota import set_quota
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
 from tests.support.scripted_runner import COST, Step
 
 TOKENS = COST.input_tokens + COST.output_tokens
@@ -102,10 +103,7 @@ async def test_of_many_at_once_only_as_many_are_started_as_are_left() -> None:
     async def ask() -> Any:
         return await start_run(rig.core, RunRequest(ANN, "hello", agent))
 
-    asking = asyncio.gather(*(ask() for _ in range(6)), return_exceptions=True)
-    while not asking.done():
-        await rig.clock.advance(0.05)
-    outcomes = await asking
+    outcomes = await in_time(rig.clock, asyncio.gather(*(ask() for _ in range(6)), return_exceptions=True), 0.05)
     refused = [outcome for outcome in outcomes if isinstance(outcome, QuotaExceeded)]
     assert len(refused) == 3
     assert (await usage(rig)).runs.used == 3

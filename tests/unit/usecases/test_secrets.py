@@ -35,7 +35,9 @@ from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.secrets.vault import Vault
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
+from tests.support.passing_time import in_time
 
 ADA, BOB = Uid("ada"), Uid("bob")
 OLD, NEW = SecretText("old-canary"), SecretText("new-canary")
@@ -124,14 +126,10 @@ async def test_a_value_that_arrives_after_everything_was_destroyed_is_destroyed_
 
 
 async def test_whoever_keeps_writing_is_told_to_stop(safe: Safe) -> None:
-    class Busy(InterferingDocuments):
-        async def commit(self, writes: Sequence[Write]) -> Committed:
-            await safe.put(NEW)
-            return await safe.documents.commit(writes)
-
     await safe.put(OLD)
+    busy = InterferingDocuments(safe.documents, lambda: safe.put(NEW), before_each=1)
     with pytest.raises(Aborted):
-        await destroy_secrets(safe.on(Busy(safe.documents, safe.put)), ADA)
+        await destroy_secrets(safe.on(busy), ADA)
 
 
 async def test_no_document_holds_a_value(safe: Safe) -> None:
@@ -255,7 +253,7 @@ async def test_a_writer_that_was_given_up_points_at_nothing(safe: Safe) -> None:
 
 
 async def test_a_secret_that_others_keep_changing_is_given_up(safe: Safe) -> None:
-    class Contended(MemoryDocuments):
+    class Contended(ForwardingDocuments):
         """Somebody else changes a document before each change of it."""
 
         changes = 0
@@ -266,7 +264,5 @@ async def test_a_secret_that_others_keep_changing_is_given_up(safe: Safe) -> Non
                 await super().commit([Update(writes[0].path, {"other": self.changes})])
             return await super().commit(writes)
 
-    task = asyncio.ensure_future(put_secret(safe.on(Contended(safe.clock)), ADA, "token", OLD))
-    while not task.done():
-        await safe.clock.advance(1)
-    assert isinstance(task.exception(), Aborted)
+    with pytest.raises(Aborted):
+        await in_time(safe.clock, put_secret(safe.on(Contended(MemoryDocuments(safe.clock))), ADA, "token", OLD))

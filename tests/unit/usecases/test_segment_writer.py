@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -26,6 +25,8 @@ from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.segment_writer import SegmentWriter
 from tests.support.engine_rig import EngineRig
+from tests.support.forwarding_documents import ForwardingDocuments
+from tests.support.passing_time import in_time
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 RUN, MAIN, TOKEN, ANN = RunId("r1"), Instance("main~0"), Token("t"), Uid("ann")
@@ -43,7 +44,7 @@ class Shown:
 
 
 @dataclass
-class SegmentLog:
+class SegmentLog(ForwardingDocuments):
     """`Documents` over another one that takes its time for a commit, and notes the segments in it.
 
     Attributes:
@@ -62,22 +63,13 @@ class SegmentLog:
     give_up: int | None = None
     late: Sequence[Write] = ()
 
-    async def get(self, path: str) -> Snapshot:
-        return await self.inner.get(path)
-
-    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        return await self.inner.get_many(paths)
-
-    async def query(self, query: Query) -> list[Snapshot]:
-        return await self.inner.query(query)
-
     async def commit(self, writes: Sequence[Write]) -> Committed:
         puts = [write for write in writes if not isinstance(write, Delete) and "/segments/" in write.path]
         now = self.clock.monotonic()
         number = len(self.shown)
         self.shown += [Shown(now, put.path.rpartition("/")[2], dict(put.fields)) for put in puts]
         if not puts:
-            return await self.inner.commit(writes)
+            return await super().commit(writes)
         self.under_way += 1
         self.most_at_once = max(self.most_at_once, self.under_way)
         try:
@@ -89,7 +81,7 @@ class SegmentLog:
             if number == self.give_up:
                 self.late = writes
                 raise OutcomeUnknown
-            return await self.inner.commit(writes)
+            return await super().commit(writes)
         finally:
             self.under_way -= 1
 
@@ -129,13 +121,7 @@ class Rig:
 
     async def finish(self) -> None:
         """End the step, as the commit does that records it."""
-        finishing = asyncio.ensure_future(self.writer.finish())
-        while not finishing.done():
-            await self.clock.advance(0.01)
-        committing = asyncio.ensure_future(self.log.commit(await finishing))
-        while not committing.done():
-            await self.clock.advance(0.01)
-        await committing
+        await in_time(self.clock, self.log.commit(await in_time(self.clock, self.writer.finish())))
 
 
 @pytest.fixture

@@ -27,6 +27,7 @@ from shared.usecases.sessions.list_sessions import SessionSearch, list_sessions
 from shared.usecases.sessions.read_history import read_history
 from shared.usecases.sessions.share_session import add_reader, remove_reader
 from tests.support.engine_rig import ANN
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.sharing_rig import SharingRig
 
@@ -190,14 +191,11 @@ async def test_what_the_store_does_not_do_is_told(
     talk: Talk, raised: type[Exception], told: type[Exception], *, adding: bool
 ) -> None:
     await talk.share("bob")
-    inner = talk.documents
 
-    class Refusing:
-        get = staticmethod(inner.get)
+    class Refusing(ForwardingDocuments):
+        async def commit(self, writes: Any) -> Any:
+            raise raised(f"{len(writes)} writes")
 
-        async def commit(self, _writes: Any) -> None:
-            raise raised
-
-    talk.rig.documents = Refusing()
+    talk.rig.documents = Refusing(talk.documents)
     with pytest.raises(told):
         await (talk.share("eve") if adding else talk.remove(BOB))

@@ -246,13 +246,12 @@ async def test_whoever_hears_of_the_cancelling_with_a_tools_result_asks_the_mode
     rig.runner.script = lambda _: (Step(("let me see",), (("echo", {"value": 1}),)), Step(("never",)))
     started = await rig.start(await rig.make_agent(tools=["echo"]))
 
-    class Cancelling(FailingDocuments):
-        async def commit(self, writes: Any) -> Any:
-            if any(write.path.endswith("journal/0000-call-0-0") for write in writes):
-                await cancel_run(rig.core, ANN, started.run.id)
-            return await super().commit(writes)
-
-    await rig.deliver(rig.queue.pending.popleft(), Cancelling(rig.documents, lambda _: Fate.APPLIED))
+    cancelling = InterferingDocuments(
+        rig.documents,
+        lambda: cancel_run(rig.core, ANN, started.run.id),
+        before=lambda writes: any(write.path.endswith("journal/0000-call-0-0") for write in writes),
+    )
+    await rig.deliver(rig.queue.pending.popleft(), cancelling)
     events = await rig.events(started.run.session_id)
     assert rig.runner.requests == [("hello", 0)]
     assert [(event["author"], event["content"].get("text")) for event in events] == [

@@ -15,7 +15,7 @@ from shared.domain.tools import Effect
 from shared.domain.usage import Usage
 from shared.domain.writes import Write
 from shared.ports.conditions import Conditions
-from shared.ports.documents import Committed, Documents, Query
+from shared.ports.documents import Query
 from shared.ports.task_queue import NodeTask
 from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.approvals.decide_approval import decide_approval
@@ -23,6 +23,7 @@ from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.noting_documents import NotingDocuments
 
 ONE = {"one": {"kind": "tool", "tool": "echo", "arguments": {"value": 7}}}
 LOOP = {
@@ -35,16 +36,9 @@ LOOP = {
 }
 
 
-class NotingDocuments(FailingDocuments):
-    """Notes where each commit wrote."""
-
-    def __init__(self, inner: Documents) -> None:
-        super().__init__(inner, lambda _: Fate.APPLIED)
-        self.paths: list[list[str]] = []
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        self.paths.append([write.path.partition("/nodes/")[2] or write.path for write in writes])
-        return await super().commit(writes)
+def places(writes: Sequence[Write]) -> list[str]:
+    """Where a commit wrote."""
+    return [write.path.partition("/nodes/")[2] or write.path for write in writes]
 
 
 def rig_of(effect: Effect, value: Any = None) -> EngineRig:
@@ -74,7 +68,11 @@ async def test_a_tool_node_is_claimed_and_ended_and_only_what_happens_once_is_an
     assert await execute_node(rig.engine(documents), run_id, Instance("one~0")) is Acknowledgement.DONE
     lease = f"leases/{run_id}~one~0~1"
     announced = [[lease, f"one~0/journal/{intent}"] for intent in intents]
-    assert documents.paths == [["one~0", lease, f"runs/{run_id}"], *announced, [lease, "one~0"]]
+    assert [places(writes) for writes in documents.commits] == [
+        ["one~0", lease, f"runs/{run_id}"],
+        *announced,
+        [lease, "one~0"],
+    ]
     assert await journal_of(rig, run_id, "one~0") == intents
     node = await rig.node(run_id, "one~0")
     assert (node.state, node.output_json, node.usage) == (NodeState.SUCCEEDED, "7", Usage(tool_calls=1))

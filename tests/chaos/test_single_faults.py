@@ -3,8 +3,8 @@
 import pytest
 
 from tests.support.chaos.campaign import Job, play_everywhere
-from tests.support.chaos.definitions import DELEGATION, GRAPH, SINGLE
 from tests.support.chaos.faults import POSSIBLE, Single
+from tests.support.chaos.handmade import DELEGATION, GRAPH, SINGLE
 from tests.support.chaos.rules import Rules
 from tests.support.chaos.scenario import Cancel, Message, Retry, Scenario
 from tests.support.chaos.schedules import play

@@ -23,6 +23,7 @@ from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Write
 from shared.usecases.nodes.engine import CompiledVersion
+from tests.support.chaos.handmade import HANDMADE
 from tests.support.chaos.kept import BUDGETS, keep_parts
 from tests.support.chaos.processes import START
 from tests.support.chaos.turns import make_turns
@@ -113,77 +114,6 @@ def speaker_of(prompt: str) -> tuple[Instance, str]:
     """The node instance that a prompt is for, and the text of the message that its run answers."""
     name, mark, rest = prompt.partition("|")
     return (Instance(f"{name}~0"), rest.partition("|")[0]) if mark else (Instance("main~0"), prompt)
-
-
-def _tool(name: str, value: Any = "x", **more: Any) -> dict[str, Any]:
-    return {"kind": "tool", "tool": name, "arguments": {"value": value, "count": 2}, **more}
-
-
-def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
-    steps = [
-        {"sizes": [40, 1500], "seconds": seconds, "tools": list(some), "parallel": len(some) > 1, "void": False}
-        for some in (*tools, ())
-    ]
-    return json.dumps(steps)
-
-
-SINGLE, GRAPH, DELEGATION, METERED, HURRIED, CROWD = -2, -1, -3, -4, -5, -6
-HANDMADE: dict[int, dict[str, Any]] = {
-    SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
-    DELEGATION: {
-        "type": "delegation",
-        "system_prompt": _steps(("ask_writer", "ask_writer"), ("ask_writer",)),
-        "agents": {
-            "writer": {
-                "description": "writes",
-                "system_prompt": _steps(("ask_critic", "pay")),
-                "tools": ["pay"],
-                "agents": {"critic": {"description": "judges", "system_prompt": _steps()}},
-            }
-        },
-    },
-    GRAPH: {
-        "type": "graph",
-        "graph": {
-            "nodes": {
-                "list": _tool("numbers"),
-                "each": {"kind": "map", "over": "{{ list.output }}", "body": _tool("echo", "{{ item }}")},
-                "side": {"kind": "agent", "prompt": "side|{{ input.text }}|", "system_prompt": _steps(("pay",))},
-                "last": _tool("post", "{{ side.output }}"),
-                "all": {"kind": "join", "after": ["each", "last", "side"]},
-            }
-        },
-    },
-    # Long at work, longer than a commit may be late, and so tight a budget that each call is drawn by itself.
-    METERED: {"system_prompt": _steps(*[("pay",)] * 5, seconds=6.0), "budget": {"calls": 30}},
-    # Each node draws two calls and makes one: so those at work hold more than there is, which in the end suffices.
-    CROWD: {
-        "type": "graph",
-        "graph": {
-            "nodes": {
-                f"n{number}": {
-                    "kind": "agent",
-                    "prompt": f"n{number}|{{{{ input.text }}}}|",
-                    "system_prompt": _steps(seconds=6.0),
-                }
-                for number in range(30)
-            }
-        },
-        "budget": {"calls": 32},
-    },
-    # Ends without waiting for the person whom it asks.
-    HURRIED: {
-        "type": "graph",
-        "graph": {
-            "nodes": {
-                "work": {"kind": "agent", "prompt": "work|{{ input.text }}|", "system_prompt": _steps(("echo",))},
-                "gate": {"kind": "approval", "message": "go?", "expires_after_seconds": 86_400, "default": "deny"},
-                "first": {"kind": "join", "policy": "any", "after": ["work", "gate"]},
-            }
-        },
-    },
-}
-"""Agents that have a bit of everything, for schedules with exactly one fault; and some for one guard each."""
 
 
 @lru_cache(maxsize=4096)

@@ -1,0 +1,61 @@
+"""Guards of what comes next: each node is set off, and each join fires, once and in the end."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from typing import Any
+
+from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
+from shared.domain.writes import Increment, Merge, Put, Write
+from shared.usecases.nodes import execute_node, finish_node, wake_successors
+from shared.usecases.nodes.node_context import NodeContext, Target
+from shared.usecases.runs import pause_run
+from tests.support.chaos.broken_guards.guard import Guard, all_of, commit_at_last, nothing, replaced
+from tests.support.chaos.rules import QUEUE_ALONE, Rules
+
+
+def _added_late() -> AbstractContextManager[object]:
+    resolution, wake = finish_node._resolution, execute_node.wake_successors  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # the seam
+
+    def not_yet(context: NodeContext, edge: Edge, outcome: Any) -> Write:
+        if outcome.items:
+            return Merge(edge.path, {"resolved": Increment(0), "ok": Increment(0), "added": Increment(0)})
+        return resolution(context, edge, outcome)
+
+    async def wake_then_add(core: Any, target: Target, indices: range, counts: Any) -> None:
+        await wake(core, target, indices, counts)
+        if target.item is None and indices and counts is not None:
+            run, graph = target.run, target.graph
+            edges = edges_out(graph, run.id, run.epoch, target.node.id)
+            for edge in edges:
+                if needs_counter(graph, edge.successor):
+                    await commit_at_last(core.documents, [expand(edge, len(indices))])
+
+    return all_of(replaced(finish_node, _resolution=not_yet), replaced(execute_node, wake_successors=wake_then_add))
+
+
+def _naive_counts() -> AbstractContextManager[object]:
+    wake = execute_node.wake_successors
+
+    async def trusting(core: Any, target: Target, indices: range, counts: Any) -> None:
+        await wake(core, target, indices, counts or {})
+
+    return replaced(execute_node, wake_successors=trusting)()
+
+
+def _unmarked(edge: Edge, shard: JoinCount) -> list[Write]:
+    sums = {"resolved": Increment(shard.resolved), "ok": Increment(shard.ok), "added": Increment(0)}
+    return [Put(f"{edge.path}.done", {"resolved": shard.resolved}), Merge(edge.counter, sums)]
+
+
+UNDONE = r"^at \d+ s something is still to be done: .* runs \['\w+ running'"
+WAKE_UPS = {
+    "successor re-check": Guard("no lost wake-up", replaced(execute_node, _wake_again=nothing), UNDONE, QUEUE_ALONE),
+    "counters read by level": Guard("no lost wake-up", _naive_counts, UNDONE, QUEUE_ALONE),
+    "sweeper": Guard("no lost wake-up", all_of, UNDONE, Rules(sweeper=False)),
+    "woken by who resumes": Guard("a resumed run goes on", replaced(pause_run, wake_held=nothing), UNDONE, QUEUE_ALONE),
+    "added with the items": Guard("a join fires when all have ended", _added_late, r": gives .*, expected "),
+    "shard marker": Guard(
+        "a join counts each edge once", replaced(wake_successors, promote=_unmarked), r": counts .*, expected "
+    ),
+}

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import asyncio
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from functools import partial
+from itertools import repeat
 from typing import Any
 
 import pytest
 
 from shared.domain.definitions import AgentDefinition
-from shared.domain.errors import FailedPrecondition, ModelUnavailable
+from shared.domain.errors import DomainError, FailedPrecondition, ModelUnavailable
 from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import parse
 from shared.domain.runs import Run
@@ -45,6 +46,18 @@ def script(turn: AgentTurn) -> Sequence[Step]:
         case _:
             asks = (("ask_finder", {"task": "a"}), ("ask_finder", {"task": "b"}), ("ask_writer", {"task": "w"}))
             return (Step(("I ask",), asks), Step(("all done",)))
+
+
+def failing(who: str, error: type[DomainError], times: int | None = None) -> Callable[[AgentTurn], Sequence[Step]]:
+    """As `script`, but the model of one agent fails: each time, or so many times."""
+    left = repeat(error) if times is None else repeat(error, times)
+
+    def play(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith(who) and (raised := next(left, None)):
+            raise raised("the model refused")
+        return script(turn)
+
+    return play
 
 
 def rig() -> EngineRig:
@@ -120,13 +133,7 @@ async def test_all_share_one_allowance() -> None:
 
 async def test_a_delegates_failure_is_a_message_to_the_agent_that_asked() -> None:
     asking = rig()
-
-    def failing(turn: AgentTurn) -> Sequence[Step]:
-        if turn.agent.name.endswith("finder"):
-            raise FailedPrecondition("the model refused")
-        return script(turn)
-
-    asking.runner.script = failing
+    asking.runner.script = failing("finder", FailedPrecondition)
     run = await start(asking)
     await asking.drain()
     assert await asking.output(run.id) == "all done"
@@ -137,14 +144,7 @@ async def test_a_delegates_failure_is_a_message_to_the_agent_that_asked() -> Non
 
 async def test_a_delegate_whose_model_is_down_is_tried_again_from_its_journal() -> None:
     asking = rig()
-    failures = iter([True])
-
-    def failing(turn: AgentTurn) -> Sequence[Step]:
-        if turn.agent.name.endswith("critic") and next(failures, False):
-            raise ModelUnavailable("down")
-        return script(turn)
-
-    asking.runner.script = failing
+    asking.runner.script = failing("critic", ModelUnavailable, times=1)
     run = await start(asking)
     while asking.queue.pending:
         await asking.queue.deliver_next(asking.deliver)
@@ -156,12 +156,6 @@ async def test_a_delegate_whose_model_is_down_is_tried_again_from_its_journal() 
 
 async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_later_stays_ended() -> None:
     asking = rig()
-    failures = iter([True])
-
-    def failing(turn: AgentTurn) -> Sequence[Step]:
-        if turn.agent.name.endswith("writer") and next(failures, False):
-            raise ModelUnavailable("down")
-        return script(turn)
 
     class Late(ForwardingDocuments):
         """The first commit that takes the writer up is applied when the writer has ended."""
@@ -179,7 +173,7 @@ async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_late
                     await super().commit(self.held)
             return committed
 
-    asking.runner.script = failing
+    asking.runner.script = failing("writer", ModelUnavailable, times=1)
     run = await start(asking)
     late = Late(asking.documents)
     while asking.queue.pending:
@@ -193,13 +187,7 @@ async def test_a_delegate_that_is_taken_up_by_a_commit_given_up_and_applied_late
 @pytest.mark.parametrize("refuses", [False, True])
 async def test_what_a_delegate_said_is_not_asked_again_when_its_asker_stops_before_it_hears(*, refuses: bool) -> None:
     asking = rig()
-
-    def critical(turn: AgentTurn) -> Sequence[Step]:
-        if refuses and turn.agent.name.endswith("critic"):
-            raise FailedPrecondition("the model refused")
-        return script(turn)
-
-    asking.runner.script = critical
+    asking.runner.script = failing("critic", FailedPrecondition) if refuses else script
     run = await start(asking)
 
     class Dying(ForwardingDocuments):

@@ -14,16 +14,10 @@ from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
 from tests.support.watched_documents import WatchedDocuments
+from tests.support.wide_maps import wide_map
 
 ITEMS = 2 * SHARD_ABOVE + 20
-NODES = {
-    "list": {"kind": "tool", "tool": "echo", "arguments": {"value": list(range(ITEMS))}},
-    "each": {
-        "kind": "map",
-        "over": "{{ list.output }}",
-        "body": {"kind": "tool", "tool": "echo", "arguments": {"value": "{{ item }}"}},
-    },
-    "all": {"kind": "join", "after": ["each"]},
+NODES = wide_map(ITEMS) | {
     "last": {"kind": "tool", "tool": "echo", "arguments": {"value": "done"}, "after": ["all"]},
 }
 

@@ -9,6 +9,7 @@ import pytest
 from shared.domain.errors import DomainError, NotFound, PermissionDenied, Unavailable
 from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import render
+from shared.domain.runs import Run
 from shared.domain.sessions import Session, session_path
 from shared.domain.states import RunState
 from shared.domain.writes import Put, Update
@@ -131,13 +132,16 @@ async def test_a_run_that_started_just_before_the_mark_is_cancelled() -> None:
     assert left_of(rig, session.id) == []
 
 
+async def enqueued(rig: EngineRig, session_id: SessionId, number: int) -> list[Run]:
+    """Runs of a session, of which the first is active and the others wait."""
+    asked = RunRequest(ANN, "hello", session_id=session_id, if_busy="enqueue")
+    return [(await start_run(rig.core, asked)).run for _ in range(number)]
+
+
 async def test_queued_runs_of_a_deleted_session_never_start() -> None:
     rig = EngineRig()
     session = await opened(rig)
-    runs = [
-        (await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id, if_busy="enqueue"))).run
-        for _ in range(3)
-    ]
+    runs = await enqueued(rig, session.id, 3)
     await delete_session(rig.core, ANN, session.id)
     await rig.drain()
     assert [(await rig.run(run.id)).state for run in runs] == [RunState.CANCELLED] * 3
@@ -148,10 +152,7 @@ async def test_queued_runs_of_a_deleted_session_never_start() -> None:
 async def test_the_runs_of_a_session_whose_deletion_broke_off_are_cancelled_by_the_sweeper() -> None:
     rig = EngineRig()
     session = await opened(rig)
-    runs = [
-        (await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id, if_busy="enqueue"))).run
-        for _ in range(2)
-    ]
+    runs = await enqueued(rig, session.id, 2)
     with pytest.raises(Died):
         await delete_session(core_on(rig, FailingDocuments(rig.documents, lambda _: Fate.DIES_AFTER)), ANN, session.id)
     assert await remove_deleted(rig.core, 10) == 0

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncGenerator, AsyncIterator
+from contextlib import asynccontextmanager
 from typing import Any
 
 import httpx
@@ -85,6 +86,22 @@ async def first_words(answer: httpx.Response) -> None:
     raise AssertionError("the model said nothing")
 
 
+@asynccontextmanager
+async def held(client: httpx.AsyncClient, port: int) -> AsyncGenerator[tuple[str, HeldModel]]:
+    """A session, and its model, which is silent half way through its first answer until it is let go."""
+    session = await open_session(client, HELD)
+    async with HeldModel(WORDS).at(port) as model:
+        yield session, model
+
+
+@asynccontextmanager
+async def heard(client: httpx.AsyncClient, session: str) -> AsyncGenerator[None]:
+    """A message is being answered to somebody, who has heard the first words and leaves at the end."""
+    async with client.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
+        await first_words(answer)
+        yield
+
+
 async def test_a_message_is_answered_word_by_word_and_the_last_frame_holds_it_all(ada: httpx.AsyncClient) -> None:
     session = await open_session(ada, QUICK)
     for turn in range(2):
@@ -127,10 +144,8 @@ async def test_a_failing_model_ends_the_stream_with_an_error(ada: httpx.AsyncCli
 async def test_a_second_message_while_one_is_answered_is_refused_clearly(
     ada: httpx.AsyncClient, model_port: int
 ) -> None:
-    session = await open_session(ada, HELD)
-    async with HeldModel(WORDS).at(model_port) as model:
-        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "first"}) as answer:
-            await first_words(answer)
+    async with held(ada, model_port) as (session, model):
+        async with heard(ada, session):
             refused = await ada.post(f"/sessions/{session}/messages", json={"input": "second"})
         model.let_go()
         events = await ended(ada, session)
@@ -139,13 +154,40 @@ async def test_a_second_message_while_one_is_answered_is_refused_clearly(
     assert [event["seq"] for event in events] == [1, 2]
 
 
+@pytest.mark.parametrize(("if_busy", "end_of_first"), [("enqueue", "succeeded"), ("interrupt", "cancelled")])
+async def test_a_second_message_waits_for_the_first_or_interrupts_it_and_is_answered(
+    ada: httpx.AsyncClient, model_port: int, if_busy: str, end_of_first: str
+) -> None:
+    session = await open_session(ada, HELD)
+    path = f"/sessions/{session}/messages"
+    async with HeldModel(WORDS).at(model_port) as model:
+        async with ada.stream("POST", path, json={"input": "first"}) as answer:
+            await first_words(answer)
+            async with ada.stream("POST", path, json={"input": "second", "if_busy": if_busy}) as waiting:
+                assert waiting.status_code == 200, await waiting.aread()
+                told = frames(waiting)
+                kind, _, state = await anext(told)
+                assert (kind, state["state"]) == ("state", "queued")
+                if if_busy == "enqueue":  # an interrupted answer ends although its model never goes on
+                    model.let_go()
+                said = [frame async for frame in told]
+        second = said[-1][2]
+        assert (said[-1][0], second["content"]["text"]) == ("final", model.whole)
+        events = await history(ada, session)
+    first = events[0]["run_id"]
+    assert [event["seq"] for event in events] == [1, 2, 3, 4]
+    assert [event["run_id"] for event in events] == [first, first, second["run_id"], second["run_id"]]
+    assert (await ada.get(f"/runs/{first}")).json()["state"] == end_of_first
+    said_first = events[1]["content"]["text"]
+    assert said_first == model.whole if if_busy == "enqueue" else said_first.startswith(model.beginning)
+
+
 async def test_when_the_client_leaves_the_turn_goes_on_and_can_be_followed(
     ada: httpx.AsyncClient, model_port: int
 ) -> None:
-    session = await open_session(ada, HELD)
-    async with HeldModel(WORDS).at(model_port) as model:
-        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
-            await first_words(answer)
+    async with held(ada, model_port) as (session, model):
+        async with heard(ada, session):
+            pass
         followed: list[tuple[str, str | None, dict[str, Any]]] = []
         async with ada.stream("GET", f"/sessions/{session}/events", headers={"Last-Event-ID": "0"}) as answer:
             async for frame in frames(answer):
@@ -177,10 +219,8 @@ async def test_another_persons_session_is_not_found(ada: httpx.AsyncClient, api:
 async def test_an_instance_that_is_told_to_stop_hands_its_turn_to_a_worker(
     ada: httpx.AsyncClient, stack: Stack, model_port: int
 ) -> None:
-    session = await open_session(ada, HELD)
-    async with HeldModel(WORDS).at(model_port):
-        async with ada.stream("POST", f"/sessions/{session}/messages", json={"input": "hello"}) as answer:
-            await first_words(answer)
+    async with held(ada, model_port) as (session, _):
+        async with heard(ada, session):
             await restart_gently(stack, "chat")
         events = await ended(ada, session)
     nodes = (await ada.get(f"/runs/{events[0]['run_id']}/nodes")).json()["items"]

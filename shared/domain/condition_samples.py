@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
 from shared.domain.errors import Fault
-from shared.domain.graph_types import Condition, Schema, at, path_faults
+from shared.domain.graph_types import Condition
+from shared.domain.template_types import path_faults
+from shared.domain.value_types import Schema, at
 
 _LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _PATH = re.compile(r"(?<![\w.])([a-z_]\w*)((?:\.[A-Za-z_]\w*\b(?!\s*\())*)(\s*\[)?", re.ASCII)

@@ -7,7 +7,7 @@ from shared.domain.condition_samples import sample_scope, unknown_names
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import FailedPrecondition, Fault, InvalidArgument
 from shared.domain.grants import Permission
-from shared.domain.graph_analysis import conditions_in
+from shared.domain.graph_analysis import conditions_in, kept_faults
 from shared.domain.graph_definitions import AgentReference
 from shared.domain.graph_types import Condition
 from shared.domain.ids import AgentId
@@ -48,7 +48,6 @@ async def check_graph(
         InvalidArgument: with everything that is wrong.
         Unavailable: the store does not answer.
     """
-    faults = [] if shelf.conditions is None else await condition_faults(shelf.conditions, definition)
 
     async def opening(snapshot: Snapshot) -> OpenedAgent:
         return await admit(shelf.documents, caller, snapshot, Permission.RUN)
@@ -59,8 +58,11 @@ async def check_graph(
         kept = await find_kept_agents(shelf.documents, definition, opening, known)
         plan = _plan(definition, kept, written)
     except InvalidArgument as error:
+        faults = [] if shelf.conditions is None else await condition_faults(shelf.conditions, definition)
         raise InvalidArgument(error.message, (*faults, *error.faults)) from None
     bounds = bound_plan(plan)
+    faults = [] if shelf.conditions is None else await condition_faults(shelf.conditions, definition, kept)
+    faults += kept_faults(definition, kept)
     faults += bound_faults(plan, bounds, shelf.most_node_runs)
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
@@ -83,9 +85,12 @@ def _plan(definition: AgentDefinition, kept: KeptAgents, written: KeptAgent | No
     return compile_plan(definition, kept)
 
 
-async def condition_faults(conditions: Conditions, definition: AgentDefinition) -> list[Fault]:
-    """What is wrong with the form, the names and the types of conditions."""
-    return [fault for condition in conditions_in(definition) for fault in await _faults(conditions, condition)]
+async def condition_faults(
+    conditions: Conditions, definition: AgentDefinition, kept: KeptAgents | None = None
+) -> list[Fault]:
+    """What is wrong with the form, the names and the types of conditions, as far as the agents in it are found."""
+    found = conditions_in(definition, kept or {})
+    return [fault for condition in found for fault in await _faults(conditions, condition)]
 
 
 async def _faults(conditions: Conditions, condition: Condition) -> list[Fault]:

@@ -8,6 +8,7 @@ from shared.domain.access import grants_to_run
 from shared.domain.agents import DRAFT_NUMBER, version_path
 from shared.domain.definitions import AgentDefinition
 from shared.domain.errors import InvalidArgument, PermissionDenied
+from shared.domain.graph_analysis import kept_faults
 from shared.domain.ids import AgentId, Uid
 from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.plan_graphs import PlanGraph
@@ -59,11 +60,14 @@ async def compile_run(core: Core, caller: Uid, agent_id: AgentId, number: int) -
     return found
 
 
-async def compile_definition(core: Core, caller: Uid, definition: AgentDefinition, author_uid: Uid) -> CompiledRun:
+async def compile_definition(
+    core: Core, caller: Uid, definition: AgentDefinition, author_uid: Uid, *, is_new: bool = False
+) -> CompiledRun:
     """The plan of a definition, with the kept agents that it refers to.
 
     Also of a version its bounds are asked again: what its references mean may have grown since it was made, and
-    another deployment may run less.
+    another deployment may run less. Whether values fit what its references take is asked of one that `is_new`, and was
+    never a version; of a version that was asked when it was made, and in a run it shows.
 
     Raises:
         InvalidArgument, GrantUsedUp: as `compile_run`.
@@ -79,7 +83,8 @@ async def compile_definition(core: Core, caller: Uid, definition: AgentDefinitio
     kept = await find_kept_agents(documents, definition, opening)
     plan = compile_plan(definition, kept)
     bounds = bound_plan(plan)
-    if faults := tuple(bound_faults(plan, bounds, core.most_node_runs)):
+    unfit = kept_faults(definition, kept) if is_new else ()
+    if faults := (*unfit, *bound_faults(plan, bounds, core.most_node_runs)):
         raise InvalidArgument("The graph cannot be run.", faults)
     return CompiledRun(CompiledVersion(PlanGraph(plan), author_uid, plan.input_schema, bounds), tuple(writes))
 

@@ -331,7 +331,7 @@ async def _draft(core: Core, request: RunRequest, run_id: RunId, found: _Found) 
 async def _executed(core: Core, request: RunRequest, found: _Found) -> CompiledRun:
     """What is run: an agent's version, or the definition that came with the request, or with the one it repeats."""
     if request.definition is not None:
-        return await compile_definition(core, request.caller, request.definition, request.caller)
+        return await compile_definition(core, request.caller, request.definition, request.caller, is_new=True)
     if found.agent_id != AD_HOC:
         return await compile_run(core, request.caller, found.agent_id, found.version)
     if request.repeated is None:

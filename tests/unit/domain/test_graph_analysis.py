@@ -96,7 +96,11 @@ def test_a_node_ends_in_one_way() -> None:
             "'input.words' is a list: choose with [0]",
         ),
         ({"kind": "agent", "prompt": "{{ input.n.x }}"}, "x.prompt", "'input.n' is a number, and has no 'x'"),
-        ({"kind": "map", "over": "{{ say.output }}", "body": SAY}, "x.over", "yields no list"),
+        (
+            {"kind": "map", "over": "{{ say.output }}", "body": SAY},
+            "x.over",
+            "must be a list, and {{ say.output }} is text",
+        ),
         (
             {"kind": "map", "over": "{{ input.words }}", "body": {"kind": "agent", "prompt": "{{ item.name }}"}},
             "x.body.prompt",

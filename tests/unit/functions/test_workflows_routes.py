@@ -173,3 +173,15 @@ async def test_a_definition_may_refer_to_agents_that_one_may_run(here: Deploymen
         headers={"Authorization": "Bearer bob"},
     )
     assert refusal.json()["faults"][0]["path"] == "body.definition.graph.nodes.ask.agent.id"
+
+
+async def test_a_definition_is_held_against_the_agents_that_it_refers_to_before_it_runs(here: Deployment) -> None:
+    schema = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
+    taking = {**ALONE, "prompt": "{{ input.topic }}", "input_schema": schema}
+    agent = (await here.ask("POST", "/agents", 201, json=taking)).json()["id"]
+    ask = {"kind": "agent", "agent": {"id": agent}, "input": {"topc": "x"}}
+    told = await run(here, "graph", 400, definition={**SUMS, "graph": {"nodes": {"ask": ask}}})
+    assert [(fault["path"], fault["reason"]) for fault in told["faults"]] == [
+        ("body.definition.graph.nodes.ask.input.topic", "is missing: it must be text")
+    ]
+    assert (await here.ask("GET", "/runs")).json()["items"] == []

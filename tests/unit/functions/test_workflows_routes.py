@@ -185,3 +185,19 @@ async def test_a_definition_is_held_against_the_agents_that_it_refers_to_before_
         ("body.definition.graph.nodes.ask.input.topic", "is missing: it must be text")
     ]
     assert (await here.ask("GET", "/runs")).json()["items"] == []
+
+
+async def test_conditions_are_tried_on_the_types_of_what_they_refer_to(here: Deployment) -> None:
+    nodes = {
+        "say": {"kind": "agent", "prompt": "Hm."},
+        "size": {"kind": "branch", "cases": {"long": "say.output > 100", "typo": "sey.output == 'x'"}},
+    }
+    told = await run(here, "graph", 400, definition={**SUMS, "graph": {"nodes": nodes}})
+    assert [(fault["path"], fault["reason"].partition(":")[0]) for fault in told["faults"]] == [
+        ("body.definition.graph.nodes.size.cases.long", "does not fit the types of what it compares"),
+        (
+            "body.definition.graph.nodes.size.cases.typo",
+            "'sey' is no node beside this one, and not the input",
+        ),
+    ]
+    assert (await here.ask("GET", "/runs")).json()["items"] == []

@@ -16,6 +16,7 @@ from shared.domain.agent_bundles import Bundle
 from shared.domain.agents import LATEST
 from shared.domain.errors import TooLarge
 from shared.domain.ids import AgentId
+from shared.domain.media_types import media_type_in
 from shared.domain.name_conflicts import OnConflict
 from shared.edge import agent_archive
 from shared.edge.agent_archive import MAX_ARCHIVE_BYTES, MAX_TEXT_BYTES, read_archive, write_archive
@@ -67,7 +68,7 @@ class _Import(BaseModel):
 
 async def _read_file(request: Request) -> Written | Bundle:
     """The file in the body: a definition, or an archive of what it needs as well."""
-    media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
+    media_type = media_type_in(request.headers.get("content-type"))
     body = await request.body()
     if media_type in agent_archive.MEDIA_TYPES:
         return await asyncio.to_thread(read_archive, body)  # unpacking and parsing take seconds

@@ -23,6 +23,7 @@ from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.middleware import BodyLimit
 from shared.edge.path_ids import ResourceId
+from shared.edge.sent_file import ANY_BYTES, named_media_type
 from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.delete_collection import delete_collection
 from shared.usecases.knowledge.delete_document import delete_document
@@ -33,14 +34,6 @@ from shared.usecases.knowledge.put_document import NewDocument, put_document
 from shared.usecases.knowledge.refresh_document import refresh_document
 
 DOCUMENT_BODIES = BodyLimit("PUT", re.compile(r"/knowledge/[^/]+/documents"), MAX_DOCUMENT_BYTES)
-_SAID_NOTHING = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
-"""Media types that tools send where their user named none."""
-_ANY_BYTES = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 class CollectionBody(BaseModel):
@@ -179,7 +172,7 @@ def document_routes(library: Library) -> APIRouter:
 
     @router.put(
         "/knowledge/{collection_id}/documents",
-        openapi_extra=_ANY_BYTES,
+        openapi_extra=ANY_BYTES,
         responses=problem_responses(400, 401, 403, 404, 409, 413),
     )
     async def put(
@@ -190,8 +183,7 @@ def document_routes(library: Library) -> APIRouter:
         response: Response,
     ) -> DocumentView:
         """Bring the body as a document, and ingest it in the background (202); 200 if it is there already."""
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
-        new = NewDocument(name, await request.body(), None if media_type in _SAID_NOTHING else media_type)
+        new = NewDocument(name, await request.body(), named_media_type(request))
         document, changed = await put_document(library, caller.uid, CollectionId(collection_id), new)
         response.status_code = 202 if changed else 200
         response.headers["Location"] = f"/knowledge/{collection_id}/documents/{document.id}"

@@ -18,6 +18,7 @@ from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, is_known
 from shared.edge.middleware import BodyLimit
 from shared.edge.path_ids import ResourceId
+from shared.edge.sent_file import ANY_BYTES, named_media_type
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
 from shared.usecases.artifacts.get_artifact import ArtifactContent, get_artifact
@@ -27,16 +28,8 @@ from shared.usecases.sessions.get_session import get_own_session, get_session
 
 ARTIFACT_BODIES = BodyLimit("PUT", re.compile(r"/sessions/[^/]+/artifacts"), MAX_ARTIFACT_BYTES)
 
-_SAID_NOTHING = frozenset({"", "application/octet-stream", "application/x-www-form-urlencoded"})
-"""Media types that tools send where their user named none."""
 _SHOWN_INLINE = frozenset({"text/plain", "text/markdown", "application/json", "image/gif", "image/jpeg", "image/png"})
 """What a browser may show: nothing in it runs."""
-_ANY_BYTES: dict[str, Any] = {
-    "requestBody": {
-        "required": True,
-        "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-    }
-}
 
 
 def artifact_routes(documents: Documents, clock: Clock) -> APIRouter:
@@ -45,7 +38,7 @@ def artifact_routes(documents: Documents, clock: Clock) -> APIRouter:
 
     @router.put(
         "/sessions/{session_id}/artifacts",
-        openapi_extra=_ANY_BYTES,
+        openapi_extra=ANY_BYTES,
         responses=problem_responses(400, 401, 403, 404, 409, 413),
     )
     async def put(
@@ -57,14 +50,13 @@ def artifact_routes(documents: Documents, clock: Clock) -> APIRouter:
     ) -> ArtifactView:
         """Store the body as the newest version of a file (201), or find that it is so already (200)."""
         session = await get_own_session(documents, caller.uid, SessionId(session_id))
-        media_type = request.headers.get("content-type", "").partition(";")[0].strip().lower()
         new = NewArtifact(
             session_id=session.id,
             owner_uid=session.owner_uid,
             name=name,
             content=await request.body(),
             created_by=caller.uid,
-            mime_type=None if media_type in _SAID_NOTHING else media_type,
+            mime_type=named_media_type(request),
         )
         stored = await put_artifact(documents, clock, new)
         response.status_code = 201 if stored.created else 200

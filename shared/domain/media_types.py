@@ -80,6 +80,11 @@ def decode_text(content: bytes) -> str | None:
     return None if "\0" in text else text
 
 
+def media_type_in(content_type: str | None) -> str:
+    """The media type in a `Content-Type`, without parameters, in lower case; empty where there is none."""
+    return (content_type or "").partition(";")[0].strip().lower()
+
+
 def detect_media_type(name: str, content: bytes) -> str:
     """The media type: what the name says, where the bytes do not contradict it."""
     for magic, found in _MAGIC:

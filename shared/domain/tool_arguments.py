@@ -32,6 +32,14 @@ MimeType = Annotated[str, Field(min_length=3, max_length=255)]
 Glob = Annotated[str, Field(min_length=1, max_length=512)]
 Line = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
 Version = Annotated[int, Field(ge=1, le=MAX_NUMBER)]
+Offset = Annotated[
+    int,
+    Field(ge=0, le=MAX_NUMBER, description="Skip this many characters of the text, to go on after a truncated answer."),
+]
+MaxCharacters = Annotated[
+    int,
+    Field(ge=1, le=MAX_ANALYSED_CHARACTERS, description="Return at most this many characters of the text."),
+]
 
 
 class Arguments(BaseModel):
@@ -182,18 +190,8 @@ class DocumentAnalyzerArguments(FileArguments):
         default=False,
         description="Of a PDF: show the pages themselves as well, with their tables and pictures, if you can see them.",
     )
-    offset: int = Field(
-        default=0,
-        ge=0,
-        le=MAX_NUMBER,
-        description="Skip this many characters of the text, to go on after a truncated answer.",
-    )
-    max_characters: int = Field(
-        default=20_000,
-        ge=1,
-        le=MAX_ANALYSED_CHARACTERS,
-        description="Return at most this many characters of the text.",
-    )
+    offset: Offset = 0
+    max_characters: MaxCharacters = 20_000
 
 
 class ImageArguments(FileArguments):
@@ -236,18 +234,8 @@ class WebFetchArguments(Arguments):
     """Arguments of `web_fetch`."""
 
     url: Url = Field(description="The page's address, with https:// or http://.")
-    offset: int = Field(
-        default=0,
-        ge=0,
-        le=MAX_NUMBER,
-        description="Skip this many characters of the text, to go on after a truncated answer.",
-    )
-    max_characters: int = Field(
-        default=20_000,
-        ge=1,
-        le=MAX_ANALYSED_CHARACTERS,
-        description="Return at most this many characters of the text.",
-    )
+    offset: Offset = 0
+    max_characters: MaxCharacters = 20_000
 
 
 class NoConfiguration(Configuration):

@@ -12,6 +12,7 @@ from collections.abc import Callable
 from typing import Any, NoReturn
 
 from shared.domain.errors import Fault, InvalidArgument, UnsupportedMediaType
+from shared.domain.media_types import media_type_in
 
 MAX_DEPTH = 64
 MEDIA_TYPES = ("application/json", "application/yaml", "application/x-yaml", "text/yaml", "text/x-yaml")
@@ -42,7 +43,7 @@ def parse_body(body: bytes, content_type: str | None) -> Any:
         UnsupportedMediaType: the content type is neither JSON's nor YAML's.
         InvalidArgument: the text is not well formed, or holds what JSON cannot say.
     """
-    media_type = (content_type or "").partition(";")[0].strip().lower()
+    media_type = media_type_in(content_type)
     if not media_type:
         media_type = "application/json" if body.lstrip()[:1] in {b"{", b"["} else "application/yaml"
     if media_type not in MEDIA_TYPES:

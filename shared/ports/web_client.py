@@ -6,6 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Protocol
 
+from shared.domain.media_types import media_type_in
+
 
 @dataclass(frozen=True, slots=True)
 class WebRequest:
@@ -58,7 +60,7 @@ class WebAnswer:
     @property
     def media_type(self) -> str:
         """The type of the content without parameters, in lower case; empty where the server named none."""
-        return self.headers.get("content-type", "").partition(";")[0].strip().lower()
+        return media_type_in(self.headers.get("content-type"))
 
 
 class WebClient(Protocol):

@@ -3,7 +3,7 @@
 Every predecessor resolves each of its edges once, in the commit that ends it: the successor's counter grows by
 `resolved` 1 and `ok` 1 or 0. A map's edge stands for one edge until it expands into n items; then `added` grows by
 n - 1 and each item resolves its own; a map without items resolves it itself. The counter is made by the first that
-writes it, so a run starts with none.
+writes it, so a run starts with none. Vertices that wait for the same have one counter, that of the first of them.
 
 More than SHARD_ABOVE edges into one vertex would make its counter a hot document, so they count in shards first; the
 edge that completes a shard adds the shard's sums to the counter, once (a marker document guards it).
@@ -13,7 +13,7 @@ Source: https://firebase.google.com/docs/firestore/best-practices (soft limit on
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
@@ -77,7 +77,7 @@ class Edge:
 
     Args:
         successor: the vertex that waits.
-        counter: path of the successor's counter.
+        counter: path of its counter, which others may have too.
         shard: where the edge counts first; None counts at the counter itself.
         source: the map that the edge's shard belongs to.
     """
@@ -85,13 +85,9 @@ class Edge:
     run_id: RunId
     successor: PlanNode
     instance: Instance
+    counter: str
     source: NodeId
     shard: Shard | None = None
-
-    @property
-    def counter(self) -> str:
-        """Path of the successor's counter."""
-        return join_path(self.run_id, self.instance)
 
     @property
     def path(self) -> str:
@@ -114,9 +110,9 @@ class Edge:
         return decide(len(self.successor.after), count, self.successor.enough) is not Readiness.WAIT
 
 
-def join_path(run_id: RunId, instance: Instance) -> str:
-    """Where a vertex's counter is stored."""
-    return f"runs/{run_id}/joins/{instance}"
+def join_path(graph: PlanGraph, run_id: RunId, epoch: int, node: NodeId) -> str:
+    """Where the counter of a vertex is stored."""
+    return f"runs/{run_id}/joins/{instance_of(graph.counted_by[node].id, epoch)}"
 
 
 def shard_of(index: int, count: int) -> Shard | None:
@@ -142,11 +138,21 @@ def edges_out(
             run_id=run_id,
             successor=successor,
             instance=instance_of(successor.id, epoch),
+            counter=join_path(graph, run_id, epoch, successor.id),
             source=node if item else NodeId(""),
-            shard=_shard(graph, successor, node, item),
+            shard=_shard(graph, graph.counted_by[successor.id], node, item),
         )
         for successor in graph.successors[node]
     )
+
+
+def counted(graph: PlanGraph, edges: Iterable[Edge]) -> dict[str, list[Edge]]:
+    """The edges that are counted, by where they count; the others fire their successor directly."""
+    found: dict[str, list[Edge]] = {}
+    for edge in edges:
+        if needs_counter(graph, edge.successor):
+            found.setdefault(edge.path, []).append(edge)
+    return found
 
 
 def _shard(graph: PlanGraph, successor: PlanNode, node: NodeId, item: tuple[int, int] | None) -> Shard | None:

@@ -51,6 +51,13 @@ class PlanGraph:
         return {node: tuple(after) for node, after in found.items()}
 
     @cached_property
+    def counted_by(self) -> dict[NodeId, PlanNode]:
+        """For each vertex, the first that waits for the same ends of the same vertices: one counter serves them all."""
+        first: dict[tuple[frozenset[object], int | None], PlanNode] = {}
+        awaited = {node.id: (frozenset({*node.after, *node.cases.items()}), node.enough) for node in self.plan.nodes}
+        return {node.id: first.setdefault(awaited[node.id], node) for node in self.plan.nodes}
+
+    @cached_property
     def entries(self) -> tuple[PlanNode, ...]:
         """The vertices that wait for nothing."""
         return tuple(node for node in self.plan.nodes if not node.after)

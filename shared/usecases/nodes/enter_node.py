@@ -90,7 +90,7 @@ def _readiness_path(target: Target) -> str | None:
     if target.item is not None or not target.node.after:
         return None
     if needs_counter(target.graph, target.node):
-        return join_path(target.run.id, target.instance)
+        return join_path(target.graph, target.run.id, target.run.epoch, target.node.id)
     return node_path(target.run.id, instance_of(target.node.after[0], target.run.epoch))
 
 

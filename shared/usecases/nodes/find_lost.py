@@ -56,7 +56,7 @@ async def _set_off(
 ) -> list[Instance]:
     """What ended nodes have set off: items, rounds, and successors that wait for nothing else."""
     ready: list[Instance] = []
-    counted: dict[str, Edge] = {}
+    counted: dict[tuple[str, Instance], Edge] = {}
     for target, indices in _ended(loaded, nodes):
         ready += [instance_of(target.node.id, loaded.run.epoch, index) for index in begun_by(target, indices)]
         if target.item is not None and indices:
@@ -65,7 +65,7 @@ async def _set_off(
             if edge.instance in begun:
                 continue
             if needs_counter(loaded.graph, edge.successor):
-                counted[edge.path] = edge  # of a shard's edges, and of a counter's, each says the same
+                counted[edge.path, edge.instance] = edge  # of those into a vertex each says the same
             else:
                 ready.append(edge.instance)
     return ready + await _complete(core, list(counted.values()))

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.errors import DocumentTooLarge, TooLarge
-from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter, resolve
+from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand, resolve
 from shared.domain.nodes import Outcome, passes
 from shared.domain.records import render, to_json
 from shared.domain.runs import Failure
@@ -66,11 +66,11 @@ async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: 
 
 
 def counted_edges(context: NodeContext) -> list[Edge]:
-    """The edges of a node instance that are counted; the others fire their successor directly."""
+    """Of the edges of a node instance that are counted, one for each place where they count."""
     target = context.target
     graph, run = target.graph, target.run
     edges = edges_out(graph, run.id, run.epoch, target.node.id, target.position)
-    return [edge for edge in edges if needs_counter(graph, edge.successor)]
+    return [edge for edge, *_ in counted(graph, edges).values()]
 
 
 def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:

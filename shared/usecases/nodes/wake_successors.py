@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from shared.domain.budgets import tightest
 from shared.domain.errors import Unavailable
 from shared.domain.ids import Instance, RunId, instance_of
-from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter, promote
+from shared.domain.joins import Edge, JoinCount, counted, edges_out, needs_counter, promote
 from shared.domain.plan_graphs import PlanGraph
 from shared.domain.plans import MapWork
 from shared.domain.records import parse
@@ -46,13 +46,13 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
     if target.item is not None and indices:
         return ready
     edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
-    counted = [edge for edge in edges if needs_counter(graph, edge.successor)]
-    ready += [edge.instance for edge in edges if edge not in counted]
+    ready += [edge.instance for edge in edges if not needs_counter(graph, edge.successor)]
+    sharing = counted(graph, edges)
     if counts is None:
-        counts = await _read_counts(core, counted)
-    for edge in counted:
-        if await _is_ready(core, edge, counts.get(edge.path, JoinCount())):
-            ready.append(edge.instance)
+        counts = await _read_counts(core, list(sharing))
+    for path, alike in sharing.items():
+        if await _is_ready(core, alike[0], counts.get(path, JoinCount())):
+            ready += [edge.instance for edge in alike]
     return ready
 
 
@@ -116,6 +116,6 @@ async def promote_shard(core: Core, edge: Edge, shard: JoinCount) -> JoinCount:
     raise Unavailable("the document store does not answer")
 
 
-async def _read_counts(core: Core, edges: Sequence[Edge]) -> Counts:
-    snapshots = await core.documents.get_many([edge.path for edge in edges]) if edges else []
+async def _read_counts(core: Core, paths: Sequence[str]) -> Counts:
+    snapshots = await core.documents.get_many(paths) if paths else []
     return {snapshot.path: JoinCount.read(snapshot.fields) for snapshot in snapshots}

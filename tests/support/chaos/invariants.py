@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.events import events_path
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
-from shared.domain.ids import RunId, SessionId, instance_of
+from shared.domain.ids import RunId, SessionId
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.journal import journal_path
 from shared.domain.nodes import NodeRun, nodes_path
@@ -195,7 +195,7 @@ class RunCheck:
 
     def _counter_faults(self, vertex: PlanNode) -> Iterator[str]:
         if needs_counter(self._graph, vertex):
-            stored = self._found.get(join_path(self._run.id, instance_of(vertex.id, self._run.epoch)))
+            stored = self._found.get(join_path(self._graph, self._run.id, self._run.epoch, vertex.id))
             counted, expected = JoinCount.read(stored), self._actual.count(vertex)
             # What waited for people when the run ended early was withdrawn with it, and counted nowhere.
             withdrawn = self._actual.withdrawn(vertex) if self._hurries else 0

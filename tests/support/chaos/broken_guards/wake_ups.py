@@ -5,7 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractContextManager
 from typing import Any
 
-from shared.domain.joins import Edge, JoinCount, edges_out, expand, needs_counter
+from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand
 from shared.domain.writes import Increment, Merge, Put, Write
 from shared.usecases.nodes import execute_node, finish_node, wake_successors
 from shared.usecases.nodes.node_context import NodeContext, Target
@@ -27,9 +27,8 @@ def _added_late() -> AbstractContextManager[object]:
         if target.item is None and indices and counts is not None:
             run, graph = target.run, target.graph
             edges = edges_out(graph, run.id, run.epoch, target.node.id)
-            for edge in edges:
-                if needs_counter(graph, edge.successor):
-                    await commit_at_last(core.documents, [expand(edge, len(indices))])
+            for edge, *_ in counted(graph, edges).values():
+                await commit_at_last(core.documents, [expand(edge, len(indices))])
 
     return all_of(replaced(finish_node, _resolution=not_yet), replaced(execute_node, wake_successors=wake_then_add))
 

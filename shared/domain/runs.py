@@ -69,7 +69,7 @@ class Run:
         repeats: the run that this one repeats; None for a message of its own.
         last_seq: number of its last event; None before its end, or where it has none.
         body_digest: SHA-256 of the request, to tell a repeated idempotency key from a reused one.
-        waiting_since: when a run of one node began to wait for people.
+        waiting_since: when it began to wait for nothing but people.
         waited_seconds: how long it has waited or been paused before; a limit of its time does not count that.
         paused_at: since when no node starts and no model is asked; None while it goes on.
         pauses: how often it was paused.
@@ -158,6 +158,11 @@ class Run:
             "waited_seconds": self.waited_by(self.paused_at) + paused_seconds,
             "next_sweep_at": None if self.next_sweep_at is None else now + SWEEP_AFTER,
         }
+
+    def waiting(self, now: datetime) -> dict[str, Any]:
+        """The fields by which it waits for nothing but people; a pause lasts."""
+        state = RunState.WAITING if self.paused_at is None else RunState.PAUSED
+        return {"state": state, "waiting_since": now, "next_sweep_at": now + SWEEP_AFTER}
 
     def answered(self, now: datetime) -> dict[str, Any]:
         """The fields by which it waits for people no more; a pause lasts."""

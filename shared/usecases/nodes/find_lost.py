@@ -27,14 +27,23 @@ class Lost:
     only_waits: bool = False
 
 
-async def find_lost(core: Core, run_id: RunId, now: datetime) -> Lost:
-    """The node instances of a run that could be executed now and that nobody holds."""
+async def find_lost(core: Core, run_id: RunId, now: datetime, most: int | None = None) -> Lost:
+    """The node instances of a run that could be executed now and that nobody holds.
+
+    Args:
+        core: the ports.
+        run_id: the run.
+        now: the time at which those that are to be tried again may start.
+        most: how many nodes to look at; nothing is said of a run that has more.
+    """
     loaded = await load_run(core.documents, run_id)
     if loaded is None or is_terminal(loaded.run.state):
         return Lost([])
     if loaded.run.paused_at is not None:
         return Lost([], only_waits=True)
-    found = await core.documents.query(Query(nodes_path(run_id)))
+    found = await core.documents.query(Query(nodes_path(run_id), limit=None if most is None else most + 1))
+    if most is not None and len(found) > most:
+        return Lost([])
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
     if loaded.run.cancel_requested:
         await release_waiting(core, run_id)

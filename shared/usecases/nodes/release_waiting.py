@@ -10,7 +10,7 @@ from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.records import parse
 from shared.domain.runs import SWEEP_AFTER, Run, run_path
-from shared.domain.states import NodeState
+from shared.domain.states import NodeState, is_terminal
 from shared.domain.writes import Update, Write
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import NodeTask
@@ -119,10 +119,14 @@ async def _writes(core: Core, node: NodeRun, snapshot: Snapshot) -> list[Write]:
 
 
 async def stop_waiting(core: Core, run_id: RunId) -> list[Write]:
-    """The writes by which a run that waits goes on, and is looked after again; none for one that does not."""
+    """The writes by which a run goes on, and is looked after again; none for one that has ended.
+
+    One that does not wait is changed, too: so nobody sets it to waiting who has seen its nodes before.
+    """
     snapshot = await core.documents.get(run_path(run_id))
     run = parse(Run, snapshot.fields or {})
     now = core.clock.now()
-    if run.waiting_since is None and (run.next_sweep_at is None or run.next_sweep_at <= now + SWEEP_AFTER):
+    if is_terminal(run.state):
         return []
-    return [Update(run.path, run.answered(now), seen=snapshot.update_time)]
+    fields = {"next_sweep_at": now + SWEEP_AFTER} if run.waiting_since is None else run.answered(now)
+    return [Update(run.path, fields, seen=snapshot.update_time)]

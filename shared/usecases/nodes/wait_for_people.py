@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from typing import Any
 
 from shared.domain.approvals import Approval, ApprovalState, Request
@@ -10,18 +11,22 @@ from shared.domain.events import Event
 from shared.domain.ids import ApprovalId, RunId, hashed_id
 from shared.domain.nodes import Outcome
 from shared.domain.records import parse, render, to_json
-from shared.domain.runs import SWEEP_AFTER, Run, run_path
+from shared.domain.runs import Run, run_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Create, Update, Write
-from shared.ports.documents import Snapshot
+from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.usecases.nodes.engine import Core, Engine
+from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.release_waiting import release_waiting, withdraw_unheld
 
+MOST_NODES = 100
+"""Of a graph with more, the sweeper sees that it only waits: each of its nodes that wait would read all the others."""
+
 
 async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
-    """Commit what is asked, and that the node waits for it; a run of one node waits too.
+    """Commit what is asked, and that the node waits for it; its run waits too, once nothing else of it is to be done.
 
     Raises:
         Superseded: another attempt has the node.
@@ -52,29 +57,40 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
     if log is not None and context.viewer is not None:
         for event in events:
             context.viewer.event(log.appended(event))
-    await look_again(core, context.run_id)
+    run = await look_again(core, context.run_id)
+    if log is None and (await find_lost(core, context.run_id, core.clock.now(), MOST_NODES)).only_waits:
+        await let_run_wait(core, run)
 
 
 async def _run_waits(core: Core, context: NodeContext) -> Write:
-    """A run of one node waits with it; one that was paused meanwhile stays so."""
+    """A run of one node waits with it."""
     snapshot = await core.documents.get(context.run.path)
-    paused = parse(Run, snapshot.fields or {}).paused_at is not None
-    now = core.clock.now()
-    state = RunState.PAUSED if paused else RunState.WAITING
-    fields = {"state": state, "waiting_since": now, "next_sweep_at": now + SWEEP_AFTER}
-    return Update(snapshot.path, fields, seen=snapshot.update_time)
+    return Update(snapshot.path, parse(Run, snapshot.fields or {}).waiting(core.clock.now()), seen=snapshot.update_time)
 
 
-async def look_again(core: Core, run_id: RunId) -> None:
+async def let_run_wait(core: Core, seen: Snapshot) -> None:
+    """Set a run to waiting whose nodes were looked at after it was `seen`, and wait for nothing but people.
+
+    Whoever lets a node go on changes the run in the same commit: then this one is refused, and the sweeper looks again.
+    """
+    run = parse(Run, seen.fields or {})
+    if run.state is RunState.RUNNING and not run.cancel_requested and run.paused_at is None:
+        with suppress(CommitRefused, OutcomeUnknown):
+            await core.documents.commit([Update(run.path, run.waiting(core.clock.now()), seen=seen.update_time)])
+
+
+async def look_again(core: Core, run_id: RunId) -> Snapshot:
     """See whether the run of a node that waits, or is to be tried later, was cancelled or has ended meanwhile.
 
     Who cancels or ends the run writes that first and looks for such nodes then: one of the two sees the other.
     """
-    run = parse(Run, (await core.documents.get(run_path(run_id))).fields or {})
+    snapshot = await core.documents.get(run_path(run_id))
+    run = parse(Run, snapshot.fields or {})
     if is_terminal(run.state):
         await withdraw_unheld(core, run_id)
     elif run.cancel_requested:
         await release_waiting(core, run_id)
+    return snapshot
 
 
 def _approvals(core: Core, context: NodeContext, recorder: NodeRecorder) -> list[Approval]:

@@ -18,12 +18,13 @@ from shared.ports.task_queue import NodeTask
 from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.find_lost import Lost, find_lost
+from shared.usecases.nodes.wait_for_people import let_run_wait
 from shared.usecases.nodes.wake_successors import enqueue_ready
 from shared.usecases.sweep_each import Report, surface, sweep_each
 
 BATCH = 100
-SWEEP_WAITING_AFTER = timedelta(minutes=10)
-"""How long a graph is left alone that is paused, or waits for nothing but people: who lets it go on wakes it."""
+SWEEP_PAUSED_AFTER = timedelta(minutes=10)
+"""How long a run is left alone that is paused: who lets it go on wakes it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +61,9 @@ async def _wake_lost(core: Core, now: datetime, cause: str, run: Snapshot) -> in
     run_id = RunId(run.id)
     found = await find_lost(core, run_id, now)
     await enqueue_ready(core, run_id, found.instances, cause)
-    later = SWEEP_WAITING_AFTER if found.only_waits else SWEEP_AFTER
+    if found.only_waits:
+        await let_run_wait(core, run)
+    later = SWEEP_PAUSED_AFTER if found.only_waits else SWEEP_AFTER
     if found.instances and await _is_fruitless(core, run, _handed_on(found), now):
         later = FRUITLESS_PAUSE
     await _postpone(core, run_id, now + later)

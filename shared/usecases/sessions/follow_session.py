@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping
 
 from shared.domain.events import Event, event_id, events_path
-from shared.domain.ids import RunId, SessionId, instance_of
-from shared.domain.nodes import NodeRun, node_path
+from shared.domain.ids import ApprovalId, RunId, SessionId, instance_of
+from shared.domain.nodes import NodeRun, node_path, nodes_path
 from shared.domain.plans import MAIN
 from shared.domain.records import parse
 from shared.domain.runs import Run, run_path
 from shared.domain.segments import segments_path
 from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import NodeState
-from shared.ports.documents import Documents, Query
+from shared.ports.documents import Documents, Filter, Query
 from shared.usecases.nodes.engine import Core
 from shared.usecases.sessions.turn_updates import (
     EventAppended,
@@ -84,12 +84,18 @@ async def _held(documents: Documents, run_id: RunId | None) -> PeopleAsked | Run
     """Why the active run does not go on: it waits for people, or is paused and has given up its node."""
     if run_id is None:
         return None
-    run, main = await documents.get_many([run_path(run_id), node_path(run_id, instance_of(MAIN, 0))])
-    node = None if main.fields is None else parse(NodeRun, main.fields)
-    if node is not None and node.state is NodeState.WAITING:
-        return PeopleAsked(run_id, node.waits_for)
-    works = node is not None and node.state is NodeState.RUNNING
-    return RunPaused(run_id) if not works and parse(Run, run.fields or {}).paused_at is not None else None
+    stored, main = await documents.get_many([run_path(run_id), node_path(run_id, instance_of(MAIN, 0))])
+    run = parse(Run, stored.fields or {})
+    if run.waiting_since is not None:
+        return PeopleAsked(run_id, await _asked(documents, run_id))
+    works = main.fields is not None and main.fields["state"] == NodeState.RUNNING
+    return RunPaused(run_id) if not works and run.paused_at is not None else None
+
+
+async def _asked(documents: Documents, run_id: RunId) -> tuple[ApprovalId, ...]:
+    """The approvals for which the nodes of a run wait."""
+    waiting = await documents.query(Query(nodes_path(run_id), (Filter("state", "==", str(NodeState.WAITING)),)))
+    return tuple(approval for node in waiting for approval in parse(NodeRun, node.fields or {}).waits_for)
 
 
 async def _events(documents: Documents, session_id: SessionId, after: int) -> list[Event]:

@@ -160,6 +160,13 @@ class Monitor:
                 self.violation(f"run {run_id} goes from {run.state} to {state}")
             self.open_runs -= is_terminal(state)
             run.state = state
+            if state is RunState.WAITING and (busy := self._at_work(run_id)):
+                self.violation(f"run {run_id} is said to wait for people, and {busy} do not")
+
+    def _at_work(self, run_id: RunId) -> list[str]:
+        """The nodes of a run that have not ended and do not wait."""
+        those = {path: state for path, state in self.nodes.items() if path.startswith(f"runs/{run_id}/")}
+        return [path for path, state in those.items() if not is_terminal(state) and state is not NodeState.WAITING]
 
     def _run_begun(self, run: WatchedRun, repeats: Mapping[str, Any] | None) -> None:
         message = from_json(run.input_json)["text"]

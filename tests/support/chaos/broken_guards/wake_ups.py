@@ -3,14 +3,21 @@
 from __future__ import annotations
 
 from contextlib import AbstractContextManager
+from dataclasses import replace
 from typing import Any
 
+from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand
+from shared.domain.runs import run_path
 from shared.domain.writes import Increment, Merge, Put, Write
-from shared.usecases.nodes import execute_node, finish_node, wake_successors
+from shared.usecases.approvals import decide_approval
+from shared.usecases.nodes import execute_node, finish_node, release_waiting, wake_successors
+from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.runs import pause_run
-from tests.support.chaos.broken_guards.guard import Guard, all_of, commit_at_last, nothing, replaced
+from tests.support.chaos.broken_guards.guard import ALONE, Guard, all_of, commit_at_last, nothing, replaced
+from tests.support.chaos.faults import Fault
+from tests.support.chaos.handmade import GATED
 from tests.support.chaos.rules import QUEUE_ALONE, Rules
 
 
@@ -47,12 +54,26 @@ def _unmarked(edge: Edge, shard: JoinCount) -> list[Write]:
     return [Put(f"{edge.path}.done", {"resolved": shard.resolved}), Merge(edge.counter, sums)]
 
 
+async def _only_if_it_waits(core: Core, run_id: RunId) -> list[Write]:
+    """A decision leaves a run alone that is not set to waiting yet."""
+    run = await core.documents.get(run_path(run_id))
+    return await release_waiting.stop_waiting(core, run_id) if (run.fields or {})["waiting_since"] else []
+
+
 UNDONE = r"^at \d+ s something is still to be done: .* runs \['\w+ running'"
+ASKED_SLOWLY = Rules(kinds=frozenset({Fault.SLOW}), only_workers=True, scenario=replace(ALONE, definition=GATED))
+"""A graph begins to wait, in commits that take long, while somebody answers already."""
 WAKE_UPS = {
     "successor re-check": Guard("no lost wake-up", replaced(execute_node, _wake_again=nothing), UNDONE, QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, UNDONE, QUEUE_ALONE),
     "sweeper": Guard("no lost wake-up", all_of, UNDONE, Rules(sweeper=False)),
     "woken by who resumes": Guard("a resumed run goes on", replaced(pause_run, wake_held=nothing), UNDONE, QUEUE_ALONE),
+    "run changed by who decides": Guard(
+        "a run that waits waits for people alone",
+        replaced(decide_approval, stop_waiting=_only_if_it_waits),
+        r"^run \w+ is said to wait for people, and ",
+        ASKED_SLOWLY,
+    ),
     "added with the items": Guard("a join fires when all have ended", _added_late, r": gives .*, expected "),
     "shard marker": Guard(
         "a join counts each edge once", replaced(wake_successors, promote=_unmarked), r": counts .*, expected "

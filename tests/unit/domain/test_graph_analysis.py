@@ -268,6 +268,39 @@ def test_the_cost_is_bounded_by_the_price_or_by_the_limit_and_one_more_response(
     assert bounds({"a": SAY}, model="anthropic:claude-of-tomorrow").cost_usd_micros is None
 
 
+HAIKU = {"provider": "anthropic", "model": "claude-haiku-4-5", "max_tokens": 1000}
+OPUS = {"provider": "anthropic", "model": "claude-opus-4-8", "max_tokens": 1000}
+OF_HAIKU, OF_OPUS = 200_000 * 1 + 1000 * 5, 1_000_000 * 5 + 1000 * 25
+"""The dearest request of each."""
+
+
+@pytest.mark.parametrize(
+    ("model", "agents", "most"),
+    [
+        (HAIKU, {}, OF_HAIKU),
+        ({**HAIKU, "fallbacks": [OPUS]}, {}, OF_OPUS),
+        ({**HAIKU, "fallbacks": ["local:extractive"]}, {}, OF_HAIKU),
+        ({**OPUS, "fallbacks": [HAIKU]}, {}, OF_OPUS),
+        (HAIKU, {"critic": {}}, OF_HAIKU),
+        (HAIKU, {"critic": {"model": OPUS}}, OF_OPUS),
+        (HAIKU, {"critic": {"agents": {"judge": {"model": OPUS, "description": "Judges."}}}}, OF_OPUS),
+        (HAIKU, {"critic": {"model": {**HAIKU, "fallbacks": [OPUS]}}}, OF_OPUS),
+        ({**HAIKU, "fallbacks": [OPUS]}, {"critic": {"model": HAIKU}}, OF_OPUS),
+        (HAIKU, {"critic": {"model": "anthropic:claude-of-tomorrow"}}, None),
+        ({**HAIKU, "fallbacks": ["anthropic:claude-of-tomorrow"]}, {}, None),
+    ],
+)
+def test_the_dearest_of_the_models_that_may_answer_bounds_the_cost(
+    model: dict[str, Any], agents: dict[str, Any], most: int | None
+) -> None:
+    raw: dict[str, Any] = {"name": "boss", "model": model, "limits": {"requests": 3}}
+    if agents:
+        asked = {name: {"description": "Judges.", **agent} for name, agent in agents.items()}
+        raw |= {"type": "delegation", "agents": asked}
+    found = bound_plan(compile_plan(AgentDefinition.model_validate(raw)))
+    assert (found.requests, found.cost_usd_micros) == (3, None if most is None else 3 * most)
+
+
 def test_what_may_come_to_too_much_is_refused() -> None:
     loop = {"kind": "map", "over": "{{ input.words }}", "body": CALC, "max_items": 10_000}
     nodes = {f"m{n}": loop for n in range(10)}

@@ -12,7 +12,7 @@ from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import NodeId, RunId
 from shared.domain.nodes import NodeRun
 from shared.domain.plan_graphs import PlanGraph
-from shared.domain.plans import EndWork, Plan
+from shared.domain.plans import EndWork, Plan, below
 from shared.domain.states import NodeState
 
 MOST_EARLIER = 10
@@ -33,21 +33,42 @@ def anew_after(graph: PlanGraph, failed: Iterable[NodeId], replayed: NodeId | No
     """The vertices whose earlier outcomes do not hold: what comes after a failure, what is replayed, and the end.
 
     A vertex that failed is not among them: those of its items that succeeded hold, and it goes on from its journal.
+    What is replayed is all that a vertex is made of. Where something in a graph within the graph works again, so does
+    what begins that one, because it sees another input, perhaps; on the same one it comes to the same.
 
     Raises:
         InvalidArgument: there is no vertex `replayed` in the plan.
     """
     if replayed is not None and (replayed not in graph.by_id or isinstance(graph.by_id[replayed].work, EndWork)):
         raise InvalidArgument("The request is not valid.", (Fault("body.from", f"the run has no node {replayed!r}"),))
-    own: set[NodeId] = set() if replayed is None else {replayed}
-    own |= {node.id for node in graph.plan.nodes if isinstance(node.work, EndWork)}
-    known = [name for name in failed if name in graph.by_id and not graph.handles_failure(name)]
-    return frozenset(own | _after(graph, [*known, *own]))
+    own = {node.id for node in graph.plan.nodes if isinstance(node.work, EndWork)}
+    known = {name for name in failed if name in graph.by_id and not graph.handles_failure(name)}
+    begins: set[NodeId] = set()
+    if replayed is not None:
+        own |= {replayed, *_parts_of(graph, replayed)}
+        begins = {begin for name in (replayed, *known) for begin in _begins_around(graph, name)}
+    return frozenset(own | begins | _after(graph, known | own))
 
 
 def holds(graph: PlanGraph, node: NodeRun) -> bool:
     """Whether an earlier outcome holds: of what succeeded, and of a failure that the graph handles."""
     return node.state is NodeState.SUCCEEDED or (node.state is NodeState.FAILED and graph.handles_failure(node.node))
+
+
+def _parts_of(graph: PlanGraph, name: NodeId) -> set[NodeId]:
+    """Everything that a vertex is made of, at any depth: the nodes of a subgraph, a node and its fallback, turns."""
+    return {node.id for node in graph.plan.nodes if node.id.startswith(below(name, ""))}
+
+
+def _begins_around(graph: PlanGraph, name: NodeId) -> set[NodeId]:
+    """What begins each of the graphs that a vertex is in."""
+    found: set[NodeId] = set()
+    around = graph.by_id[name].within
+    while around is not None:
+        begin = graph.by_id.get(below(around, "input"))
+        found |= set() if begin is None else {begin.id}
+        around = graph.by_id[around].within if around in graph.by_id else None
+    return found
 
 
 def _after(graph: PlanGraph, names: Iterable[NodeId]) -> set[NodeId]:

@@ -182,6 +182,64 @@ async def test_a_replay_does_again_a_node_and_what_comes_after_it_on_another_inp
     assert await shop.rig.output(third) == [1, 2, 3, "goodbye"]
 
 
+def greeting(**more: Any) -> dict[str, Any]:
+    """A graph within a graph, of two nodes."""
+    nodes = {"a": tool("echo", "<{{ input.text }}>"), "b": tool("echo", "{{ a.output }}!")}
+    return {"kind": "subgraph", "graph": {"nodes": nodes}, **more}
+
+
+EACH = {"kind": "map", "max_items": 3, "over": "{{ input.list }}", "body": greeting(input="{{ item }}")}
+ROUND = greeting(input={"text": "{{ input.text }}"})
+FIRST, SECOND = {"text": "hello", "list": ["a", "b"]}, {"text": "goodbye", "list": ["c"]}
+PARTS = {"in.a~0", "in.b~0"}
+
+
+@pytest.mark.parametrize(
+    ("node", "replayed", "called", "output"),
+    [
+        (greeting(), "in", PARTS, "<goodbye>!"),
+        (greeting(), "in.a", PARTS, "<goodbye>!"),
+        (greeting(), "in.b", {"in.b~0"}, "<hello>!"),
+        (greeting(), "side", {"side~0"}, "<hello>!"),
+        (tool("fragile", "{{ input.text }}", fallback=greeting()), "in", {"in.main~0"}, "goodbye"),
+        (EACH, "in", {"in.0.a~0", "in.0.b~0"}, ["<c>!"]),
+        (EACH, "in.1.b", {"in.1.b~0"}, ["<a>!", "<b>!"]),
+        ({"kind": "loop", "until": "index == 0", "body": ROUND}, "in", {"in.0.a~0", "in.0.b~0"}, "<goodbye>!"),
+        ({"kind": "loop", "until": "index == 0", "body": ROUND}, "in.0.a", {"in.0.a~0", "in.0.b~0"}, "<goodbye>!"),
+        ({"kind": "agent", "agent": {"id": "KEPT"}}, "in", PARTS, "<goodbye>!"),
+        ({"kind": "agent", "agent": {"id": "KEPT"}}, "in.a", PARTS, "<goodbye>!"),
+    ],
+)
+async def test_a_replay_does_again_all_that_a_node_is_made_of_and_that_is_on_the_other_input(
+    node: dict[str, Any], replayed: str, called: set[str], output: Any
+) -> None:
+    shop = Shop("hello")
+    if node["kind"] == "agent":
+        node = {**node, "agent": {"id": await shop.make(greeting()["graph"]["nodes"], name="kept")}}
+    first = await shop.run({"side": tool("echo", 1), "in": node, "end": tool("echo", "{{ in.output }}")}, input=FIRST)
+    assert (await shop.rig.run(first)).state is RunState.SUCCEEDED
+    second = await shop.repeat(first, "replay", node=NodeId(replayed), input=SECOND)
+    assert shop.called == called | ({"end~0"} if replayed != "side" else set())
+    assert await shop.rig.output_of(second, "end~0") == output
+
+
+async def test_a_graph_within_of_which_nothing_is_replayed_keeps_the_input_that_it_had() -> None:
+    shop = Shop()
+    first = await shop.run({"side": tool("echo", 1), "in": greeting()}, input=FIRST)
+    second = await shop.repeat(first, "replay", node=NodeId("side"), input=SECOND)
+    assert await shop.rig.output_of(second, "in.input~0") == FIRST
+
+
+async def test_what_failed_in_a_graph_within_sees_the_other_input_of_a_replay_too() -> None:
+    shop = Shop("hello")
+    part = {"kind": "subgraph", "graph": {"nodes": {"a": tool("fragile", "{{ input.text }}")}}}
+    first = await shop.run({"side": tool("echo", 1), "in": part})
+    assert (await shop.rig.run(first)).state is RunState.FAILED
+    second = await shop.repeat(first, "replay", node=NodeId("side"), input="goodbye")
+    assert shop.called == {"side~0", "in.a~0"}
+    assert await shop.rig.output_of(second, "in~0") == "goodbye"
+
+
 STEPS = (Step(("look",), (("echo", {"value": "a"}), ("pay", {"value": "b"}))), Step(("the end",)))
 
 

@@ -90,7 +90,10 @@ async def test_sub_agents_are_tools_and_their_work_is_recorded_as_child_nodes() 
     assert (await asking.run(run.id)).shape == "delegation"
 
 
-async def test_delegates_that_are_asked_in_one_response_are_at_work_at_once() -> None:
+@pytest.mark.parametrize("budget", [{}, {"parallel_nodes": 1}], ids=["no limit", "one place"])
+async def test_delegates_asked_in_one_response_are_at_work_at_once_in_their_askers_place(
+    budget: dict[str, int],
+) -> None:
     asking = rig()
     most, now = 0, 0
 
@@ -105,7 +108,7 @@ async def test_delegates_that_are_asked_in_one_response_are_at_work_at_once() ->
         return (Step(("found",), before_end=think),) if turn.agent.name.endswith("finder") else script(turn)
 
     asking.runner.script = thinking
-    run = await start(asking)
+    run = await start(asking, budget=budget)
     await asking.drain()
     assert await asking.output(run.id) == "all done"
     assert most == 2

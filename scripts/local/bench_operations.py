@@ -18,6 +18,7 @@ _READS_MARK = 2
 _WRITES_MARK = 4
 _CHAINS = (Shape("chain of 5", (1,) * 5), Shape("chain of 15", (1,) * 15))
 _FANS = (Shape("fan-out of 100", (1, 100, 1)), Shape("fan-out of 500", (1, 500, 1)))
+_GRIDS = (Shape("10 x 5", (10,) * 5), Shape("10 x 10", (10,) * 10))
 _NODE = {"kind": "tool", "tool": "calculator", "arguments": {"expression": "1 + 1"}}
 _RECORDS = ("journal", "segments")
 
@@ -100,12 +101,12 @@ class SortingDocuments(CountingDocuments):
 
 
 async def operation_figures(settings: StackSettings) -> list[Figure]:
-    """What one more node costs, in a chain and in a fan-out; and the aborted commits of a wide join."""
+    """What one more node costs, in a chain, a fan-out and layers of ten; and the aborted commits of a wide join."""
     rig = Rig(settings, "demo-bench-operations")
     documents = SortingDocuments(rig.documents)
     rig.engine = replace(rig.engine, core=replace(rig.engine.core, documents=documents))
     figures: list[Figure] = []
-    for kind, shapes in (("chain", _CHAINS), ("fan-out", _FANS)):
+    for kind, shapes in (("chain", _CHAINS), ("fan-out", _FANS), ("10 x 10", _GRIDS)):
         least, most = [await _count(rig, documents, shape) for shape in shapes]
         node = (most - least) / (shapes[1].nodes - shapes[0].nodes)
         figures += [

@@ -169,6 +169,19 @@ def test_graphs_stand_only_so_deep_within_one_another() -> None:
     assert told == ["graphs may stand at most 5 deep within one another"]
 
 
+def test_kept_graphs_stand_only_so_deep_within_one_another() -> None:
+    def in_a_row(many: int) -> KeptAgents:
+        """Agents of which each runs the next, and the last one a tool."""
+        inner: list[dict[str, Any]] = [{"kind": "agent", "agent": {"id": f"a{n}"}} for n in range(1, many)]
+        return keep(
+            **{f"a{n}": {"type": "graph", "graph": {"nodes": {"in": node}}} for n, node in enumerate([*inner, TOOL])}
+        )
+
+    first = {"in": {"kind": "agent", "agent": {"id": "a0"}}}
+    assert edges(plan_of(first, in_a_row(4)))["in.in.in.in.in"] == ("in.in.in.in.input",)
+    assert refused(first, in_a_row(5)) == [("graph.nodes.in", "graphs may stand at most 5 deep within one another")]
+
+
 def test_every_reference_is_found_wherever_it_stands() -> None:
     nodes = {
         "a": writer(),

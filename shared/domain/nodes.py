@@ -28,8 +28,8 @@ class NodeRun:
         index: the item's position, for an instance of a map.
         parent: the node instance whose agent asked for this one, for a delegate.
         item: a short label of the item, for people.
-        attempt: counts deliveries that took the node, from 1.
-        token: the present attempt's mark.
+        attempt: counts deliveries that took the node, from 1; 0 where the run ended before anybody did.
+        token: the present attempt's mark; empty without one.
         output_file: where the output is kept that is too large for this document; `output_json` is null then.
         items_json: the list that a map expanded into instances; a loop's has one entry.
         items_file: where that list is kept if it is too large.

@@ -108,3 +108,31 @@ async def test_a_deployment_has_no_more_nodes_at_work_than_its_queue_may_dispatc
         ended = [await comes_to(person, run, "succeeded", "failed") for person, run in runs]
     assert [run["state"] for run in ended] == ["succeeded"] * len(runs)
     assert (gate.most, gate.came) == (LIMIT, everybody)
+
+
+async def test_a_run_whose_tasks_a_full_queue_holds_back_is_cancelled_in_the_cancels_own_answer(
+    narrow_stack: Stack, site_port: int
+) -> None:
+    gate = Gate()
+    async with (
+        httpx.AsyncClient(base_url=narrow_stack.api, timeout=60, trust_env=False) as api,
+        sign_up(api) as ada,
+        sign_up(api) as bob,
+        site_of({"*": gate.answer}, site_port),
+    ):
+        held = await begin(ada, site_port)
+        await until(partial(stands, narrow_stack, gate, LIMIT, LIMIT, WIDTH - LIMIT))
+        unwanted = await begin(bob, site_port)
+        cancelled = await bob.post(f"/runs/{unwanted['id']}/cancel")
+        assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
+        nodes = (await bob.get(f"/runs/{unwanted['id']}/nodes")).json()["items"]
+        assert [(node["state"], node["attempt"]) for node in nodes] == [("cancelled", 0)] * WIDTH
+        for _ in range(WIDTH):
+            gate.open()
+        assert (await comes_to(ada, held, "succeeded", "failed"))["state"] == "succeeded"
+        await until(partial(is_empty, narrow_stack))
+    assert gate.came == WIDTH
+
+
+async def is_empty(stack: Stack) -> bool:
+    return not await in_queue(stack)

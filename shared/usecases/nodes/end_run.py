@@ -1,4 +1,7 @@
-"""End a run: its state, its last event, its messages, and the slot, in one commit with the end of its last node."""
+"""End a run: its state, its last event, its messages, and the slot, in one commit with the end of its last node.
+
+A run that nobody has begun ends without one.
+"""
 
 from __future__ import annotations
 
@@ -7,7 +10,7 @@ from typing import Any
 from shared.domain.budgets import FundKind, count_run
 from shared.domain.events import Event, append, event_path, start_event
 from shared.domain.facts import record_run_end
-from shared.domain.ids import RunId
+from shared.domain.ids import Instance, RunId
 from shared.domain.nodes import Outcome
 from shared.domain.quotas import count_off
 from shared.domain.records import parse, render, to_json
@@ -17,8 +20,7 @@ from shared.domain.states import NodeState, RunState
 from shared.domain.usage import Usage
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Snapshot
-from shared.usecases.nodes.engine import Engine
-from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.engine import Core, Viewer
 
 _RUN_STATES = {
     NodeState.SUCCEEDED: RunState.SUCCEEDED,
@@ -49,17 +51,19 @@ def _file_content(outcome: Outcome) -> dict[str, Any]:
 class RunEnd:
     """The writes that end a run, made anew for each try, because the session's queue may have grown meanwhile."""
 
-    def __init__(self, engine: Engine, context: NodeContext, outcome: Outcome) -> None:
-        """End `context`'s run with the outcome of its last node."""
-        self._engine = engine
-        self._context = context
+    def __init__(self, core: Core, run: Run, instance: Instance, outcome: Outcome) -> None:
+        """End a run with the outcome of its last node."""
+        self._core = core
+        self._run = run
+        self._instance = instance
         self._outcome = outcome
         self._event: Event | None = None
 
     async def writes(self) -> list[Write]:
         """The writes, for the slot as it is now."""
-        run = self._context.run
-        snapshot = await self._engine.core.documents.get(slot_path(run.session_id))
+        run = self._run
+        snapshot = await self._core.documents.get(slot_path(run.session_id))
+        now = self._core.clock.now()
         slot = Slot() if snapshot.fields is None else parse(Slot, snapshot.fields)
         self._event = self._last_event(slot.next_seq)
         return [
@@ -67,27 +71,27 @@ class RunEnd:
             *self._messages(slot),
             *self._superseded(),
             Update(run.path, self._run_fields(slot.next_seq)),
-            record_run_end(run, _RUN_STATES[self._outcome.state], self._outcome.error, self._engine.core.clock.now()),
-            count_run(run.owner_uid, self._engine.core.clock.now(), self._outcome.usage, metered=self._is_metered),
+            record_run_end(run, _RUN_STATES[self._outcome.state], self._outcome.error, now),
+            count_run(run.owner_uid, now, self._outcome.usage, metered=self._is_metered),
             *count_off(run),
             *await self._hand_over(snapshot, slot),
         ]
 
-    def tell_viewer(self) -> None:
+    def tell(self, viewer: Viewer | None) -> None:
         """Tell who watches in this process that the last event was committed."""
-        if self._context.viewer is not None and self._event is not None:
-            self._context.viewer.event(self._event)
+        if viewer is not None and self._event is not None:
+            viewer.event(self._event)
 
     def _last_event(self, seq: int) -> Event:
-        outcome, run = self._outcome, self._context.run
+        outcome, run = self._outcome, self._run
         return Event(
             owner_uid=run.owner_uid,
             seq=seq,
             run_id=run.id,
             author="agent" if outcome.error is None else "system",
-            created_at=self._engine.core.clock.now(),
+            created_at=self._core.clock.now(),
             content={"text": outcome.text, **_file_content(outcome)},
-            metadata={"instance": self._context.instance, **outcome.position},
+            metadata={"instance": self._instance, **outcome.position},
             partial=outcome.error is not None,
             turn_complete=True,
             error_code=None if outcome.error is None else outcome.error.code,
@@ -95,7 +99,7 @@ class RunEnd:
         )
 
     def _messages(self, slot: Slot) -> list[Write]:
-        run = self._context.run
+        run = self._run
         return [
             Create(message_path(run.session_id, slot.next_message + n), render(Message(run.id, message, run.turn)))
             for n, message in enumerate(self._outcome.messages)
@@ -104,11 +108,11 @@ class RunEnd:
     @property
     def _is_metered(self) -> bool:
         """Whether the nodes have counted on the day's ledger themselves what they consumed."""
-        return any(fund.kind is FundKind.DAY for fund in self._context.run.funds)
+        return any(fund.kind is FundKind.DAY for fund in self._run.funds)
 
     def _superseded(self) -> list[Write]:
         """A new answer to an old message takes the place of the old answers, which stay in the log."""
-        run = self._context.run
+        run = self._run
         if run.repeats is None or self._outcome.state is not NodeState.SUCCEEDED:
             return []
         return [Update(event_path(run.session_id, seq), {"superseded_by": run.id}) for seq in run.repeats.answers]
@@ -117,10 +121,11 @@ class RunEnd:
         outcome = self._outcome
         return {
             "state": _RUN_STATES[outcome.state],
+            **({"cancel_requested": True} if outcome.state is NodeState.CANCELLED else {}),
             **output_fields(outcome),
             "error": None if outcome.error is None else render(outcome.error),
             "usage": render(outcome.usage),
-            "completed_at": self._engine.core.clock.now(),
+            "completed_at": self._core.clock.now(),
             "next_sweep_at": None,
             "last_seq": last_seq,
             "paused_at": None,
@@ -129,7 +134,7 @@ class RunEnd:
 
     async def _hand_over(self, snapshot: Snapshot, slot: Slot) -> list[Write]:
         """Give the slot to the next waiting run, whose message enters the log now."""
-        run = self._context.run
+        run = self._run
         path = slot_path(run.session_id)
         fields: dict[str, Any] = {
             "run_id": None,
@@ -138,7 +143,7 @@ class RunEnd:
             "next_message": slot.next_message + len(self._outcome.messages),
         }
         writes: list[Write] = []
-        now = self._engine.core.clock.now()
+        now = self._core.clock.now()
         if slot.queue:
             following = await self._read_run(slot.queue[0])
             fields |= {"run_id": following.id, "next_seq": slot.next_seq + 2}
@@ -150,5 +155,5 @@ class RunEnd:
         return [*writes, touched, Update(path, fields, seen=snapshot.update_time)]
 
     async def _read_run(self, run_id: RunId) -> Run:
-        snapshot = await self._engine.core.documents.get(run_path(run_id))
+        snapshot = await self._core.documents.get(run_path(run_id))
         return parse(Run, snapshot.fields or {})

@@ -32,7 +32,7 @@ from shared.usecases.nodes.read_journal import read_node_journal
 from shared.usecases.nodes.stop_nodes import stop_rest
 from shared.usecases.nodes.time_limits import in_time
 from shared.usecases.nodes.wait_for_people import look_again, wait_for_people
-from shared.usecases.nodes.wake_successors import wake_next_run, wake_successors
+from shared.usecases.nodes.wake_successors import enqueue_next_run, wake_next_run, wake_successors
 
 
 async def execute_node(engine: Engine, run_id: RunId, instance: Instance) -> Acknowledgement:
@@ -201,6 +201,10 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
     """
     if not is_terminal(node.state):
         await look_again(engine.core, node.run_id)
+        return
+    if not node.attempt:  # its run ended before anybody began it, so it has set nothing off but the next run
+        if target.node is target.graph.entries[0]:
+            await enqueue_next_run(engine.core, target.run)
         return
     await wake_successors(engine.core, target, indices_of(node), counts=None)
     if target.graph.ends_run(target.node.id):

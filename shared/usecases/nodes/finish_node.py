@@ -50,7 +50,7 @@ async def finish_node(
 async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write]) -> Counts | None:
     edges = [] if outcome.next_index is not None else counted_edges(context)
     resolutions = [_resolution(context, edge, outcome) for edge in edges]
-    end = RunEnd(engine, context, outcome) if context.log is not None else None
+    end = None if context.log is None else RunEnd(engine.core, context.run, context.instance, outcome)
 
     async def make() -> Sequence[Write]:
         ending = await end.writes() if end else ()
@@ -61,7 +61,7 @@ async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: 
 
     committed = await context.attempt.commit(make, applied, last=True)
     if end is not None:
-        end.tell_viewer()
+        end.tell(context.viewer)
     return None if committed is None else _counts(edges, committed)
 
 

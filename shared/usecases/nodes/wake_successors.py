@@ -77,13 +77,18 @@ async def enqueue_ready(core: Core, run_id: RunId, instances: Sequence[Instance]
 
 async def wake_next_run(core: Core, run: Run) -> None:
     """Enqueue the entry nodes of the run that owns the session's slot after `run`, and tell of the end of `run`."""
+    await enqueue_next_run(core, run)
+    await tell_run_end(core, run)
+
+
+async def enqueue_next_run(core: Core, run: Run) -> None:
+    """Enqueue the entry nodes of the run that owns the session's slot after `run`."""
     snapshot = await core.documents.get(slot_path(run.session_id))
     slot = Slot() if snapshot.fields is None else parse(Slot, snapshot.fields)
     if slot.run_id is not None and slot.run_id != run.id:
         following = await load_run(core.documents, slot.run_id)
         if following is not None:
             await enqueue_entries(core, following.run, following.graph)
-    await tell_run_end(core, run)
 
 
 async def enqueue_entries(core: Core, run: Run, graph: PlanGraph, cause: str = READY) -> None:

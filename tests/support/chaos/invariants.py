@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.events import events_path
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
-from shared.domain.ids import RunId, SessionId
+from shared.domain.ids import RunId, SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.journal import journal_path
 from shared.domain.nodes import NodeRun, nodes_path
@@ -101,8 +101,20 @@ class RunCheck:
             if run.state is not RunState.CANCELLED or self._nodes:
                 yield f"never had the slot, is {run.state}, and has nodes {list(self._nodes)}"
             return
+        if any(node.attempt == 0 for node in self._nodes.values()):
+            yield from self._unbegun_faults()
+            return
         yield from self._node_faults()
         yield from self._outcome_faults()
+
+    def _unbegun_faults(self) -> Iterator[str]:
+        """A run that was cancelled before anybody began it has nothing but the nodes that nobody was to claim."""
+        entries = {instance_of(vertex.id, self._run.epoch) for vertex in self._graph.entries}
+        ended = {node.instance: (node.state, node.attempt) for node in (self._nodes | self._children).values()}
+        if self._run.state is not RunState.CANCELLED or ended != dict.fromkeys(entries, (NodeState.CANCELLED, 0)):
+            yield f"never began, is {self._run.state}, and has nodes {ended}"
+        if self._run.usage != Usage():
+            yield f"never began, and used {self._run.usage}"
 
     # Nodes.
 

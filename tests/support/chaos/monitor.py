@@ -10,7 +10,7 @@ from typing import Any
 from shared.domain.approvals import ApprovalState
 from shared.domain.ids import ApprovalId, Instance, RunId, SessionId
 from shared.domain.journal import journal_path, response_id, result_id
-from shared.domain.nodes import node_path
+from shared.domain.nodes import node_path, nodes_path
 from shared.domain.records import from_json
 from shared.domain.states import NODE_TRANSITIONS, RUN_TRANSITIONS, NodeState, RunState, is_terminal
 from shared.domain.tools import Effect, ToolCall
@@ -223,6 +223,8 @@ class Monitor:
             run.cancelled_at = self.now()
         if not run.cancel_requested and not is_terminal(run.state):
             self.violation(f"run {run_id} is said to be cancelled and goes on")
+        if not is_terminal(run.state) and not any(path.startswith(nodes_path(run_id)) for path in self.nodes):
+            self.violation(f"run {run_id} is said to be cancelled, and has not ended although nobody has begun it")
 
     def paused(self, run_id: RunId) -> None:
         """Somebody was told that the run is paused, or that it has ended."""

@@ -23,6 +23,7 @@ from shared.edge.app import create_app
 from shared.ports.identity import Identity
 from shared.ports.task_queue import DeliveryTask, IngestTask
 from tests.support.engine_rig import LEASE_SECONDS, EngineRig
+from tests.support.scripted_runner import Step
 
 
 class NamesAsTokens:
@@ -267,17 +268,32 @@ async def test_a_deleted_session_leaves_nothing(here: Deployment) -> None:
 
 
 async def test_a_session_deleted_in_the_middle_of_a_run_is_removed_by_the_sweeper(here: Deployment) -> None:
+    async def delete() -> None:
+        assert (await here.client.delete(session)).status_code == 204
+
+    here.rig.runner.script = lambda _: [Step(("half",), before_end=delete), Step(("never",))]
     run = await here.start()
     session = f"/sessions/{run['session_id']}"
-    assert (await here.client.delete(session)).status_code == 204
+    await here.rig.drain()
     assert (await here.client.get(session)).status_code == 404
     busy = {"session_id": run["session_id"], "input": "x"}
     assert (await here.client.post("/runs", json=busy)).status_code == 404
-    await here.rig.drain()
     assert (await here.get(f"/runs/{run['id']}"))["state"] == "cancelled"
     swept = await here.client.post("/tasks/sweep")
     assert swept.json()["sessions"] == 1
     assert [path for path in here.rig.documents.paths if run["session_id"] in path] == []
+
+
+async def test_a_session_deleted_before_anybody_began_its_runs_leaves_nothing(here: Deployment) -> None:
+    runs = [first := await here.start()]
+    waiting = {"session_id": first["session_id"], "input": "and then?", "if_busy": "enqueue"}
+    runs.append((await here.client.post("/runs", json=waiting)).json())
+    assert (await here.client.delete(f"/sessions/{first['session_id']}")).status_code == 204
+    for _ in range(2):
+        assert [path for path in here.rig.documents.paths if first["session_id"] in path] == []
+        assert [(await here.get(f"/runs/{run['id']}"))["state"] for run in runs] == ["cancelled"] * 2
+        await here.rig.drain()
+    assert here.rig.runner.requests == []
 
 
 async def test_files_go_in_and_out_as_they_are(here: Deployment) -> None:

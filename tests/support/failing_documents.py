@@ -24,10 +24,19 @@ class Fate(Enum):
     ABORTED = "aborted"
 
 
+def at_commit(number: int, fate: Fate) -> Callable[[int], Fate]:
+    """The fates of commits of which one, counted from 0, does not fare as the others."""
+    return lambda n: fate if n == number else Fate.APPLIED
+
+
+def _applied(_: int) -> Fate:
+    return Fate.APPLIED
+
+
 class FailingDocuments(ForwardingDocuments):
     """`Documents` whose nth commit meets the fate that `fate(n)` names; after a death every call dies."""
 
-    def __init__(self, inner: Documents, fate: Callable[[int], Fate]) -> None:
+    def __init__(self, inner: Documents, fate: Callable[[int], Fate] = _applied) -> None:
         """Stand in front of `inner`."""
         super().__init__(inner)
         self._fate = fate

@@ -23,7 +23,7 @@ from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 STEPS = (
@@ -111,7 +111,7 @@ class Office:
 async def commits_of(shape: str) -> int:
     office = Office()
     run_id = await office.start(shape)
-    documents = FailingDocuments(office.rig.documents, lambda _: Fate.APPLIED)
+    documents = FailingDocuments(office.rig.documents)
     await office.live(run_id, documents)
     await office.check(run_id, shape)
     return documents.commits
@@ -123,11 +123,7 @@ async def test_a_failure_at_any_commit_asks_once_and_repeats_no_recorded_step(sh
     for at in range(await commits_of(shape)):
         office = Office()
         run_id = await office.start(shape)
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await office.live(run_id, FailingDocuments(office.rig.documents, fate_of))
+        await office.live(run_id, FailingDocuments(office.rig.documents, at_commit(at, fate)))
         await office.check(run_id, shape)
         repeated = sum(count - 1 for count in office.rig.toolbox.calls.values())
         again = len(office.rig.runner.requests) - (len(STEPS) if shape == "single" else 0)
@@ -173,7 +169,7 @@ async def test_a_run_that_waits_is_cancelled_wherever_the_canceller_fails(shape:
         office = Office()
         run_id = await office.start(shape)
         await office.rig.drain()
-        failing = FailingDocuments(office.rig.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
+        failing = FailingDocuments(office.rig.documents, at_commit(at, fate))
         core = Core(failing, office.rig.queue, office.rig.clock, office.rig.ids)
         try:
             await cancel_run(core, ANN, run_id)
@@ -207,7 +203,7 @@ async def test_a_run_that_begins_to_wait_while_it_is_cancelled_ends_wherever_the
     for at in range(await commits_of("single")):
         office = Office()
         run_id = await office.start("single")
-        documents = Cancelling(office, run_id, lambda n, at=at: fate if n == at else Fate.APPLIED)
+        documents = Cancelling(office, run_id, at_commit(at, fate))
         await office.live(run_id, documents, answers=False)
         if not documents.cancelled:  # the worker died before, and the next one has a sound store
             await cancel_run(office.rig.core, ANN, run_id)

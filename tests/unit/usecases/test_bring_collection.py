@@ -12,7 +12,7 @@ from shared.domain.pages import MAX_LIMIT
 from shared.usecases.knowledge.bring_collection import bring_collection, find_destination
 from shared.usecases.knowledge.get_document import list_documents
 from tests.support.engine_rig import ANN
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.knowledge_rig import KnowledgeRig
 from tests.support.passing_time import in_time
 from tests.support.slow_documents import SlowDocuments
@@ -36,12 +36,12 @@ async def names_in(rig: KnowledgeRig, collection: Collection) -> list[str]:
 @pytest.mark.parametrize("on_conflict", ["refuse", "rename", "version"])
 async def test_what_died_at_any_commit_goes_on_in_the_same_collection(on_conflict: OnConflict) -> None:
     whole = KnowledgeRig()
-    counting = FailingDocuments(whole.documents, lambda _: Fate.APPLIED)
+    counting = FailingDocuments(whole.documents)
     whole.through = counting
     await bring(whole)
     for at in range(counting.commits):
         rig = KnowledgeRig()
-        rig.through = FailingDocuments(rig.documents, lambda n, at=at: Fate.DIES_AFTER if n == at else Fate.APPLIED)
+        rig.through = FailingDocuments(rig.documents, at_commit(at, Fate.DIES_AFTER))
         with pytest.raises(Died):
             await bring(rig)
         rig.through = None

@@ -13,7 +13,7 @@ from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn, Forecast
 from shared.ports.documents import Query
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 TOKENS = COST.input_tokens + COST.output_tokens
@@ -186,7 +186,7 @@ async def test_most_calls_of_a_node_write_nothing_to_a_ledger() -> None:
     here = rig()
     here.runner.script = long
     started = await here.start(await here.make_agent(tools=["echo"], budget={"calls": 1000}))
-    documents = FailingDocuments(here.documents, lambda _: Fate.APPLIED)
+    documents = FailingDocuments(here.documents)
     draws = 0
     commit = documents.commit
 
@@ -268,16 +268,12 @@ async def test_a_failure_at_any_commit_neither_overruns_a_budget_nor_leaves_anyt
         return here, await here.start(await here.make_agent(**wide(2, budget=budget)))
 
     counted, started = await start()
-    counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
+    counting = FailingDocuments(counted.documents)
     await counted.work(started.run.id, counting)
     assert (await ledger(counted, started.run.id))["calls"] == 4
     for at in range(counting.commits):
         here, started = await start()
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await here.work(started.run.id, FailingDocuments(here.documents, fate_of))
+        await here.work(started.run.id, FailingDocuments(here.documents, at_commit(at, fate)))
         await here.drain()
         assert (await here.run(started.run.id)).state is RunState.SUCCEEDED, f"commit {at}"
         run_ledger, person_ledger = await ledger(here, started.run.id), await day(here)

@@ -12,7 +12,7 @@ from shared.domain.tools import Effect
 from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.execute_node import execute_node
 from tests.support.engine_rig import LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
@@ -67,7 +67,7 @@ async def check(rig_: EngineRig, run_id: Any, shape: str) -> None:
 async def commits_of(shape: str) -> int:
     counting = rig()
     started = await counting.start(await counting.make_agent(**DEFINITIONS[shape]))
-    documents = FailingDocuments(counting.documents, lambda _: Fate.APPLIED)
+    documents = FailingDocuments(counting.documents)
     await counting.work(started.run.id, documents)
     await check(counting, started.run.id, shape)
     return documents.commits
@@ -79,11 +79,7 @@ async def test_a_failure_at_any_commit_leaves_one_outcome_and_repeats_no_recorde
     for at in range(await commits_of(shape)):
         broken = rig()
         started = await broken.start(await broken.make_agent(**DEFINITIONS[shape]))
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await broken.work(started.run.id, FailingDocuments(broken.documents, fate_of))
+        await broken.work(started.run.id, FailingDocuments(broken.documents, at_commit(at, fate)))
         await check(broken, started.run.id, shape)
         repeated = sum(count - 1 for count in broken.toolbox.calls.values())
         again = len(broken.runner.requests) - (len(STEPS) if shape == "single" else 0)

@@ -26,7 +26,7 @@ from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
 from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.webhooks.put_webhook import Subscription, replace_webhook
 from tests.support.engine_rig import ANN, LEASE_SECONDS
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.hooks_rig import URL, HooksRig
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.knowledge_rig import KnowledgeRig
@@ -288,11 +288,10 @@ async def test_settling_that_fails_anywhere_can_be_repeated(make: Any, settle: A
         if letter.kind is DeadLetterKind.DELIVERY:
             await replace_webhook(here.desk(), ANN, letter.subject["webhook_id"], Subscription(URL), enabled=True)
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         try:
-            await settle(undertaker(here, FailingDocuments(here.rig.documents, fates)), OWNER, letter.id)
+            await settle(
+                undertaker(here, FailingDocuments(here.rig.documents, at_commit(failing, fate))), OWNER, letter.id
+            )
         except (Died, Aborted):
             if await letters(here):
                 await settle(undertaker(here), OWNER, letter.id)

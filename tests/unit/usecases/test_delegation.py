@@ -25,7 +25,7 @@ from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
@@ -323,12 +323,9 @@ async def test_a_failure_at_any_commit_repeats_no_recorded_step_of_any_delegate(
         broken = rig()
         run = await start(broken)
 
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
         try:
             await broken.queue.deliver_next(
-                partial(broken.deliver, documents=FailingDocuments(broken.documents, fate_of))
+                partial(broken.deliver, documents=FailingDocuments(broken.documents, at_commit(at, fate)))
             )
         except Died:
             await broken.clock.advance(60)

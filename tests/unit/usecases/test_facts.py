@@ -18,7 +18,7 @@ from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 
@@ -122,11 +122,7 @@ async def test_a_failure_at_any_commit_leaves_one_fact_that_is_published_in_the_
     for at in range(len(documents.commits)):
         here = Newsroom()
         run_id = await here.start(shape)
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await here.work(run_id, FailingDocuments(here.rig.documents, fate_of))
+        await here.work(run_id, FailingDocuments(here.rig.documents, at_commit(at, fate)))
         await here.rig.clock.advance(UNHEARD_AFTER.total_seconds())
         assert await sweep_facts(here.core(), 10) == 1
         (fact,) = await here.facts()

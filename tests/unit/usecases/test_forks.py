@@ -38,7 +38,7 @@ from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regenerate_answer
 from shared.usecases.sessions.set_state import set_state
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.watched_documents import WatchedDocuments
@@ -312,7 +312,7 @@ async def test_a_fork_is_whole_or_nobody_sees_it_wherever_its_maker_fails(fate: 
             for asks_again in (True, False):
                 talk = Talk()
                 await talk.open("one", "two")
-                store = FailingDocuments(talk.rig.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
+                store = FailingDocuments(talk.rig.documents, at_commit(at, fate))
                 fork: Session | None = None
                 try:
                     fork = await talk.fork(documents=store, idempotency_key="k")

@@ -16,7 +16,7 @@ from shared.usecases.knowledge.ingest_document import BATCH, CLAIM
 from shared.usecases.knowledge.put_document import NewDocument, put_document
 from shared.usecases.knowledge.refresh_document import refresh_document
 from shared.usecases.knowledge.sweep_ingestions import sweep_ingestions
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.knowledge_rig import ANN, KnowledgeRig
 
 HANDBOOK = collection_id_of(ANN, "handbook")
@@ -96,7 +96,7 @@ async def work(rig: KnowledgeRig) -> None:
 
 async def test_a_life_without_misfortune_has_fewer_commits_than_are_tried() -> None:
     rig = KnowledgeRig()
-    rig.through = FailingDocuments(rig.documents, lambda _: Fate.APPLIED)
+    rig.through = FailingDocuments(rig.documents)
     assert (await live(rig), rig.defects) == ([], [])
     assert rig.through.commits < COMMITS
     assert sum("old answer" in text for text in rig.embedder.embedded) == BATCH + 1
@@ -106,7 +106,7 @@ async def test_a_life_without_misfortune_has_fewer_commits_than_are_tried() -> N
 @pytest.mark.parametrize("number", range(COMMITS))
 async def test_a_life_comes_out_the_same_whatever_befalls_one_commit(number: int, fate: Fate) -> None:
     rig = KnowledgeRig()
-    rig.through = FailingDocuments(rig.documents, lambda commit: fate if commit == number else Fate.APPLIED)
+    rig.through = FailingDocuments(rig.documents, at_commit(number, fate))
     assert (await live(rig), rig.defects) == ([], [])
 
 

@@ -19,7 +19,7 @@ from shared.ports.agent_runner import AgentTurn, ToolCaller
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.scripted_runner import ScriptedRunner, Step
 
 LARGE = "ü" * INLINE_BYTES
@@ -113,7 +113,7 @@ async def test_a_failure_at_any_commit_loses_nothing_that_is_large(fate: Fate) -
     while more:
         here = rig()
         started = await here.start(await here.make_agent(type="graph", graph={"nodes": nodes}))
-        documents = FailingDocuments(here.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
+        documents = FailingDocuments(here.documents, at_commit(at, fate))
         await here.work(started.run.id, documents)
         run = await here.run(started.run.id)
         assert run.state is RunState.SUCCEEDED, run.error

@@ -13,7 +13,7 @@ from shared.ports.agent_runner import AgentTurn, Forecast
 from shared.ports.documents import Query
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 from tests.unit.usecases.test_budgets import balanced, play_at_once
 
@@ -213,16 +213,12 @@ async def test_a_failure_at_any_commit_neither_overruns_a_parts_budget_nor_leave
         return here, (await here.start(outer)).run.id
 
     counted, run_id = await start()
-    counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
+    counting = FailingDocuments(counted.documents)
     await counted.work(run_id, counting)
     assert (await ledgers(counted, run_id))["in~0"]["calls"] == 4
     for at in range(counting.commits):
         here, run_id = await start()
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await here.work(run_id, FailingDocuments(here.documents, fate_of))
+        await here.work(run_id, FailingDocuments(here.documents, at_commit(at, fate)))
         await here.drain()
         assert (await here.run(run_id)).state is RunState.SUCCEEDED, f"commit {at}"
         found = await ledgers(here, run_id)

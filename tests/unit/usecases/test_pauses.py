@@ -23,7 +23,7 @@ from shared.usecases.sessions.follow_session import follow_session
 from shared.usecases.sessions.turn_updates import EventAppended, RunPaused
 from tests.support.chaos.monitor import fields_of
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.unit.usecases.test_repeats import tool
@@ -285,7 +285,7 @@ async def test_a_failure_at_any_commit_of_whoever_pauses_works_or_resumes_loses_
             else:
                 rig = EngineRig(ScriptedRunner(lambda _: (Step(("look",), (("echo", {"value": 1}),)), Step(("end",)))))
                 run_id = (await rig.start(await rig.make_agent(tools=["echo"]))).run.id
-            failing = FailingDocuments(rig.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
+            failing = FailingDocuments(rig.documents, at_commit(at, fate))
             for _ in range(deliveries):
                 await rig.queue.deliver_next(rig.deliver)
             if (await rig.run(run_id)).completed_at is None:
@@ -295,7 +295,7 @@ async def test_a_failure_at_any_commit_of_whoever_pauses_works_or_resumes_loses_
                 calls = dict(rig.toolbox.calls)
                 await rig.work(None, None)
                 assert dict(rig.toolbox.calls) == calls
-                again = FailingDocuments(rig.documents, lambda n, at=at: fate if n == at else Fate.APPLIED)
+                again = FailingDocuments(rig.documents, at_commit(at, fate))
                 await ask(rig, resume_run, run_id, again)
                 await rig.work(None, again)
             run = await rig.run(run_id)

@@ -11,7 +11,7 @@ from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from shared.usecases.runs.start_run import StartedRun
 from tests.support.engine_rig import ANN
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.unit.usecases.test_repeats import GRAPH, Shop
 
 FATES = [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED]
@@ -44,7 +44,7 @@ async def retried(fate: Fate, at: int) -> tuple[Shop, int]:
     """A retry in which one commit met a fate, and how many commits there were."""
     shop, first = await failed_shop()
     second = (await repeat_run(shop.rig.core, RepeatRequest(ANN, first, "retry"))).run.id
-    documents = FailingDocuments(shop.rig.documents, lambda n: fate if n == at else Fate.APPLIED)
+    documents = FailingDocuments(shop.rig.documents, at_commit(at, fate))
     await shop.rig.work(second, documents)
     await check(shop, first, second)
     return shop, documents.commits
@@ -65,7 +65,7 @@ async def test_a_failure_at_any_commit_of_a_retry_does_nothing_again_that_held(f
 async def test_a_request_that_fails_is_made_again_and_there_is_one_retry(fate: Fate, key: str | None) -> None:
     shop, first = await failed_shop()
     rig = shop.rig
-    store = FailingDocuments(rig.documents, lambda n: fate if n == 0 else Fate.APPLIED)
+    store = FailingDocuments(rig.documents, at_commit(0, fate))
     asked = RepeatRequest(ANN, first, "retry", idempotency_key=key)
 
     async def ask(documents: FailingDocuments | None) -> StartedRun | None:

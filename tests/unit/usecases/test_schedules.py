@@ -12,6 +12,8 @@ from typing import Any
 import pytest
 
 from shared.adapters.cron.timetables import CronTimetables
+from shared.domain.agents import Proposal
+from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import InvalidArgument, NotFound, TooManyKept, Unavailable
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import render
@@ -28,6 +30,9 @@ from shared.domain.schedules import (
 from shared.domain.users import deactivation_path
 from shared.domain.writes import Create, Put, Write
 from shared.ports.documents import CommitRefused, Committed, Documents, Query
+from shared.ports.identity import Identity
+from shared.usecases.agents.shelf import Shelf
+from shared.usecases.agents.update_agent import update_agent
 from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.sweep_runs import sweep_runs
 from shared.usecases.schedules.change_schedule import delete_schedule, pause_schedule, resume_schedule
@@ -36,7 +41,7 @@ from shared.usecases.schedules.get_schedule import list_schedules, list_ticks, o
 from shared.usecases.schedules.planner import Planner
 from shared.usecases.schedules.put_schedule import Plan, create_schedule, replace_schedule
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.watched_documents import WatchedDocuments
@@ -54,6 +59,12 @@ class Office:
     async def open(self) -> Office:
         self.agent = await self.rig.make_agent()
         return self
+
+    async def change_agent(self) -> None:
+        """Make a new version of it."""
+        shelf = Shelf(self.rig.documents, self.rig.clock, self.rig.ids)
+        raw = {"name": "agent", "model": "local:scripted", "description": "another"}
+        await update_agent(shelf, Identity(ANN, "user"), self.agent, Proposal(parse_definition(raw), raw))
 
     def planner(self, documents: Documents | None = None) -> Planner:
         """Of a process of its own."""
@@ -141,11 +152,8 @@ async def test_a_failure_at_any_commit_starts_one_run(fate: Fate) -> None:
         schedule = await office.schedule()
         await office.rig.clock.advance(HOUR)
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         with contextlib.suppress(Died):
-            await office.fire(FailingDocuments(office.rig.documents, fates))
+            await office.fire(FailingDocuments(office.rig.documents, at_commit(failing, fate)))
         for _ in range(3):
             await office.rig.clock.advance(RETRY_AFTER.total_seconds())
             await office.fire()
@@ -165,7 +173,7 @@ async def test_a_change_between_a_death_and_the_next_sweep_does_not_run_a_tick_t
     await office.rig.clock.advance(HOUR)
     # Dies between the run's start and the note of it.
     with pytest.raises(Died):
-        await office.fire(FailingDocuments(office.rig.documents, lambda n: Fate.DIES_AFTER if n == 1 else Fate.APPLIED))
+        await office.fire(FailingDocuments(office.rig.documents, at_commit(1, Fate.DIES_AFTER)))
     await replace_schedule(office.planner(), ANN, schedule.id, office.plan(input="something else"))
     await office.rig.clock.advance(RETRY_AFTER.total_seconds())
     await office.fire()
@@ -259,17 +267,13 @@ async def test_a_tick_that_kills_whoever_takes_it_up_is_given_up(office: Office)
     await office.rig.clock.advance(31 * 24 * HOUR)
     for _ in range(MAX_TRIES + 3):
         with contextlib.suppress(Died):
-            await office.fire(FailingDocuments(office.rig.documents, _dies_after_taking_up))
+            await office.fire(FailingDocuments(office.rig.documents, at_commit(0, Fate.DIES_AFTER)))
         await office.rig.clock.advance(RETRY_AFTER.total_seconds())
     await office.fire()
     (tick,) = await office.ticks(schedule)
     assert (tick.state, tick.run_id) == (TickState.FAILED, None)
     assert tick.error is not None
     assert tick.error.code == "internal"
-
-
-def _dies_after_taking_up(commit: int) -> Fate:
-    return Fate.DIES_AFTER if commit == 0 else Fate.APPLIED
 
 
 async def test_an_agent_that_is_gone_makes_the_tick_fail_and_the_schedule_goes_on(office: Office) -> None:
@@ -386,11 +390,7 @@ async def test_running_now_comes_to_one_run_wherever_it_fails(fate: Fate) -> Non
     for failing in range(3):
         office = await Office().open()
         schedule = await office.schedule()
-
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
-        core = office.planner(FailingDocuments(office.rig.documents, fates)).core
+        core = office.planner(FailingDocuments(office.rig.documents, at_commit(failing, fate))).core
         with contextlib.suppress(Died, Unavailable):
             await run_now(core, ANN, schedule.id, "once")
         await run_now(office.rig.core, ANN, schedule.id, "once")
@@ -401,8 +401,17 @@ async def test_running_now_comes_to_one_run_wherever_it_fails(fate: Fate) -> Non
 
 
 async def test_a_version_by_name_means_at_each_tick_what_it_means_then(office: Office) -> None:
-    schedule = await office.schedule(version="latest")
-    assert (await office.now(schedule)).version == "latest"
+    schedules = [await office.schedule(version=version) for version in ("latest", None, 1)]
+    await office.rig.clock.advance(HOUR)
+    assert await office.fire() == 3
+    await office.change_agent()
+    await office.rig.clock.advance(HOUR)
+    assert await office.fire() == 3
+    ran = [
+        [(await office.rig.run(tick.run_id or _no_run())).version for tick in await office.ticks(schedule)]
+        for schedule in schedules
+    ]
+    assert ran == [[2, 1], [2, 1], [1, 1]], "the newest tick first"
     with pytest.raises(NotFound):
         await office.schedule(version=7)
 

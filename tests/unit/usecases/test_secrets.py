@@ -34,7 +34,7 @@ from shared.usecases.secrets.list_secrets import list_secrets
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.secrets.vault import Vault
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.passing_time import in_time
@@ -209,7 +209,7 @@ STEPS = [*product(range(3), set(Fate) - {Fate.APPLIED})]
 @pytest.mark.parametrize(("commit", "fate"), STEPS, ids=[f"{fate.value} {commit}" for commit, fate in STEPS])
 async def test_whatever_becomes_of_a_commit_no_value_is_left_behind(safe: Safe, commit: int, fate: Fate) -> None:
     await safe.put(OLD)
-    documents = FailingDocuments(safe.documents, lambda n: fate if n == commit else Fate.APPLIED)
+    documents = FailingDocuments(safe.documents, at_commit(commit, fate))
     with suppress(DomainError, Died):
         await put_secret(safe.on(documents), ADA, "token", NEW)
     assert await safe.value() in {OLD.reveal(), NEW.reveal()}

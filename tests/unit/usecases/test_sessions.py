@@ -22,7 +22,7 @@ from shared.usecases.sessions.get_session import get_own_session, get_session
 from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.read_history import read_history
 from tests.support.engine_rig import ANN, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
 
 BOB = Uid("bob")
@@ -73,7 +73,7 @@ async def test_a_lost_reply_of_opening_is_resolved_by_looking(fate: Fate, refusa
 async def test_a_lost_reply_of_deleting_is_resolved_by_looking(fate: Fate) -> None:
     rig = EngineRig()
     session = await opened(rig)
-    documents = FailingDocuments(rig.documents, lambda commit: fate if commit == 0 else Fate.APPLIED)
+    documents = FailingDocuments(rig.documents, at_commit(0, fate))
     await delete_session(core_on(rig, documents), ANN, session.id)
     assert left_of(rig, session.id) == []
 
@@ -92,7 +92,7 @@ async def test_a_removal_that_breaks_off_is_a_deletion_all_the_same(fate: Fate, 
     session = await opened(rig)
     await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id))
     await rig.drain()
-    documents = FailingDocuments(rig.documents, lambda commit: fate if commit == lost else Fate.APPLIED)
+    documents = FailingDocuments(rig.documents, at_commit(lost, fate))
     await delete_session(core_on(rig, documents), ANN, session.id)
     assert documents.commits > lost
     with pytest.raises(NotFound):

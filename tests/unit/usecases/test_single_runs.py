@@ -26,7 +26,7 @@ from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest, start_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, CountingToolbox, EngineRig
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
@@ -169,11 +169,7 @@ async def test_an_interruption_that_was_lost_on_the_way_is_made_up_for_by_the_sa
         "if_busy": "interrupt",
         "idempotency_key": "k",
     }
-
-    def dies_after_the_first(n: int) -> Fate:
-        return Fate.DIES_AFTER if n == 0 else Fate.APPLIED
-
-    documents = FailingDocuments(rig.documents, dies_after_the_first)
+    documents = FailingDocuments(rig.documents, at_commit(0, Fate.DIES_AFTER))
     with pytest.raises(Died):
         await start_run(rig.engine(documents).core, RunRequest(caller=ANN, **request))
     assert not (await rig.run(first.run.id)).cancel_requested
@@ -231,7 +227,7 @@ async def test_a_cancelling_that_meets_contention_reaches_the_holder_all_the_sam
     cancelled: list[bool] = []
 
     async def cancel() -> None:
-        documents = FailingDocuments(rig.documents, lambda n: Fate.ABORTED if n == 1 else Fate.APPLIED)
+        documents = FailingDocuments(rig.documents, at_commit(1, Fate.ABORTED))
         await cancel_run(rig.engine(documents).core, ANN, started.run.id)
         cancelled.append(True)
 
@@ -370,7 +366,7 @@ CANCEL_COMMITS = 2
 
 async def test_the_cancelling_of_such_a_run_takes_two_commits() -> None:
     rig = EngineRig()
-    documents = FailingDocuments(rig.documents, lambda _: Fate.APPLIED)
+    documents = FailingDocuments(rig.documents)
     await cancel_run(rig.engine(documents).core, ANN, await held_back(rig))
     assert documents.commits == CANCEL_COMMITS
 
@@ -380,7 +376,7 @@ async def test_the_cancelling_of_such_a_run_takes_two_commits() -> None:
 async def test_a_cancelling_that_dies_on_the_way_is_completed_by_the_sweeper(at: int, fate: Fate) -> None:
     rig = EngineRig()
     run_id, now = await held_back(rig), rig.clock.now()
-    documents = FailingDocuments(rig.documents, lambda n: fate if n == at else Fate.APPLIED)
+    documents = FailingDocuments(rig.documents, at_commit(at, fate))
     with suppress(Died):
         await cancel_run(rig.engine(documents).core, ANN, run_id)
     if not (await rig.run(run_id)).cancel_requested:  # it died before anything was stored, and is asked for again

@@ -22,7 +22,7 @@ from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.nodes.execute_node import execute_node
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.noting_documents import NotingDocuments
 
 ONE = {"one": {"kind": "tool", "tool": "echo", "arguments": {"value": 7}}}
@@ -83,7 +83,7 @@ async def test_a_tool_node_is_claimed_and_ended_and_only_what_happens_once_is_an
 async def test_what_happens_once_happens_once_wherever_its_node_dies(fate: Fate, at: int) -> None:
     rig = rig_of(Effect.ONCE)
     run_id = await begin(rig, ONE)
-    await rig.work(None, FailingDocuments(rig.documents, lambda n: fate if n == at else Fate.APPLIED))
+    await rig.work(None, FailingDocuments(rig.documents, at_commit(at, fate)))
     asked = [approval.fields for approval in await rig.documents.query(Query("approvals"))]
     # Of a process that dies after it announced its call, and before the end, nobody knows whether it called.
     unknown = (fate, at) in {(Fate.DIES_AFTER, 1), (Fate.DIES_BEFORE, 2)}

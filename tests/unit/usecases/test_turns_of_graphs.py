@@ -15,7 +15,7 @@ from shared.ports.documents import Query
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
-from tests.support.failing_documents import FailingDocuments, Fate
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 
 WORDS = {"words": ["a", "b"], "rounds": 2, "broken": "none"}
 
@@ -241,16 +241,12 @@ async def test_a_failure_at_any_commit_changes_nothing(nodes: dict[str, Any], fa
     given = {**WORDS, "words": ["a"]}
     nodes = {name: {**node, "max_items" if name == "each" else "max_rounds": 2} for name, node in nodes.items()}
     counted, run_id = await start(nodes, given)
-    counting = FailingDocuments(counted.documents, lambda _: Fate.APPLIED)
+    counting = FailingDocuments(counted.documents)
     await counted.work(run_id, counting)
     expected, output = await states(counted, await counted.run(run_id)), await counted.output(run_id)
     for at in range(counting.commits):
         rig, run_id = await start(nodes, given)
-
-        def fate_of(n: int, at: int = at) -> Fate:
-            return fate if n == at else Fate.APPLIED
-
-        await rig.work(run_id, FailingDocuments(rig.documents, fate_of))
+        await rig.work(run_id, FailingDocuments(rig.documents, at_commit(at, fate)))
         await rig.drain()
         run = await rig.run(run_id)
         assert run.state is RunState.SUCCEEDED, f"commit {at}"

@@ -27,7 +27,7 @@ from shared.usecases.webhooks.put_webhook import (
 )
 from shared.usecases.webhooks.redeliver_message import redeliver_message
 from tests.support.engine_rig import ANN
-from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.hooks_rig import URL, HooksRig, answer, down, signed_with
 from tests.support.interfering_documents import InterferingDocuments
 
@@ -99,11 +99,8 @@ async def test_a_failure_at_any_commit_of_who_hears_loses_and_doubles_nothing(fa
         await here.webhook("run.succeeded")
         fact = await here.happen()
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         try:
-            await here.hear(fact, FailingDocuments(here.rig.documents, fates))
+            await here.hear(fact, FailingDocuments(here.rig.documents, at_commit(failing, fate)))
         except (Died, Unavailable):
             await here.hear(fact)
         await here.pass_time(1)
@@ -130,12 +127,9 @@ async def test_a_failure_at_any_commit_of_a_try_delivers_in_the_end_under_one_id
         await here.webhook()
         await here.hear(await here.happen())
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         task = here.queue.pending.popleft()
         with contextlib.suppress(Died):
-            await here.deliver(task, FailingDocuments(here.rig.documents, fates))
+            await here.deliver(task, FailingDocuments(here.rig.documents, at_commit(failing, fate)))
         for _ in range(3):
             await here.pass_time(HELD_FOR.total_seconds())
         assert (await here.only()).state is DeliveryState.SUCCEEDED
@@ -271,11 +265,10 @@ async def test_a_rotation_that_fails_anywhere_leaves_a_secret_that_the_receiver_
         here = HooksRig()
         webhook, first = await here.webhook()
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         with contextlib.suppress(Died, Unavailable):
-            await rotate_secret(here.desk(FailingDocuments(here.rig.documents, fates)), ANN, webhook.id)
+            await rotate_secret(
+                here.desk(FailingDocuments(here.rig.documents, at_commit(failing, fate))), ANN, webhook.id
+            )
         _, second = await rotate_secret(here.desk(), ANN, webhook.id)
         await here.hear(await here.happen())
         await here.drain()
@@ -343,11 +336,10 @@ async def test_a_webhook_that_was_never_finished_tells_nothing_and_can_be_delete
     for failing in range(4):
         here = HooksRig()
 
-        def fates(n: int, failing: int = failing) -> Fate:
-            return fate if n == failing else Fate.APPLIED
-
         with pytest.raises(Died):
-            await create_webhook(here.desk(FailingDocuments(here.rig.documents, fates)), ANN, Subscription(URL))
+            await create_webhook(
+                here.desk(FailingDocuments(here.rig.documents, at_commit(failing, fate))), ANN, Subscription(URL)
+            )
         found = (await list_webhooks(here.rig.documents, ANN, 10, None)).items
         if not found:
             assert (failing, fate, here.store.entries) == (0, Fate.DIES_BEFORE, [])

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from functools import lru_cache
 from random import Random
@@ -119,7 +119,13 @@ def speaker_of(prompt: str) -> tuple[Instance, str]:
 @lru_cache(maxsize=4096)
 def definition(seed: int) -> Definition:
     """The agent of a seed: even seeds are single agents, odd ones graphs; negative ones are made by hand."""
-    random = Random(seed)  # noqa: S311 - repeatable on purpose
+    # Each part has its own, so that the rest of the agent does not depend on it.
+    return defined(seed, lambda part: Random(f"{part} of {seed}" if part else seed))  # noqa: S311 - repeatable on purpose
+
+
+def defined(seed: int, randoms: Callable[[str], Random]) -> Definition:
+    """The agent of a seed, given what its parts are drawn from; the agent itself is the part without a name."""
+    random = randoms("")
     raw: dict[str, Any] = {
         "name": "agent",
         "model": "local:scripted",
@@ -132,12 +138,12 @@ def definition(seed: int) -> Definition:
         raw |= {"type": "graph", "graph": {"nodes": _nodes(random)}}
     elif seed % 6 == 0:
         raw |= {"type": "delegation", **_delegation(random)}
-    limits = Random(f"limits of {seed}")  # noqa: S311 - its own, so that the rest of the agent does not depend on it
+    limits = randoms("limits")
     raw = _budget(limits, raw) | raw
     kept: KeptAgents = {}
     if seed > 0 and "graph" in raw:
-        make_turns(Random(f"turns of {seed}"), raw["graph"]["nodes"])  # noqa: S311 - its own, likewise
-        kept = keep_parts(Random(f"parts of {seed}"), ANN, raw)  # noqa: S311 - its own, likewise
+        make_turns(randoms("turns"), raw["graph"]["nodes"])
+        kept = keep_parts(randoms("parts"), ANN, raw)
     parsed = AgentDefinition.model_validate(raw)
     agent_id = AgentId(f"agent{seed}")
     graph = PlanGraph(compile_plan(parsed, kept))

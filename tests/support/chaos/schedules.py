@@ -9,7 +9,7 @@ from random import Random
 
 from shared.domain import joins
 from tests.support.chaos.clients import Clients
-from tests.support.chaos.definitions import definition
+from tests.support.chaos.definitions import Definition, definition
 from tests.support.chaos.faults import Effect, Fault, FaultPlan
 from tests.support.chaos.invariants import faults_in
 from tests.support.chaos.rules import EVERYTHING, Rules
@@ -26,7 +26,6 @@ CHECKED_EVERY = 16
 class Result:
     """What a schedule came to."""
 
-    seed: int
     scenario: Scenario
     violations: list[str]
     seconds: float
@@ -46,7 +45,15 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
     plan = FaultPlan.drawn(random, rules.kinds)
     if rules.single is not None:
         plan = replace(plan, single=rules.single)
-    world = World(definition(scenario.definition), plan, random, traced=traced, trusting=seed % CHECKED_EVERY != 0)
+    trusting = seed % CHECKED_EVERY != 0
+    return play_out(definition(scenario.definition), scenario, plan, rules, traced=traced, trusting=trusting)
+
+
+def play_out(
+    agent: Definition, scenario: Scenario, plan: FaultPlan, rules: Rules, *, traced: bool, trusting: bool
+) -> Result:
+    """Run a schedule; what happens by chance on the way is drawn where the faults are."""
+    world = World(agent, plan, plan.random, traced=traced, trusting=trusting)
     world.worker_count = scenario.workers
     world.only_workers = rules.only_workers
     sharded, joins.SHARD_ABOVE = joins.SHARD_ABOVE, scenario.shard_above
@@ -57,7 +64,6 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
         world.close()
     monitor = world.monitor
     return Result(
-        seed=seed,
         scenario=scenario,
         violations=world.violations,
         seconds=world.loop.now,

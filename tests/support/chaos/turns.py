@@ -13,11 +13,11 @@ INPUT = {"text": "{{ input.text }}", "items": "{{ input.items }}", "item": "{{ i
 def make_turns(random: Random, nodes: dict[str, Any], within: str = "") -> None:
     """Replace bodies, in place."""
     for name, node in nodes.items():
+        speaker = f"{within}{name}.main" if "fallback" in node else f"{within}{name}"
         if node["kind"] == "subgraph":
-            make_turns(random, node["graph"]["nodes"], f"{within}{name}.")
+            make_turns(random, node["graph"]["nodes"], f"{speaker}.")
         if node["kind"] not in {"map", "loop"} or random.random() < 0.5:
             continue
-        speaker = f"{within}{name}.main" if "fallback" in node else f"{within}{name}"
         for key in ("retry", "timeout_seconds"):
             node.pop(key, None)
         node["body"] = _graph(random, speaker, node["body"])

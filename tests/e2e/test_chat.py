@@ -158,19 +158,16 @@ async def test_a_second_message_while_one_is_answered_is_refused_clearly(
 async def test_a_second_message_waits_for_the_first_or_interrupts_it_and_is_answered(
     ada: httpx.AsyncClient, model_port: int, if_busy: str, end_of_first: str
 ) -> None:
-    session = await open_session(ada, HELD)
-    path = f"/sessions/{session}/messages"
-    async with HeldModel(WORDS).at(model_port) as model:
-        async with ada.stream("POST", path, json={"input": "first"}) as answer:
-            await first_words(answer)
-            async with ada.stream("POST", path, json={"input": "second", "if_busy": if_busy}) as waiting:
-                assert waiting.status_code == 200, await waiting.aread()
-                told = frames(waiting)
-                kind, _, state = await anext(told)
-                assert (kind, state["state"]) == ("state", "queued")
-                if if_busy == "enqueue":  # an interrupted answer ends although its model never goes on
-                    model.let_go()
-                said = [frame async for frame in told]
+    async with held(ada, model_port) as (session, model), heard(ada, session):
+        body = {"input": "second", "if_busy": if_busy}
+        async with ada.stream("POST", f"/sessions/{session}/messages", json=body) as waiting:
+            assert waiting.status_code == 200, await waiting.aread()
+            told = frames(waiting)
+            kind, _, state = await anext(told)
+            assert (kind, state["state"]) == ("state", "queued")
+            if if_busy == "enqueue":  # an interrupted answer ends although its model never goes on
+                model.let_go()
+            said = [frame async for frame in told]
         second = said[-1][2]
         assert (said[-1][0], second["content"]["text"]) == ("final", model.whole)
         events = await history(ada, session)

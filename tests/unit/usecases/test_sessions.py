@@ -21,7 +21,7 @@ from shared.usecases.sessions.delete_session import delete_session, remove_delet
 from shared.usecases.sessions.get_session import get_own_session, get_session
 from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.read_history import read_history
-from tests.support.engine_rig import ANN, EngineRig
+from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
 
@@ -123,19 +123,29 @@ async def test_a_run_that_started_just_before_the_mark_is_cancelled() -> None:
     async def start() -> None:
         run = await start_run(rig.core, RunRequest(ANN, "hello", session_id=session.id))
         started.append(run.run.id)
+        await begin(rig)
 
     documents = InterferingDocuments(rig.documents, start, before_commit=1)
     await delete_session(core_on(rig, documents), ANN, session.id)
+    await rig.clock.advance(LEASE_SECONDS)
     await rig.drain()
     assert (await rig.run(started[0])).state is RunState.CANCELLED
     assert await remove_deleted(rig.core, 10) == 1
     assert left_of(rig, session.id) == []
 
 
+async def begin(rig: EngineRig) -> None:
+    """A worker claims the node whose task is the next, and dies; the task stays."""
+    with pytest.raises(Died):
+        await rig.deliver(rig.queue.pending[0], FailingDocuments(rig.documents, at_commit(0, Fate.DIES_AFTER)))
+
+
 async def enqueued(rig: EngineRig, session_id: SessionId, number: int) -> list[Run]:
-    """Runs of a session, of which the first is active and the others wait."""
+    """Runs of a session, of which the first was begun and the others wait."""
     asked = RunRequest(ANN, "hello", session_id=session_id, if_busy="enqueue")
-    return [(await start_run(rig.core, asked)).run for _ in range(number)]
+    runs = [(await start_run(rig.core, asked)).run for _ in range(number)]
+    await begin(rig)
+    return runs
 
 
 async def test_queued_runs_of_a_deleted_session_never_start() -> None:
@@ -143,6 +153,7 @@ async def test_queued_runs_of_a_deleted_session_never_start() -> None:
     session = await opened(rig)
     runs = await enqueued(rig, session.id, 3)
     await delete_session(rig.core, ANN, session.id)
+    await rig.clock.advance(LEASE_SECONDS)
     await rig.drain()
     assert [(await rig.run(run.id)).state for run in runs] == [RunState.CANCELLED] * 3
     assert await remove_deleted(rig.core, 10) == 1
@@ -156,6 +167,7 @@ async def test_the_runs_of_a_session_whose_deletion_broke_off_are_cancelled_by_t
     with pytest.raises(Died):
         await delete_session(core_on(rig, FailingDocuments(rig.documents, lambda _: Fate.DIES_AFTER)), ANN, session.id)
     assert await remove_deleted(rig.core, 10) == 0
+    await rig.clock.advance(LEASE_SECONDS)
     await rig.drain()
     assert [(await rig.run(run.id)).state for run in runs] == [RunState.CANCELLED] * 2
     assert rig.runner.turns == []
@@ -170,6 +182,7 @@ async def test_sessions_that_are_still_active_do_not_keep_the_sweeper_from_other
     another = NewSession(busy.agent_id)
     idle = await open_session(rig.documents, rig.clock, rig.ids, Identity(ANN, "user"), another)
     await start_run(rig.core, RunRequest(ANN, "hello", session_id=busy.id))
+    await begin(rig)
     rig.queue.pending.clear()
     for session in (busy, idle):
         await rig.clock.advance(1)

@@ -14,6 +14,7 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
 from shared.domain.kept_agents import KeptAgents
+from shared.domain.plan_bounds import bound_plan
 from shared.domain.plan_graphs import PlanGraph
 from shared.domain.planning import compile_plan
 from shared.domain.quotas import Quota, Standing, standing_path
@@ -148,7 +149,7 @@ def defined(seed: int, randoms: Callable[[str], Random]) -> Definition:
     agent_id = AgentId(f"agent{seed}")
     graph = PlanGraph(compile_plan(parsed, kept))
     # Known from the start: a process that reads the version does more than one that has read it before.
-    plans = {version_path(agent_id, 1): CompiledVersion(graph, ANN)}
+    plans = {version_path(agent_id, 1): CompiledVersion(graph, ANN, bounds=bound_plan(graph.plan))}
     writes = (*_stored(agent_id, Proposal(parsed, raw)), *_quota(limits))
     return Definition(agent_id, graph, writes, plans, limits.choice((1, 2, WAVE)))
 

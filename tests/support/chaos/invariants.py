@@ -274,6 +274,10 @@ class RunCheck:
             yield f"succeeded, and {unhandled} failed"
         if run.state is RunState.FAILED and not unhandled:
             yield "failed, and no node did"
+        bounds, came_to = run.bounds, (len(self._nodes), run.usage.requests, run.usage.tool_calls)
+        most = (0, 0, 0) if bounds is None else (bounds.node_runs, bounds.requests, bounds.tool_calls)
+        if any(one > limit for one, limit in zip(came_to, most, strict=True)):
+            yield f"came to {came_to} of nodes, requests and calls, and was to come to {most} at most"
         usage = sum((node.usage for node in self._nodes.values() if node.node != END), Usage())
         if run.usage != usage and not self._hurries:
             yield f"used {run.usage}, its nodes {usage}"

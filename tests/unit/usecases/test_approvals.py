@@ -6,6 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from dataclasses import replace
 from datetime import timedelta
+from functools import partial
 from typing import Any
 
 import pytest
@@ -234,7 +235,7 @@ async def test_the_same_decision_again_changes_nothing_and_another_one_comes_too
 
 @pytest.mark.parametrize("when", [{"before_read": 1}, {"before_read": 2}, {"before_commit": 1}])
 @pytest.mark.parametrize("also", ["another approval", "the same approval"])
-async def test_two_who_answer_at_the_same_moment_are_both_heard(also: str, when: dict[str, int]) -> None:
+async def test_two_who_answer_at_the_same_moment_are_both_heard(also: str, when: dict[str, Any]) -> None:
     asking = rig()
     run_id = await waiting(asking)
     first, second = await inbox(asking)
@@ -345,16 +346,13 @@ async def test_a_run_that_waits_is_cancelled_at_once() -> None:
 async def test_a_run_that_begins_to_wait_while_it_is_cancelled_ends_too() -> None:
     asking = rig()
     started = await asking.start(await asking.make_agent(tools=GUARDED))
-    before = asking.documents.commit
 
-    async def commit(writes: Any) -> Any:
-        """Cancel between the last look of the worker at its lease and the commit by which it waits."""
-        if any(write.fields.get("state") == NodeState.WAITING for write in writes if hasattr(write, "fields")):
-            asking.documents.commit = before
-            await cancel_run(asking.core, ANN, started.run.id)
-        return await before(writes)
+    def waits(writes: Sequence[Any]) -> bool:
+        return any(write.fields.get("state") == NodeState.WAITING for write in writes if hasattr(write, "fields"))
 
-    asking.documents.commit = commit
+    # Between the last look of the worker at its lease and the commit by which it waits.
+    cancelling = partial(cancel_run, asking.core, ANN, started.run.id)
+    asking.documents = InterferingDocuments(asking.documents, cancelling, before=waits)
     await asking.drain()
     assert (await asking.run(started.run.id)).state is RunState.CANCELLED
     assert await inbox(asking) == []

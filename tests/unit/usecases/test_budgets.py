@@ -14,6 +14,7 @@ from shared.ports.agent_runner import AgentTurn, Forecast
 from shared.ports.documents import Query
 from tests.support.engine_rig import ANN, CountingToolbox, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate, at_commit
+from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 TOKENS = COST.input_tokens + COST.output_tokens
@@ -186,19 +187,11 @@ async def test_most_calls_of_a_node_write_nothing_to_a_ledger() -> None:
     here = rig()
     here.runner.script = long
     started = await here.start(await here.make_agent(tools=["echo"], budget={"calls": 1000}))
-    documents = FailingDocuments(here.documents)
-    draws = 0
-    commit = documents.commit
-
-    async def counting(writes: Any) -> Any:
-        nonlocal draws
-        draws += any("/ledgers/" in write.path for write in writes)
-        return await commit(writes)
-
-    documents.commit = counting  # counts what goes through
+    documents = NotingDocuments(here.documents)
     await here.work(started.run.id, documents)
     assert (await here.run(started.run.id)).usage.requests == 16
-    assert draws == 3  # two chunks of eight calls, and the node's end
+    draws = [writes for writes in documents.commits if any("/ledgers/" in write.path for write in writes)]
+    assert len(draws) == 3  # two chunks of eight calls, and the node's end
 
 
 @pytest.mark.parametrize(

@@ -24,6 +24,7 @@ from tests.support.engine_rig import ANN, EngineRig
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.passing_time import in_time
 from tests.support.scripted_runner import COST, Step
+from tests.support.watched_documents import WatchedDocuments
 
 TOKENS = COST.input_tokens + COST.output_tokens
 PRICE = COST.cost_usd_micros or 0
@@ -168,13 +169,10 @@ async def test_a_quota_that_was_changed_at_the_same_time_is_to_be_set_again() ->
     rig = EngineRig()
     now = rig.clock.now()
     await rig.documents.commit([Create(f"users/{ANN}", {**USER, "created_at": now, "updated_at": now})])
-
-    async def refuse(_: Any) -> Any:
-        raise CommitRefused("contention")
-
-    rig.documents.commit = refuse
+    documents = WatchedDocuments(rig.documents)
+    documents.lose_replies.append((False, CommitRefused("contention")))
     with pytest.raises(Aborted):
-        await set_quota(rig.documents, ANN, Quota())
+        await set_quota(documents, ANN, Quota())
 
 
 async def test_nobody_has_no_usage() -> None:

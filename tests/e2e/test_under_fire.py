@@ -1,13 +1,16 @@
-"""A minute on the real stack: workers are killed at random, tasks are delivered twice; nothing is lost or doubled."""
+"""A minute on the real stack: workers are killed at random, tasks are delivered twice, runs are cancelled, budgets end.
+
+Nothing is lost or doubled, what is cancelled asks for nothing more, and no budget is crossed.
+"""
 
 from __future__ import annotations
 
 import asyncio
 import json
-from collections import Counter, defaultdict
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import AsyncGenerator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -21,9 +24,12 @@ from scripts.local.schedule import sweep
 from scripts.local.stack import Stack
 from shared.adapters.firestore.documents import FirestoreDocuments
 from shared.ports.documents import Query, Snapshot
+from tests.support import held_models
 from tests.support.duplicating_proxy import duplicating_proxy
 from tests.support.fire import WORKER, Worker
-from tests.support.http_sites import Asked, Told, site_of
+from tests.support.fire_callers import BUDGET_CALLS, CHUNKS, Caller, Kind, Started
+from tests.support.fire_sites import CountingModel, Hotel
+from tests.support.http_sites import site_of
 from tests.support.people import sign_up
 from tests.support.reports import REPORTS
 from tests.support.stack import running_stack
@@ -34,105 +40,10 @@ KILLS = 5
 """How many workers are killed at least, however long they take to start."""
 SEED = 20_261_121
 """When workers are killed is drawn from it; what they are at then depends on the machine."""
-CALLERS = 6
+CALLERS = 8
 """How many people start one run after another."""
-PLACES = ["roof", "hall", "yard"]
-CHUNKS = [f"{number} " for number in range(40)]
 TWICE_EVERY = 4
-CALL_SECONDS = 0.3
-"""How long the site takes: long enough for workers to die in the middle of a call."""
-PAUSE_SECONDS = 0.2
-END_SECONDS = 300
-
-
-def tool(name: str, site: int, method: str) -> dict[str, Any]:
-    arguments = {"type": "object", "properties": {"key": {"type": "string"}}, "required": ["key"]}
-    url = f"http://{HOST}:{site}/{name}"
-    return {"name": name, "description": name, "method": method, "url": url, "arguments": arguments}
-
-
-def definition(key: str, site: int) -> dict[str, Any]:
-    """Look at places and book them, one task each; say something, booking twice more meanwhile; gather all."""
-    booked = [{"name": "book", "arguments": {"key": f"{key}-agent-{number}"}} for number in range(2)]
-    said = {"chunks": CHUNKS, "delay_seconds": 0.02, "calls": booked}
-    model = {"provider": "local", "model": "scripted", "script": [said]}
-
-    def each(name: str) -> dict[str, Any]:
-        call = {"kind": "tool", "tool": name, "arguments": {"key": f"{key}-{name}-{{{{ item }}}}"}}
-        return {"kind": "map", "over": "{{ input.places }}", "body": {**call, "retry": {"max_attempts": 5}}}
-
-    nodes = {
-        "look": each("look"),
-        "book": {**each("book"), "after": ["look"]},
-        "say": {"kind": "agent", "prompt": "Say it.", "tools": ["book"]},
-        "all": {"kind": "join", "after": ["book", "say"]},
-    }
-    tools = [tool("look", site, "GET"), tool("book", site, "POST")]
-    return {"name": key, "type": "graph", "model": model, "http_tools": tools, "graph": {"nodes": nodes}}
-
-
-class Hotel:
-    """A site that remembers when each key came."""
-
-    def __init__(self) -> None:
-        self.seen: defaultdict[str, list[datetime]] = defaultdict(list)
-
-    def look(self, asked: Asked) -> Told:
-        return self._answer(asked.query["key"])
-
-    def book(self, asked: Asked) -> Told:
-        return self._answer(asked.json["key"])
-
-    def _answer(self, key: str) -> Told:
-        self.seen[key].append(datetime.now(UTC))
-
-        async def slowly() -> AsyncIterator[bytes]:
-            await asyncio.sleep(CALL_SECONDS)
-            yield json.dumps({"key": key}).encode()
-
-        return Told(headers={"Content-Type": "application/json"}, parts=slowly)
-
-
-class Caller:
-    """Somebody who starts run after run, and says of a call that nobody knows of whether it happened."""
-
-    def __init__(self, client: httpx.AsyncClient, hotel: Hotel, name: str, site: int) -> None:
-        self._client = client
-        self._hotel = hotel
-        self._name = name
-        self._site = site
-        self.runs: dict[str, str] = {}
-        self.answered = 0
-
-    async def start_runs(self, burns: Callable[[], bool]) -> None:
-        """Start one when the last has ended, for as long as it burns."""
-        while burns():
-            key = f"{self._name}-{len(self.runs)}"
-            agent = await self._client.post("/agents", json=definition(key, self._site))
-            assert agent.status_code == 201, agent.text
-            body = {"agent_id": agent.json()["id"], "input": {"text": "go", "places": PLACES}}
-            run = await self._client.post("/runs", json=body, headers={"Idempotency-Key": key})
-            assert run.status_code == 202, run.text
-            self.runs[run.json()["id"]] = key
-            await self._end(run.json()["id"])
-
-    async def _end(self, run_id: str) -> None:
-        async with asyncio.timeout(END_SECONDS):
-            while (await self._client.get(f"/runs/{run_id}")).json()["state"] in {"queued", "running", "waiting"}:
-                await self._answer_questions()
-                await asyncio.sleep(PAUSE_SECONDS)
-
-    async def _answer_questions(self) -> None:
-        pending = (await self._client.get("/approvals", params={"state": "pending"})).json()["items"]
-        for approval in pending:
-            assert approval["kind"] == "uncertain", approval
-            key = approval["arguments"]["key"]
-            if not key.startswith(f"{self._name}-"):
-                continue  # another caller says it
-            verb, body = ("answer", {"answer": {"key": key}}) if key in self._hotel.seen else ("approve", {})
-            answer = await self._client.post(f"/approvals/{approval['id']}/{verb}", json=body)
-            assert answer.status_code == 200, answer.text
-            self.answered += 1
+LEASE_SECONDS = 4
 
 
 @pytest.fixture(scope="module")
@@ -147,12 +58,15 @@ def hotel_port() -> int:
 
 
 @pytest.fixture(scope="module")
-def burning_stack(tmp_path_factory: pytest.TempPathFactory, queue_port: int, hotel_port: int) -> Iterator[Stack]:
+def burning_stack(
+    tmp_path_factory: pytest.TempPathFactory, queue_port: int, hotel_port: int, model_port: int
+) -> Iterator[Stack]:
     """A stack of its own, so that what burns here hurts nobody else."""
     extra = {
         "FIRELOOM_WORKER_URL": f"http://{HOST}:{queue_port}",
-        "FIRELOOM_LEASE_SECONDS": "4",
+        "FIRELOOM_LEASE_SECONDS": str(LEASE_SECONDS),
         "FIRELOOM_EGRESS_LOOPBACK": f"{HOST}:{hotel_port}",
+        **held_models.environment(model_port),
     }
     with running_stack(tmp_path_factory.mktemp("fire"), extra) as stack:
         yield stack
@@ -189,89 +103,146 @@ def fire(both: Sequence[Worker]) -> Callable[[], bool]:
 
 
 @pytest.mark.timeout(1200)
-async def test_nothing_is_lost_and_nothing_doubled_while_workers_are_killed(
-    burning_stack: Stack, queue_port: int, hotel_port: int, tmp_path: Path
+async def test_nothing_is_lost_doubled_or_overspent_while_workers_are_killed_and_runs_cancelled(
+    burning_stack: Stack, queue_port: int, hotel_port: int, model_port: int, tmp_path: Path
 ) -> None:
-    hotel = Hotel()
+    hotel, model = Hotel(), CountingModel()
     report = [f"seed {SEED}"]
-    REPORTS.append(("under fire: workers are killed, tasks are delivered twice", report))
+    REPORTS.append(("under fire: workers are killed, tasks are delivered twice, runs are cancelled", report))
     async with (
         workers(burning_stack, queue_port, tmp_path) as both,
         duplicating_proxy(queue_port, [worker.address for worker in both], TWICE_EVERY) as proxy,
         site_of({"/look": hotel.look, "/book": hotel.book}, hotel_port),
+        site_of({"*": model.answer}, model_port),
         httpx.AsyncClient(base_url=burning_stack.api, timeout=60, trust_env=False) as api,
         sign_up(api) as ada,
     ):
-        burns = fire(both)
-        callers = [Caller(ada, hotel, f"c{number}", hotel_port) for number in range(CALLERS)]
-        async with asyncio.TaskGroup() as group:
-            tending = group.create_task(tend(burning_stack))
-            burning = [
-                group.create_task(worker.burn(Random(SEED + number), burns))  # noqa: S311 - nothing is secret
-                for number, worker in enumerate(both)
-            ]
-            calling = [group.create_task(caller.start_runs(burns)) for caller in callers]
-            await asyncio.wait([*burning, *calling])
-            tending.cancel()
-        runs = {run: key for caller in callers for run, key in caller.runs.items()}
+        callers = [Caller(ada, hotel, hotel_port, number, SEED + number) for number in range(CALLERS)]
+        await burn(burning_stack, both, callers)
+        runs = [run for caller in callers for run in caller.runs]
         kills = sum(worker.kills for worker in both)
         report.append(
             f"{len(runs)} runs, {kills} kills, {proxy.duplicated} tasks delivered twice,"
             f" {sum(caller.answered for caller in callers)} calls of which people said whether they had happened"
         )
-        for run_id, key in runs.items():
-            await check_run(ada, run_id, key)
+        ends = [await check_end(ada, run) for run in runs]
         assert kills >= KILLS
         assert proxy.duplicated >= len(runs)
-    await check_hotel(hotel, runs)
+    report.append(told_of(runs, ends, model))
+    async with connected() as documents:
+        await check_hotel(documents, hotel, runs, ends)
+        await check_budgets(documents, model, runs, ends)
 
 
-async def check_run(client: httpx.AsyncClient, run_id: str, key: str) -> None:
-    """The run came to what it must come to, and its log is whole."""
-    run = (await client.get(f"/runs/{run_id}")).json()
-    assert (run["state"], run["error"]) == ("succeeded", None)
-    booked = [{"key": f"{key}-book-{place}"} for place in PLACES]
-    assert run["output"] == [*booked, "".join(CHUNKS)], run
-    nodes = (await client.get(f"/runs/{run_id}/nodes", params={"limit": 100})).json()["items"]
-    states = Counter(node["state"] for node in nodes)
-    assert states == {"succeeded": len(nodes)}, nodes
+async def burn(stack: Stack, both: Sequence[Worker], callers: Sequence[Caller]) -> None:
+    """Kill the workers while people start runs, until it has burnt long enough and every run has ended."""
+    burns = fire(both)
+    async with asyncio.TaskGroup() as group:
+        tending = group.create_task(tend(stack))
+        burning = [
+            group.create_task(worker.burn(Random(SEED + number), burns))  # noqa: S311 - nothing is secret
+            for number, worker in enumerate(both)
+        ]
+        calling = [group.create_task(caller.start_runs(burns)) for caller in callers]
+        await asyncio.wait([*burning, *calling])
+        tending.cancel()
+
+
+def told_of(runs: Sequence[Started], ends: Sequence[dict[str, Any]], model: CountingModel) -> str:
+    """How many runs of each kind there were, and what became of them."""
+    kinds = Counter(run.kind for run in runs)
+    cancelled = sum(end["state"] == "cancelled" for end in ends)
+    return (
+        f"{kinds[Kind.WHOLE]} runs to the end; {kinds[Kind.STOPPED]} that people cancelled, of which {cancelled} had"
+        f" not ended before; {kinds[Kind.FRUGAL]} short of budget, with {sum(model.calls.values())} calls of at most"
+        f" {kinds[Kind.FRUGAL] * BUDGET_CALLS}"
+    )
+
+
+@asynccontextmanager
+async def connected() -> AsyncGenerator[FirestoreDocuments]:
+    """The stack's documents, past the API."""
+    documents = FirestoreDocuments(PROJECT)
+    try:
+        yield documents
+    finally:
+        await documents.close()
+
+
+async def check_end(client: httpx.AsyncClient, started: Started) -> dict[str, Any]:
+    """The run, which came to what its kind must come to, with a log that is whole."""
+    run = (await client.get(f"/runs/{started.id}")).json()
+    nodes = (await client.get(f"/runs/{started.id}/nodes", params={"limit": 100})).json()["items"]
     instances = [node["instance"] for node in nodes]
     assert len(set(instances)) == len(instances)
+    states = {node["state"] for node in nodes}
+    if started.kind is Kind.FRUGAL:
+        assert (run["state"], run["error"]["code"]) == ("failed", "budget_exceeded"), run
+        assert states <= {"succeeded", "failed", "skipped"}, nodes
+    elif run["state"] == "cancelled":
+        assert started.kind is Kind.STOPPED, run
+        assert states <= {"succeeded", "cancelled", "skipped"}, nodes
+    else:
+        assert (run["state"], run["error"]) == ("succeeded", None), run
+        assert run["output"] == [*({"key": key} for key in started.booked), "".join(CHUNKS)], run
+        assert states == {"succeeded"}, nodes
     history = (await client.get(f"/sessions/{run['session_id']}/history")).json()["items"]
     assert [event["seq"] for event in history] == list(range(1, len(history) + 1))
     assert [event["turn_complete"] for event in history] == [False] * (len(history) - 1) + [True]
+    return run
 
 
-async def check_hotel(hotel: Hotel, runs: dict[str, str]) -> None:
-    """What happens once happened once, and nothing that was recorded was asked for again."""
-    wanted = {f"{key}-{name}-{place}" for key in runs.values() for name in ("look", "book") for place in PLACES}
-    wanted |= {f"{key}-agent-{number}" for key in runs.values() for number in range(2)}
-    assert set(hotel.seen) == wanted
+async def check_hotel(
+    documents: FirestoreDocuments, hotel: Hotel, runs: Sequence[Started], ends: Sequence[dict[str, Any]]
+) -> None:
+    """What happens once happened once; nothing that was recorded, or of a cancelled run, was asked for again."""
+    may = {key for run in runs if run.kind is not Kind.FRUGAL for key in run.wanted}
+    must = {key for run, end in zip(runs, ends, strict=True) if end["state"] == "succeeded" for key in run.wanted}
+    assert must <= hotel.seen.keys() <= may
     doubled = {key: times for key, times in hotel.seen.items() if "-look-" not in key and len(times) > 1}
     assert doubled == {}
-    recorded = await recorded_calls(runs)
+    recorded = {key: at for run in runs for key, at in (await recorded_calls(documents, run)).items()}
     late = {key for key, times in hotel.seen.items() for time in times if key in recorded and time > recorded[key]}
-    assert recorded.keys() == wanted
+    assert must <= recorded.keys() <= hotel.seen.keys()
     assert late == set()
+    for run, end in zip(runs, ends, strict=True):
+        if run.acknowledged is not None:
+            # Who holds a node hears of it with the next beat; who heard of none for a lease's time asks for nothing.
+            heard = run.acknowledged + timedelta(seconds=LEASE_SECONDS)
+            until = max(heard, datetime.fromisoformat(end["completed_at"]))
+            assert {key: times for key, times in hotel.calls_of(run.name).items() if max(times) > until} == {}
 
 
-async def recorded_calls(runs: dict[str, str]) -> dict[str, datetime]:
+async def recorded_calls(documents: FirestoreDocuments, run: Started) -> dict[str, datetime]:
     """When each call was recorded: an agent's in the journal, a tool node's with its end."""
     found: dict[str, datetime] = {}
-    documents = FirestoreDocuments(PROJECT)
-    for run_id in runs:
-        for node in await documents.query(Query(f"runs/{run_id}/nodes")):
-            journal = await documents.query(Query(f"{node.path}/journal"))
-            # What is journalled is never changed, nor is a node that has ended.
-            results = [entry for entry in journal if (entry.fields or {})["kind"] == "result"]
-            ended = [node] if (node.fields or {})["kind"] == "tool" else []
-            for snapshot in [*results, *ended]:
-                assert snapshot.update_time is not None
-                found[key_in(snapshot)] = snapshot.update_time
-    await documents.close()
+    if run.kind is Kind.FRUGAL:
+        return found
+    for node in await documents.query(Query(f"runs/{run.id}/nodes")):
+        journal = await documents.query(Query(f"{node.path}/journal"))
+        fields = node.fields or {}
+        # What is journalled is never changed, nor is a node that has ended.
+        results = [entry for entry in journal if (entry.fields or {})["kind"] == "result"]
+        ended = [node] if (fields["kind"], fields["state"]) == ("tool", "succeeded") else []
+        for snapshot in [*results, *ended]:
+            assert snapshot.update_time is not None
+            found[key_in(snapshot)] = snapshot.update_time
     return found
 
 
 def key_in(snapshot: Snapshot) -> str:
     fields = snapshot.fields or {}
     return str(json.loads(fields.get("content_json") or fields["output_json"])["key"])
+
+
+async def check_budgets(
+    documents: FirestoreDocuments, model: CountingModel, runs: Sequence[Started], ends: Sequence[dict[str, Any]]
+) -> None:
+    """Each call that was made is in the ledger, no budget was crossed, and nothing is held any more."""
+    assert model.calls.keys() <= {run.name for run in runs if run.kind is Kind.FRUGAL}
+    for run, end in zip(runs, ends, strict=True):
+        if run.kind is Kind.FRUGAL:
+            ledger = (await documents.get(f"runs/{run.id}/ledgers/budget")).fields or {}
+            assert ledger["granted_calls"] == ledger["calls"]
+            assert end["usage"]["requests"] <= model.calls[run.name] <= ledger["calls"] <= BUDGET_CALLS
+    assert sum(model.calls.values()) > 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +14,9 @@ from scripts.local.staging import environment, stage
 
 WORKER = "worker"
 _MOST_SECONDS = 4.0
-"""How long a worker lives at most once it serves."""
+"""How long a worker lives at most once it serves; where starting is slow, so is work, and it is given more."""
+_MOST_STARTS = 2.0
+"""How long it lives then, in times that it took to start."""
 
 
 @dataclass
@@ -24,6 +27,7 @@ class Worker:
     env: Mapping[str, str]
     folder: Path
     kills: int = 0
+    started_at: float = 0
     program: Program | None = None
 
     @property
@@ -37,6 +41,7 @@ class Worker:
         source = stage(WORKER, self.folder / str(self.port)) / "main.py"
         place = [f"--host={HOST}", f"--port={self.port}"]
         arguments = [command, f"--target={WORKER}", f"--source={source}", *place]
+        self.started_at = time.monotonic()
         self.program = Program(f"the worker on {self.port}", arguments, env=self.env, log=self.folder / "workers.log")
 
     def stop(self) -> None:
@@ -51,7 +56,8 @@ class Worker:
             await asyncio.to_thread(self.program.wait_until_serving, f"{self.address}/health")
             if not burns():
                 return
-            await asyncio.sleep(random.uniform(0, _MOST_SECONDS))
+            most = max(_MOST_SECONDS, _MOST_STARTS * (time.monotonic() - self.started_at))
+            await asyncio.sleep(random.uniform(0, most))
             self.program.kill()
             self.kills += 1
             self.start()

@@ -82,7 +82,7 @@ class HeldModel:
         self.asked += 1
         offered = {tool["name"] for tool in asked.json.get("tools", ())}
         if self.calls and self.calls[0].name in offered and b"tool_result" not in asked.body:
-            return _streamed(lambda: _at_once(Answer(calls=tuple(self.calls))))
+            return streamed(Answer(calls=tuple(self.calls)))
         self._answers += 1
         is_held = self._answers <= self.holds
         return _streamed(lambda: self._say(is_held=is_held))
@@ -106,9 +106,15 @@ class HeldModel:
             self._stopped -= 1
 
 
-async def _at_once(answer: Answer) -> AsyncIterator[bytes]:
-    for frame in Anthropic(_NAME).frames(answer):
-        yield frame
+def streamed(answer: Answer, seconds: float = 0) -> Told:
+    """An answer of the model, whole, after so many seconds."""
+
+    async def parts() -> AsyncIterator[bytes]:
+        await asyncio.sleep(seconds)
+        for frame in Anthropic(_NAME).frames(answer):
+            yield frame
+
+    return _streamed(parts)
 
 
 def _streamed(parts: Callable[[], AsyncIterator[bytes]]) -> Told:

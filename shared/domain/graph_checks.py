@@ -190,8 +190,9 @@ def _condition_faults(path: str, name: str, node: BranchNode | LoopNode) -> Iter
 
 
 def _body_faults(path: str, name: str, body: Body, names: _Names) -> Iterator[Fault]:
-    if body.after:
-        yield Fault(f"{path}.body.after", "belongs to the node, not to its body", f"{path}.after")
+    for key in ("after", "retry", "timeout_seconds"):
+        if key in body.model_fields_set and getattr(body, key):
+            yield Fault(f"{path}.body.{key}", "belongs to the node, not to its body", f"{path}.{key}")
     if body.fallback is not None:
         yield Fault(f"{path}.body.fallback", "is not for the body of a map or a loop")
     yield from _step_faults(f"{path}.body", name, body, replace(names, in_body=True))

@@ -134,7 +134,7 @@ def thorough(name: str, site: int) -> dict[str, Any]:
 
     def each(tool: str) -> dict[str, Any]:
         call = {"kind": "tool", "tool": tool, "arguments": {"key": f"{name}-{tool}-{{{{ item }}}}"}}
-        return {"kind": "map", "over": "{{ input.places }}", "body": {**call, "retry": {"max_attempts": 5}}}
+        return {"kind": "map", "over": "{{ input.places }}", "body": call, "retry": {"max_attempts": 5}}
 
     nodes = {
         "look": each("look"),

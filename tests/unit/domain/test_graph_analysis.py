@@ -220,6 +220,17 @@ def test_a_graph_as_a_body_is_seen_through(kind: str, more: dict[str, Any], path
     assert found[0][1].startswith(reason)
 
 
+@pytest.mark.parametrize("key", ["retry", "timeout_seconds"])
+@pytest.mark.parametrize("step", [SAY, CALC])
+def test_how_often_and_how_long_an_item_is_tried_is_said_of_the_map(key: str, step: dict[str, Any]) -> None:
+    value = {"retry": {"max_attempts": 9}, "timeout_seconds": 9}[key]
+    each = {"kind": "map", "over": "{{ input.words }}", "body": step}
+    assert told({"x": {**each, key: value}}) == []
+    assert told({"x": {**each, "body": {**step, key: value}}}) == [
+        (f"x.body.{key}", "belongs to the node, not to its body")
+    ]
+
+
 def test_a_map_of_graphs_gives_a_list_of_what_they_give() -> None:
     body = {"kind": "subgraph", "graph": {"nodes": {"a": SAY, "b": CALC}}}
     each = {"kind": "map", "over": "{{ input.words }}", "max_items": 3, "body": body}

@@ -32,3 +32,16 @@ def test_the_page_names_every_kind_of_node() -> None:
     kinds = [get_args(kind.model_fields["kind"].annotation)[0] for kind in get_args(get_args(GraphNode)[0])]
     assert len(kinds) == 8
     assert [kind for kind in kinds if f"| `{kind}` |" not in text] == []
+
+
+def test_the_page_says_which_kinds_have_retry_timeout_and_fallback() -> None:
+    rows = [line.strip("|").split("|") for line in PAGE.read_text("utf-8").splitlines() if line.startswith("|")]
+    cells = [[cell.strip(" `") for cell in row] for row in rows if len(row) == 4]
+    (_, *keys), _, *said = cells
+    assert keys == ["retry", "timeout_seconds", "fallback"]
+    has: dict[str, list[bool]] = {}
+    for kind in get_args(get_args(GraphNode)[0]):
+        (name,) = get_args(kind.model_fields["kind"].annotation)
+        has[name] = [key in kind.model_fields for key in keys]
+    assert {name: [cell != "no" for cell in row] for name, *row in said} == has
+    assert all(cell in {"yes", "no", "of each item", "of each round"} for _, *row in said for cell in row)

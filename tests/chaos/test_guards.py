@@ -4,6 +4,7 @@ import pytest
 
 from tests.support.chaos.broken_guards import GUARDS
 from tests.support.chaos.broken_guards.guard import Guard
+from tests.support.chaos.replays import replay_command
 from tests.support.chaos.schedules import play
 from tests.support.reports import REPORTS
 
@@ -18,7 +19,8 @@ def test_the_simulator_notices_a_missing_guard(name: str) -> None:
         noticed = first_noticed(guard)
     assert noticed is not None, f"in {MOST_SEEDS} schedules without this guard nothing was noticed of {guard.notices}"
     seed, violation = noticed
-    REPORTS.append((f"chaos: without {name} ({guard.promise})", [f"seed {seed}: {violation}"]))
+    command = replay_command(seed, guard.rules, without=name)
+    REPORTS.append((f"chaos: without {name} ({guard.promise})", [f"{violation} ({command})"]))
     if guard.rules.sweeper or name != "sweeper":
         assert play(seed, guard.rules).violations == []
 

@@ -1,12 +1,17 @@
 """The simulator itself: a seed is one schedule, and anybody can read it."""
 
+import shlex
 import sys
 
 import pytest
 
 from tests.chaos.replay import main
 from tests.support.chaos.broken_guards import GUARDS
-from tests.support.chaos.campaign import play_until_broken
+from tests.support.chaos.campaign import Broken, Job, play_until_broken
+from tests.support.chaos.faults import Effect, Fault, Single
+from tests.support.chaos.handmade_scenarios import SCENARIOS
+from tests.support.chaos.replays import replay_command
+from tests.support.chaos.rules import FAMILIES, Rules
 from tests.support.chaos.schedules import play
 from tests.support.chaos.virtual_loop import VirtualLoop
 
@@ -62,3 +67,31 @@ def test_a_broken_schedule_can_be_read_to_what_is_wrong(
     lines = told(monkeypatch, capsys, str(broken.job.seed), "--without", "journal")
     assert any("VIOLATION" in line for line in lines)
     assert lines[-1] == broken.violations[-1]
+
+
+def test_a_single_fault_can_be_read_with_the_command_that_a_test_prints(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    scenario = "a cancelled delegation"
+    rules = Rules(scenario=SCENARIOS[scenario], single=Single(Effect.COMMIT, 3, Fault.LATE))
+    command = str(Broken(Job(1, rules), ("it broke",)))
+    assert command == (
+        "it broke (python -m tests.chaos.replay 1 --scenario 'a cancelled delegation'"
+        " --fault 'commit 3: given up, applied later')"
+    )
+    arguments = shlex.split(command.partition("tests.chaos.replay ")[2].removesuffix(")"))
+    lines = told(monkeypatch, capsys, *arguments)
+    (met,) = [line for line in lines if "<<<" in line]
+    assert "<<< GIVEN UP, APPLIED LATER" in met
+    story = play(1, rules, traced=True).story
+    assert lines[: len(story)] == [str(line) for line in story]
+
+
+@pytest.mark.parametrize("name", FAMILIES)
+def test_the_command_of_a_suites_schedule_names_its_rules(name: str) -> None:
+    assert replay_command(7, FAMILIES[name]) == f"python -m tests.chaos.replay 7 --family {name}"
+
+
+def test_the_command_of_a_schedule_without_a_guard_names_the_guard() -> None:
+    without = replay_command(7, GUARDS["own expiry"].rules, without="own expiry")
+    assert without == "python -m tests.chaos.replay 7 --without 'own expiry'"

@@ -12,6 +12,7 @@ from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass, field
 
 from tests.support.chaos.faults import Effect, Fault
+from tests.support.chaos.replays import replay_command
 from tests.support.chaos.rules import EVERYTHING, Rules
 from tests.support.chaos.schedules import play
 from tests.support.chaos.world import Site
@@ -36,9 +37,7 @@ class Broken:
     violations: tuple[str, ...]
 
     def __str__(self) -> str:
-        single = self.job.rules.single
-        alone = "" if single is None else f" ({single.effect} {single.number}: {single.fault})"
-        return f"seed {self.job.seed}{alone}: {self.violations[0]}"
+        return f"{self.violations[0]} ({replay_command(self.job.seed, self.job.rules)})"
 
 
 @dataclass(slots=True)

@@ -78,6 +78,21 @@ class Single:
         """No fault at all."""
         return cls(Effect.READ, -1, Fault.SLOW)
 
+    @classmethod
+    def parse(cls, text: str) -> Single:
+        """The fault that is said so.
+
+        Raises:
+            ValueError: it is no fault.
+        """
+        place, _, fault = text.partition(": ")
+        effect, _, number = place.partition(" ")
+        return cls(Effect(effect), int(number), Fault(fault))
+
+    def __str__(self) -> str:
+        """As `parse` reads it."""
+        return f"{self.effect} {self.number}: {self.fault}"
+
 
 @dataclass(slots=True)
 class FaultPlan:

@@ -116,6 +116,24 @@ async def test_a_join_waits_for_no_more_than_it_needs(join: dict[str, Any], fire
     assert await rig.output(run.id) == names[:fires_after]
 
 
+@pytest.mark.parametrize(
+    "many",
+    [
+        {f"n{n}": echo(n) for n in range(60)},
+        {"each": {"kind": "map", "over": "{{ input.items }}", "body": echo("{{ item }}")}},
+    ],
+    ids=["nodes", "items"],
+)
+async def test_a_quorum_hears_of_each_of_many_at_once(many: dict[str, Any]) -> None:
+    rig = EngineRig(toolbox=tools())
+    end = {"kind": "join", "policy": "quorum", "quorum": 3, "after": list(many)}
+    agent = await rig.make_agent(type="graph", graph={"nodes": {**many, "end": end}})
+    await rig.start(agent, input={"items": list(range(60))})
+    while not any(task.instance == "end~0" for task in rig.queue.pending):
+        await rig.queue.deliver_next(rig.deliver)
+    assert sum(rig.toolbox.calls.values()) == 3
+
+
 async def test_a_quorum_does_not_wait_for_a_person_whose_word_it_does_not_need() -> None:
     gate = {"kind": "approval", "message": "?"}
     end = {"kind": "join", "policy": "quorum", "quorum": 2, "after": ["a", "b", "gate"]}

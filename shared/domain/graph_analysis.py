@@ -18,6 +18,7 @@ def analysis_faults(definition: AgentDefinition) -> Iterator[Fault]:
     for level in _levels(definition, {}):
         yield from reach_faults(level.path, level.nodes)
         yield from _type_faults(level)
+    yield from _output_faults(definition, {})
 
 
 def kept_faults(definition: AgentDefinition, kept: KeptAgents) -> Iterator[Fault]:
@@ -29,6 +30,7 @@ def kept_faults(definition: AgentDefinition, kept: KeptAgents) -> Iterator[Fault
     """
     for level in _levels(definition, kept):
         yield from _type_faults(level)
+    yield from _output_faults(definition, kept)
 
 
 def conditions_in(definition: AgentDefinition, kept: KeptAgents) -> Iterator[Condition]:
@@ -43,9 +45,21 @@ def _type_faults(level: Level) -> Iterator[Fault]:
         yield from condition_paths(condition)
 
 
+def _output_faults(definition: AgentDefinition, kept: KeptAgents) -> Iterator[Fault]:
+    schema, top = definition.output_schema, _top(definition, kept)
+    if top is not None and schema is not None and not schema_faults("", schema):
+        yield from top.output_faults(schema)
+
+
 def _levels(definition: AgentDefinition, kept: KeptAgents) -> Iterator[Level]:
-    if definition.graph is not None:
-        schema = definition.input_schema
-        known = None if schema is None or schema_faults("", schema) else schema
-        http = {tool.name: tool.arguments for tool in definition.http_tools if not schema_faults("", tool.arguments)}
-        yield from top_level(definition.graph.nodes, known, Surroundings(http, kept)).levels()
+    top = _top(definition, kept)
+    return iter(()) if top is None else top.levels()
+
+
+def _top(definition: AgentDefinition, kept: KeptAgents) -> Level | None:
+    if definition.graph is None:
+        return None
+    schema = definition.input_schema
+    known = None if schema is None or schema_faults("", schema) else schema
+    http = {tool.name: tool.arguments for tool in definition.http_tools if not schema_faults("", tool.arguments)}
+    return top_level(definition.graph.nodes, known, Surroundings(http, kept))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from shared.domain.errors import Fault
 from shared.domain.graph_definitions import (
@@ -92,10 +92,15 @@ def _type_of_kept(reference: AgentReference, kept: KeptAgents) -> Schema:
     return TEXT if definition.graph is None else _type_of_graph(definition.graph.nodes, kept)
 
 
+def _last_of(nodes: Mapping[str, GraphNode]) -> list[str]:
+    """The nodes for which no other one waits."""
+    waited_for = {before for name, one in nodes.items() for before in predecessors(name, one, nodes)}
+    return [name for name in nodes if name not in waited_for]
+
+
 def _type_of_graph(nodes: Mapping[str, GraphNode], kept: KeptAgents) -> Schema:
     """The type of what the last nodes of a graph give; those that are skipped give nothing."""
-    waited_for = {before for name, one in nodes.items() for before in predecessors(name, one, nodes)}
-    last = [name for name in nodes if name not in waited_for]
+    last = _last_of(nodes)
     if len(last) == 1:
         return type_of(nodes[last[0]], kept)
     return {**closed(**{name: type_of(nodes[name], kept) for name in last}), "required": []}
@@ -130,6 +135,14 @@ class Level:
         scope = self.scope
         for name, node in self.nodes.items():
             yield from _node_faults(f"{self.path}.{name}", node, scope, self.around)
+
+    def output_faults(self, schema: Schema) -> Iterator[Fault]:
+        """That what the last nodes give never fits what is promised of the graph's output."""
+        last = _last_of(self.nodes)
+        outputs = {name: f"{{{{ {name}.output }}}}" for name in last}
+        whole = outputs[last[0]] if len(last) == 1 else outputs
+        for fault in Fit(self.scope).faults("output_schema", whole, schema) if last else ():
+            yield replace(fault, suggestion="other nodes at the end, such as a kept agent with this output_schema")
 
     def levels(self) -> Iterator[Level]:
         """This graph, and those in it."""

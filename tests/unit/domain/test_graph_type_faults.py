@@ -420,3 +420,42 @@ def test_what_a_kept_agent_gives_is_known_by_its_schema_or_its_graph(
     nodes = {"x": asking(), "y": {"kind": "agent", **node}}
     assert unfit(nodes, agent, GIVES) == faults
     assert unfit(nodes) == [], "of an agent that is not found nothing is known"
+
+
+@pytest.mark.parametrize(
+    ("ends", "faults"),
+    [
+        ({"say": SAY}, [("output_schema", "must be a map, and {{ say.output }} is text")]),
+        (
+            {"all": {"kind": "join", "after": ["calc"]}},
+            [("output_schema", "must be a map, and {{ all.output }} is a list")],
+        ),
+        ({"say": SAY, "x": asking()}, [("output_schema.sound", "is missing: it must be text")]),
+        (
+            {"sound": {"kind": "join", "after": ["calc"]}, "x": asking()},
+            [("output_schema.sound", "must be text, and {{ sound.output }} is a list")],
+        ),
+        ({"sound": SAY, "x": asking()}, []),
+        ({"x": asking()}, []),
+        ({"any": {"kind": "subgraph", "graph": {"nodes": {"sound": SAY, "more": SAY}}}}, []),
+    ],
+)
+def test_what_a_graph_promises_must_be_what_its_last_nodes_may_give(
+    ends: dict[str, Any], faults: list[tuple[str, str]]
+) -> None:
+    schema = {"type": "object", "properties": {"sound": {"type": "string"}}, "required": ["sound"]}
+    calc = calling("calculator", expression="1")
+    nodes = {"calc": calc, **{name: {"after": ["calc"], **node} for name, node in ends.items()}}
+    found = told(nodes, output_schema=schema)
+    assert [(path, reason) for path, reason, _ in found] == faults
+    assert all(advice == "other nodes at the end, such as a kept agent with this output_schema" for *_, advice in found)
+
+
+def test_what_a_graph_promises_is_held_against_the_kept_agents_at_its_end() -> None:
+    raw = {"name": "agent", "model": "local:extractive", "type": "graph", "graph": {"nodes": {"x": asking()}}}
+    definition, _ = inspect_definition({**raw, "output_schema": GIVES["output_schema"]})
+    assert definition is not None
+    assert list(kept_faults(definition, kept(GIVES))) == []
+    assert [fault.reason for fault in kept_faults(definition, kept({}))] == [
+        "must be a map, and {{ x.output }} is text"
+    ]

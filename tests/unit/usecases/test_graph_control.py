@@ -134,6 +134,14 @@ async def test_a_quorum_hears_of_each_of_many_at_once(many: dict[str, Any]) -> N
     assert sum(rig.toolbox.calls.values()) == 3
 
 
+@pytest.mark.parametrize("items", [[1, 2], [1], []])
+async def test_a_quorum_of_more_than_a_list_has_items_is_all_of_them(items: list[int]) -> None:
+    each = {"kind": "map", "over": "{{ list.output }}", "body": echo("{{ item }}")}
+    end = {"kind": "join", "policy": "quorum", "quorum": 3, "after": ["each"]}
+    rig, run = await play({"list": echo(items), "each": each, "end": end})
+    assert (run.state, await rig.output(run.id)) == (RunState.SUCCEEDED, items)
+
+
 async def test_a_quorum_does_not_wait_for_a_person_whose_word_it_does_not_need() -> None:
     gate = {"kind": "approval", "message": "?"}
     end = {"kind": "join", "policy": "quorum", "quorum": 2, "after": ["a", "b", "gate"]}

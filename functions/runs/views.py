@@ -116,6 +116,9 @@ class NodeView(_View):
     completed_at: datetime | None
     output: Any = Field(default=None, description="Null where it is too large, and kept in a file.")
     output_file: ValueFileView | None
+    text: str | None = Field(
+        description="What it had said by then, where it failed, was cancelled or waits; cut where it is too large."
+    )
 
 
 class ForkView(_View):

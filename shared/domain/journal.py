@@ -29,6 +29,7 @@ class Journal:
 
     Args:
         messages: the turn's model messages up to the last recorded response.
+        said: the texts of the recorded responses that have one.
         steps: how many responses are recorded.
         results: results of tool calls, by journal id.
         intents: how often calls may have happened, by journal id.
@@ -37,7 +38,7 @@ class Journal:
 
     messages: tuple[str, ...] = ()
     steps: int = 0
-    text: str = ""
+    said: tuple[str, ...] = ()
     usage: Usage = field(default_factory=Usage)
     results: Mapping[str, ToolResult] = field(default_factory=dict[str, ToolResult])
     intents: Mapping[str, int] = field(default_factory=dict[str, int])
@@ -118,7 +119,7 @@ def _inherited(entries: Entries) -> Entries:
 
 def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
     messages: list[str] = []
-    text = ""
+    said: list[str] = []
     steps = 0
     usage = Usage()
     results: dict[str, ToolResult] = {}
@@ -128,7 +129,7 @@ def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
         match fields["kind"]:
             case "response":
                 messages.extend(fields["messages"])
-                text = fields["text"]
+                said += filter(None, [fields["text"]])
                 steps += 1
                 usage += parse(Usage, fields["usage"])
             case "result":
@@ -139,7 +140,7 @@ def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
             case _:
                 key = entry_id.partition("!")[0]
                 intents[key] = intents.get(key, 0) + 1
-    return Journal(tuple(messages), steps, text, usage, results, intents, decisions)
+    return Journal(tuple(messages), steps, tuple(said), usage, results, intents, decisions)
 
 
 def _result(fields: Mapping[str, Any]) -> ToolResult:

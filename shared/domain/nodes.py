@@ -31,6 +31,7 @@ class NodeRun:
         attempt: counts deliveries that took the node, from 1; 0 where the run ended before anybody did.
         token: the present attempt's mark; empty without one.
         output_file: where the output is kept that is too large for this document; `output_json` is null then.
+        text: what it had said by then, where it failed, was cancelled or waits; the beginning of what is too large.
         items_json: the list that a map expanded into instances; a loop's has one entry.
         items_file: where that list is kept if it is too large.
         chosen: the case that a branch took.
@@ -56,6 +57,7 @@ class NodeRun:
     item: str | None = None
     output_json: str | None = None
     output_file: ValueFile | None = None
+    text: str | None = None
     items_json: str | None = None
     items_file: ValueFile | None = None
     chosen: str | None = None
@@ -85,6 +87,7 @@ class Outcome:
         next_index: the round of a loop that is to follow; the loop's edges stay unresolved.
         messages: the turn's model messages (JSON texts), for the session's history.
         text: what a person reads of it: the whole answer, or what there was when it stopped.
+        said: what the node keeps of it where it did not succeed: the text of all its steps.
         position: step and try of the live text that this replaces.
         cause: why a ready node is to be tried again: `retry` or `yield`.
     """
@@ -100,6 +103,7 @@ class Outcome:
     usage: Usage = field(default_factory=Usage)
     messages: tuple[str, ...] = ()
     text: str = ""
+    said: str | None = None
     not_before: datetime | None = None
     position: dict[str, Any] = field(default_factory=dict[str, Any])
     cause: str = "retry"

@@ -88,14 +88,14 @@ async def ask_delegate(
     try:
         outcome = await play(child, below, str(call.arguments["task"]))
         kept = await keep_output(engine.core, child, outcome)
-        ended: dict[str, Any] = {"state": NodeState.SUCCEEDED, **output_fields(kept)}
+        ended: dict[str, Any] = {"state": NodeState.SUCCEEDED, **output_fields(kept), "text": None}
         result = ToolResult(as_text(outcome.output))
     except DomainError as error:
         if error.retryable:
             raise
         context.purse.drop(below)
         failure = Failure(error.code, error.message)
-        ended = {"state": NodeState.FAILED, "error": render(failure)}
+        ended = {"state": NodeState.FAILED, "error": render(failure), "text": below.said}
         result = _failed(delegate, failure)
     await _close(engine, child, below, ended, opened)
     recorder.close_child(path)

@@ -185,7 +185,7 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
     live = await recorder.final_writes()
     if outcome.state is not NodeState.SUCCEEDED:
         live += recorder.unrecorded_writes()
-    outcome = replace(outcome, position=recorder.position)
+    outcome = replace(outcome, position=recorder.position, said=recorder.said)
     counts = await finish_node(engine, context, outcome, live)
     indices = spawned(None if outcome.items is None else len(outcome.items), outcome.next_index)
     await wake_successors(engine.core, context.target, indices, counts)

@@ -43,7 +43,7 @@ async def finish_node(
         return await _commit(engine, context, await keep_output(engine.core, context, outcome), live)
     except (TooLarge, DocumentTooLarge) as error:
         failure = Failure("node_output_too_large", f"the node's output is too large to be kept: {error.message}")
-        failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage)
+        failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage, said=outcome.said)
         return await _commit(engine, context, failed, ())
 
 
@@ -84,6 +84,7 @@ def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
     return {
         "state": outcome.state,
         **output_fields(outcome),
+        "text": None if outcome.state is NodeState.SUCCEEDED else outcome.said,
         "items_json": None if outcome.items is None or outcome.items_file else to_json(outcome.items),
         "items_file": None if outcome.items_file is None else render(outcome.items_file),
         "chosen": outcome.chosen,

@@ -21,7 +21,7 @@ from shared.domain.journal import (
     response_id,
     result_id,
 )
-from shared.domain.large_values import file_name, is_large, told_of
+from shared.domain.large_values import beginning_of, file_name, is_large, told_of
 from shared.domain.plans import AgentWork, ToolWork
 from shared.domain.records import render, to_json
 from shared.domain.segments import first_try
@@ -72,6 +72,7 @@ class NodeRecorder:
         self._held: StepResponse | None = None
         self._model: str | None = None
         self._messages = list(journal.messages)
+        self._said = list(journal.said)
         self._usage = journal.usage
         self._one_at_a_time = asyncio.Lock()
         self._children: dict[str, NodeRecorder] = {}
@@ -98,6 +99,11 @@ class NodeRecorder:
     def shown(self) -> str:
         """The text of the step that is not recorded; what is recorded has an event of its own."""
         return self._writer.text if self._writer is not None and self._open else ""
+
+    @property
+    def said(self) -> str | None:
+        """What it has said so far, in all its steps, as much of it as a document holds; None if nothing."""
+        return beginning_of("\n\n".join(filter(None, (*self._said, self.shown)))) or None
 
     async def begin(self, step: int, forecast: Forecast | None = None) -> int | None:
         """Start a step, or start it again: the earlier try is void."""
@@ -153,6 +159,7 @@ class NodeRecorder:
         writes = await self.step_writes(response)
         event = self.step_event("agent", _content(response), response.step)
         await self._commit(writes, entry, replace(event, metadata={**event.metadata, **self._answered_by}))
+        self._said.append(response.text)
         self._open = False
 
     async def step_writes(self, response: StepResponse) -> list[Write]:
@@ -175,7 +182,7 @@ class NodeRecorder:
         """
         writes = await self._writer.finish() if self._writer is not None and self._open else []
         for path, child in self._children.items():
-            ended = {"state": NodeState.CANCELLED, "completed_at": self._engine.core.clock.now()}
+            ended = {"state": NodeState.CANCELLED, "completed_at": self._engine.core.clock.now(), "text": child.said}
             writes += [Update(path, ended | {"usage": render(child.usage)}), *await child.final_writes()]
         return writes
 
@@ -204,7 +211,7 @@ class NodeRecorder:
         """The writes by which the open children wait as this node does."""
         writes: list[Write] = []
         for path, child in self._children.items():
-            waiting = {"state": NodeState.WAITING, "usage": render(child.usage)}
+            waiting = {"state": NodeState.WAITING, "usage": render(child.usage), "text": child.said}
             writes += [Update(path, waiting), *child.waiting_writes()]
         return writes
 

@@ -39,6 +39,7 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
         "waits": context.waits + 1,
         "waits_for": [approval.id for approval in approvals],
         "usage": render(outcome.usage),
+        "text": recorder.said,
     }
     writes: list[Write] = [
         *(Create(approval.path, render(approval)) for approval in approvals),

@@ -11,7 +11,7 @@ from shared.domain.events import events_path
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
 from shared.domain.ids import RunId, SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
-from shared.domain.journal import journal_path
+from shared.domain.journal import journal_path, response_id
 from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode, ToolWork
 from shared.domain.records import from_json, parse
@@ -145,6 +145,24 @@ class RunCheck:
             yield f"has {self._world.monitor.outcomes[path]} outcomes"
         if node.state is NodeState.FAILED and node.error is None:
             yield "failed without a reason"
+        if node.state in {NodeState.FAILED, NodeState.CANCELLED} and not self._hurries:
+            kept, said = node.text or "", "\n\n".join(self._said(node))
+            if kept != said:
+                yield f"is {node.state}, keeps {kept!r}, and had said {said!r}"
+
+    def _said(self, node: NodeRun) -> Iterator[str]:
+        """What a node had said: the texts of what it recorded, and of the step with which it ended."""
+        runs = [repeat.earlier for repeat in self._world.monitor.repeats.lineage(self._run.id, node.instance)]
+        journals = [self._inside.get(journal_path(run, node.instance), {}) for run in (*runs, self._run.id)]
+        entries = {path.rpartition("/")[2]: entry for journal in journals for path, entry in journal.items()}
+        responses = [entry for _, entry in sorted(entries.items()) if entry["kind"] == "response"]
+        yield from (entry["text"] for entry in responses if entry["text"])
+        shown = [
+            fields for _, fields in sorted(self._inside.get(segments_path(self._run.id, node.instance), {}).items())
+        ]
+        last = [fields for fields in shown if (fields["step"], fields["try"]) == (shown[-1]["step"], shown[-1]["try"])]
+        if last and last[-1]["final"] and response_id(last[-1]["step"]) not in entries:
+            yield from filter(None, ["".join(fields["text"] for fields in last)])
 
     def _vertex_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         readiness = self._actual.readiness(vertex)

@@ -279,6 +279,8 @@ async def test_a_session_deleted_in_the_middle_of_a_run_is_removed_by_the_sweepe
     busy = {"session_id": run["session_id"], "input": "x"}
     assert (await here.client.post("/runs", json=busy)).status_code == 404
     assert (await here.get(f"/runs/{run['id']}"))["state"] == "cancelled"
+    nodes = (await here.get(f"/runs/{run['id']}/nodes"))["items"]
+    assert [(node["state"], node["output"], node["text"]) for node in nodes] == [("cancelled", None, "half")]
     swept = await here.client.post("/tasks/sweep")
     assert swept.json()["sessions"] == 1
     assert [path for path in here.rig.documents.paths if run["session_id"] in path] == []

@@ -74,13 +74,60 @@ async def test_delegates_that_stream_side_by_side_are_cancelled_within_a_second_
     ended = await children(rig, started.run.id)
     assert [child.state for child in ended] == [NodeState.CANCELLED] * 2
     for child in ended:
-        assert (await said(rig, started.run.id, child.instance)).startswith("word " * int(10 * seconds))
+        text = await said(rig, started.run.id, child.instance)
+        assert text.startswith("word " * int(10 * seconds))
+        assert child.text == text
     run = await rig.run(started.run.id)
     assert run.state is RunState.CANCELLED
     ends = [one.completed_at for one in (run, *ended) if one.completed_at is not None]
     assert [end - asked < timedelta(seconds=1) for end in ends] == [True] * 3
     await rig.drain()
     assert runner.requests == [("hello", 0)]
+
+
+TALK = {"kind": "agent", "prompt": "talk"}
+TALKING = {
+    "talk": TALK,
+    "each": {"kind": "map", "over": "{{ input.items }}", "body": TALK},
+    "in": {"kind": "subgraph", "graph": {"nodes": {"talk": TALK}}},
+}
+TALKERS = ["each[0]~0", "each[1]~0", "in.talk~0", "talk~0"]
+
+
+@pytest.mark.parametrize("seconds", [0.3, 2.5, 30.1])
+async def test_nodes_of_a_graph_that_stream_are_cancelled_within_a_second_and_keep_what_they_said(
+    seconds: float,
+) -> None:
+    runner = Chatterbox()
+    rig = EngineRig(runner)
+    runner.rig = rig
+    agent = await rig.make_agent(type="graph", graph={"nodes": TALKING})
+    run_id = (await rig.start(agent, input={"items": ["a", "b"]})).run.id
+    working: list[asyncio.Future[bool]] = []
+    while len(await talkers(rig, run_id, NodeState.RUNNING)) < len(TALKERS):
+        working += [asyncio.ensure_future(rig.deliver(task)) for task in rig.queue.pending]
+        rig.queue.pending.clear()
+        await rig.clock.sleep(0.01)
+    await rig.clock.sleep(seconds)
+    await cancel_run(rig.core, ANN, run_id)
+    asked = rig.clock.now()
+    await asyncio.gather(*working)
+    ended = await talkers(rig, run_id, NodeState.CANCELLED)
+    assert [node.instance for node in ended] == TALKERS
+    for node in ended:
+        assert node.completed_at is not None
+        assert node.completed_at - asked < timedelta(seconds=1)
+        text = await said(rig, run_id, node.instance)
+        assert text.startswith("word " * int(9 * seconds))  # four workers share the rig's clock
+        assert node.text == text
+    await rig.drain()
+    assert (await rig.run(run_id)).state is RunState.CANCELLED
+
+
+async def talkers(rig: EngineRig, run_id: RunId, state: NodeState) -> list[NodeRun]:
+    """The agents of the graph that are in a state."""
+    nodes = [parse(NodeRun, node.fields or {}) for node in await rig.documents.query(Query(nodes_path(run_id)))]
+    return [node for node in nodes if node.instance in TALKERS and node.state is state]
 
 
 async def children(rig: EngineRig, run: RunId) -> list[NodeRun]:

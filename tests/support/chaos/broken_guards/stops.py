@@ -17,9 +17,9 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.runs import cancel_run
 from tests.support.chaos.broken_guards.guard import ALONE, STOPPED, Guard, nothing, replaced
 from tests.support.chaos.faults import Fault
-from tests.support.chaos.handmade import HURRIED, QUORUM
+from tests.support.chaos.handmade import HURRIED, METERED, QUORUM
 from tests.support.chaos.rules import Rules
-from tests.support.chaos.scenario import Cancel
+from tests.support.chaos.scenario import Cancel, Pause
 
 
 class _EarlierRun:
@@ -73,6 +73,10 @@ CANCELLED_EARLY = Rules(
     scenario=replace(STOPPED, definition=QUORUM, items=4, workers=2, actions=(STOPPED.actions[0], Cancel(0.45, "m0"))),
 )
 """A run is cancelled while workers that are slow take up its nodes."""
+PAUSED = Rules(
+    kinds=frozenset(), scenario=replace(ALONE, definition=METERED, actions=(ALONE.actions[0], Pause(5.0, "m0", 90.0)))
+)
+"""An agent that is long at work is paused."""
 ASKED = r" (asks the model|calls \w+) at [\d.]+, "
 STOPS = {
     "claim, then read": Guard(
@@ -82,7 +86,7 @@ STOPS = {
         "a cancelled run asks no model", replaced(cancel_run, mark_leases=nothing), rf"{ASKED}cancelled at"
     ),
     "leases marked by a pause": Guard(
-        "a paused run asks no model", replaced(Attempt, give_way=_unheard), rf"{ASKED}paused at"
+        "a paused run asks no model", replaced(Attempt, give_way=_unheard), rf"{ASKED}paused at", PAUSED
     ),
     "state read before the start": Guard(
         "an ended run stays ended",

@@ -215,9 +215,9 @@ def _delegation(random: Random) -> dict[str, Any]:
 
 
 def _nodes(random: Random, within: str = "", most: int = 8) -> dict[str, Any]:
-    """The nodes of a graph, or of the subgraph `within`."""
+    """The nodes of a graph, or of the subgraph `within`: mostly two or three, up to eight."""
     nodes: dict[str, Any] = {}
-    for name in NAMES[: min(most, random.choice((1, 2, 3, 3, 4, 4, 5, 6, 7, 8)))]:
+    for name in NAMES[: min(most, random.choice((1, 1, 2, 2, 2, 3, 3, 4, 5, 8)))]:
         befores = random.sample(list(nodes), min(len(nodes), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
         nodes[name] = _node(random, f"{within}{name}", befores, nodes)
         if nodes[name]["kind"] == "subgraph":
@@ -233,7 +233,7 @@ def _retry(random: Random) -> dict[str, Any]:
 
 
 def _node(random: Random, name: str, befores: list[str], nodes: dict[str, Any]) -> dict[str, Any]:
-    kind = random.choice(("tool",) * 6 + ("agent", "agent", "map", "map", "map", "join", "join", "join", *RARE_KINDS))
+    kind = random.choice(("tool",) * 6 + ("agent", "agent", "map", "map", "join", "join", "join", *RARE_KINDS))
     if "." not in name and random.random() < 0.08:
         kind = "subgraph"
     after = [_edge(random, before, nodes[before]) for before in befores]

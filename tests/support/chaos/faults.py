@@ -131,7 +131,7 @@ class FaultPlan:
         return cls(
             random,
             kinds=known,
-            rate=random.choice((0.01, 0.03, 0.05, 0.1, 0.1, 0.2, 0.3)),
+            rate=random.choice((0.03, 0.1, 0.1, 0.2, 0.2, 0.3)),
             until=random.uniform(5, 150),
             most=random.choice((1, 2, 3, 5, 10, 20, 40)),
         )

@@ -89,11 +89,15 @@ class Scenario:
     actions: tuple[Action, ...]
 
 
-def drawn(random: Random, retrying: Random) -> Scenario:
-    """A random scenario; what is retried is drawn apart, so that all else does not depend on it."""
-    number = random.randrange(DEFINITIONS)
+def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenario:
+    """A random scenario, of the agent of this number if there is one.
+
+    Most are small: one message or two, lists of up to four items. What is retried is drawn apart, so that all else does
+    not depend on it.
+    """
+    number = random.randrange(DEFINITIONS) if number is None else number
     single = number % 2 == 0
-    count = random.choice((1, 1, 2, 3, 4)) if single else random.choice((1, 1, 1, 2))
+    count = random.choice((1, 1, 1, 2, 3)) if single else random.choice((1, 1, 1, 1, 2))
     messages = [_message(random, n, single=single) for n in range(count)]
     actions: list[Action] = list(messages)
     actions += [
@@ -122,7 +126,7 @@ def drawn(random: Random, retrying: Random) -> Scenario:
     ]
     return Scenario(
         definition=number,
-        items=random.choice((0, 1, 2, 2, 3, 4)) if random.random() < 0.98 else 52,
+        items=random.choice((0, 1, 1, 2, 2, 3, 4)) if random.random() < 0.99 else 52,
         shard_above=random.choice((50, 50, 1, 2, 3)),
         workers=random.choice((1, 2, 3)),
         actions=tuple(sorted(actions, key=lambda action: action.at)),

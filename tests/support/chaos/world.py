@@ -224,7 +224,10 @@ class World:
         """Whether every run has ended and nothing is under way."""
         if self.monitor.open_runs > 0 or self.queue.outstanding:
             return False
-        return not (self.sweeping or self.under_way or self.monitor.leases)
+        if self.sweeping or self.under_way or self.monitor.leases:
+            return False
+        # A request that was refused may still be at work: of two things that it did at once only one had failed.
+        return all(task.done() for process in self._processes if process.alive for task in process.tasks)
 
     def close(self) -> None:
         """End whatever still runs, so that nothing is left for the collector to find."""

@@ -17,7 +17,7 @@ from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.runs import pause_run
 from tests.support.chaos.broken_guards.guard import ALONE, Guard, all_of, commit_at_last, nothing, replaced
 from tests.support.chaos.faults import Fault
-from tests.support.chaos.handmade import GATED
+from tests.support.chaos.handmade import GATED, GRAPH
 from tests.support.chaos.rules import QUEUE_ALONE, Rules
 
 
@@ -63,6 +63,8 @@ async def _only_if_it_waits(core: Core, run_id: RunId) -> list[Write]:
 UNDONE = r"^at \d+ s something is still to be done: .* runs \['\w+ running'"
 ASKED_SLOWLY = Rules(kinds=frozenset({Fault.SLOW}), only_workers=True, scenario=replace(ALONE, definition=GATED))
 """A graph begins to wait, in commits that take long, while somebody answers already."""
+MAPPED = Rules(scenario=replace(ALONE, definition=GRAPH, workers=2))
+"""A join waits for the items of a map, which two workers execute."""
 WAKE_UPS = {
     "successor re-check": Guard("no lost wake-up", replaced(execute_node, _wake_again=nothing), UNDONE, QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, UNDONE, QUEUE_ALONE),
@@ -74,7 +76,7 @@ WAKE_UPS = {
         r"^run \w+ is said to wait for people, and ",
         ASKED_SLOWLY,
     ),
-    "added with the items": Guard("a join fires when all have ended", _added_late, r": gives .*, expected "),
+    "added with the items": Guard("a join fires when all have ended", _added_late, r": gives .*, expected ", MAPPED),
     "shard marker": Guard(
         "a join counts each edge once", replaced(wake_successors, promote=_unmarked), r": counts .*, expected "
     ),

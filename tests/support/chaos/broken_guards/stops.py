@@ -66,7 +66,7 @@ def _unheard(self: Attempt, *, at_once: bool = False) -> None:
 
 
 ENDS_EARLY = Rules(scenario=replace(ALONE, definition=HURRIED))
-"""A run ends while one of its nodes waits for a person."""
+"""A run ends while one of its nodes waits for a person, or has not begun."""
 CANCELLED_EARLY = Rules(
     kinds=frozenset({Fault.SLOW, Fault.STALL}),
     only_workers=True,
@@ -92,6 +92,7 @@ STOPS = {
         "an ended run stays ended",
         replaced(PlanGraph, starts_with_its_claim=True),
         r"^run \w+ goes from (succeeded|failed|cancelled) to running$",
+        ENDS_EARLY,
     ),
     "stopped rest": Guard(
         "an ended run leaves nothing behind",

@@ -21,7 +21,10 @@ from shared.usecases.nodes.node_context import NodeContext
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.runs import start_run
-from tests.support.chaos.broken_guards.guard import Guard, all_of, commit_at_last, replaced
+from tests.support.chaos.broken_guards.guard import ALONE, Guard, all_of, commit_at_last, replaced
+from tests.support.chaos.faults import Fault
+from tests.support.chaos.handmade import SINGLE
+from tests.support.chaos.rules import Rules
 
 
 def _slot_apart() -> AbstractContextManager[object]:
@@ -107,11 +110,23 @@ def _counted_apart() -> AbstractContextManager[object]:
     return all_of(replaced(SessionLog, writes=uncounted), replaced(NodeRecorder, _commit=count_then_record))
 
 
+QUEUED = Rules(
+    kinds=frozenset({Fault.SLOW}),
+    only_workers=True,
+    scenario=replace(
+        ALONE,
+        definition=SINGLE,
+        actions=tuple(
+            replace(ALONE.actions[0], at=1.5 * number, text=f"m{number}", if_busy="enqueue") for number in range(5)
+        ),
+    ),
+)
+"""Messages come while others are answered, whose ends take long."""
 SESSIONS = {
     "counted with the event": Guard("the log has no gap", _counted_apart, r"^event \d+ of \w+ is number \d+$"),
     "slot in the last commit": Guard("the slot ends free", _slot_apart, r": the slot is Slot\("),
     "slot compared and set": Guard(
-        "nobody waits for ever", _slot_overwritten, r"something is still to be done: .* runs \[.*\w+ queued'"
+        "nobody waits for ever", _slot_overwritten, r"something is still to be done: .* runs \[.*\w+ queued'", QUEUED
     ),
     "fact in the last commit": Guard(
         "a run's end is told of", replaced(end_run, record_run_end=_no_fact), r", and tells None at None$"

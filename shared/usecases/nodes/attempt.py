@@ -54,6 +54,7 @@ class _Holding:
     yields: bool = False
     yields_at_once: bool = False
     undivided: int = 0
+    doubts: bool = False
     interrupted: asyncio.Future[None] = field(default_factory=_no_result)
 
     def interrupt(self) -> None:
@@ -106,6 +107,11 @@ class Attempt:
     def is_stopping(self) -> bool:
         """Whether cancelling was requested."""
         return self._holding.stops
+
+    @property
+    def is_in_doubt(self) -> bool:
+        """Whether work was stopped in a commit of which nobody knows: it may be applied while the lease exists."""
+        return self._holding.doubts
 
     def stop(self) -> None:
         """Note that cancelling was requested."""
@@ -189,20 +195,26 @@ class Attempt:
             Superseded: the right to write is gone; nothing was written.
         """
         lease: Write = Delete(self._lease, must_exist=True) if last else self.fence()
-        while True:
-            if self.beat_age() > self._lease_seconds:
-                raise Superseded
-            batch = [lease, *await writes()]
-            sent = self._core.clock.monotonic()
-            try:
-                committed = await self._send(batch)
-            except (CommitRefused, OutcomeUnknown):
-                if await self._took_effect(applied):
-                    return None
-                await self._core.clock.sleep(RESEND_SECONDS)
-                continue
-            self.note_beat(sent, committed.sums[0])
-            return Committed(committed.sums[1:], committed.update_time)
+        is_known = True
+        try:
+            while True:
+                if self.beat_age() > self._lease_seconds:
+                    raise Superseded
+                batch = [lease, *await writes()]
+                sent = self._core.clock.monotonic()
+                try:
+                    committed = await self._send(batch)
+                except (CommitRefused, OutcomeUnknown) as error:
+                    is_known = is_known and isinstance(error, CommitRefused)
+                    if await self._took_effect(applied):
+                        return None
+                    await self._core.clock.sleep(RESEND_SECONDS)
+                    continue
+                self.note_beat(sent, committed.sums[0])
+                return Committed(committed.sums[1:], committed.update_time)
+        except asyncio.CancelledError:
+            self._holding.doubts = self._holding.doubts or not is_known
+            raise
 
     async def _send(self, batch: Sequence[Write]) -> Committed:
         """Commit; what is under way is not broken off, because nobody could tell whether it was applied."""
@@ -214,7 +226,7 @@ class Attempt:
             except asyncio.CancelledError as error:
                 stopped = error
         if stopped is not None and not sending.cancelled():
-            sending.exception()  # nobody else asks for it
+            self._holding.doubts = self._holding.doubts or isinstance(sending.exception(), OutcomeUnknown)
             raise stopped
         return sending.result()
 

@@ -104,20 +104,33 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
     except CallWaits:
         outcome = Outcome(NodeState.WAITING, usage=recorder.usage)
     except YieldRequested as asked:
-        pause = asked.pause * (1 + share_of(context.attempt.token))
-        not_before = engine.core.clock.now() + pause if pause else None
-        outcome = Outcome(NodeState.READY, usage=recorder.usage, not_before=not_before, cause="yield")
+        outcome = _gives_way(engine, context, asked.pause)
     except DomainError as error:
         purse.drop_failed(error)
         outcome = _failure(engine, context, recorder, error)
     finally:
         await recorder.close()
+    if _is_undecided(context, outcome):
+        outcome = _gives_way(engine, context)
     if outcome.state is NodeState.WAITING:
         await _wait(engine, context, outcome, recorder)
     elif outcome.state is NodeState.READY:
         await _release(engine, context, outcome, recorder)
     else:
         await _finish(engine, context, outcome, recorder)
+
+
+def _gives_way(engine: Engine, context: NodeContext, pause: timedelta = timedelta()) -> Outcome:
+    """The outcome of a node that goes on in another request, after a pause of about that length."""
+    pause *= 1 + share_of(context.attempt.token)
+    return Outcome(NodeState.READY, not_before=engine.core.clock.now() + pause if pause else None, cause="yield")
+
+
+def _is_undecided(context: NodeContext, outcome: Outcome) -> bool:
+    """Whether a child may yet be created or ended by this attempt: who takes the node next finds what became of it."""
+    work = context.target.work
+    delegates = isinstance(work, AgentWork) and bool(work.agent.delegates)
+    return delegates and context.attempt.is_in_doubt and outcome.state is not NodeState.SUCCEEDED
 
 
 async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder) -> Outcome:

@@ -18,7 +18,7 @@ from shared.domain.nodes import NodeRun, node_path
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.states import NodeState, RunState
-from shared.domain.writes import Create, Update
+from shared.domain.writes import Create, Update, Write
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Query
 from shared.usecases.nodes.execute_node import execute_node
@@ -245,6 +245,11 @@ async def test_what_delegates_consumed_counts_and_they_end_when_their_asker_is_c
     assert (await asking.run(run.id)).usage.requests == len(asking.runner.requests) - 1 == 6
 
 
+def what_becomes_of_the_critic(writes: Sequence[Write]) -> str | None:
+    about = [write for write in writes if re.fullmatch(r"runs/\w+/nodes/main\.writer[^/]*critic[^/]*", write.path)]
+    return None if not about else "created" if isinstance(about[0], Create) else "closed"
+
+
 async def cancelled_while(late: str) -> tuple[EngineRig, Run, NodeRun]:
     """A run that was cancelled while its critic was being `created` or `closed`, and the critic."""
     asking = EngineRig(ScriptedRunner(script), CountingToolbox({"echo": lambda args: args["value"]}))
@@ -254,10 +259,7 @@ async def cancelled_while(late: str) -> tuple[EngineRig, Run, NodeRun]:
         """The commit that creates or closes the critic is on its way while its asker hears of the cancelling."""
 
         async def commit(self, writes: Any) -> Any:
-            about = [
-                write for write in writes if re.fullmatch(r"runs/\w+/nodes/main\.writer[^/]*critic[^/]*", write.path)
-            ]
-            if about and ("created" if isinstance(about[0], Create) else "closed") == late:
+            if what_becomes_of_the_critic(writes) == late:
                 return await asyncio.shield(asyncio.ensure_future(self._apply_late(writes)))
             return await super().commit(writes)
 
@@ -279,6 +281,38 @@ async def test_a_delegate_that_is_being_stored_when_its_asker_is_cancelled_ends_
     assert critic.state is ends
     assert run.state is RunState.CANCELLED
     assert run.usage.requests == len(asking.runner.requests)
+
+
+@pytest.mark.parametrize(("late", "ends"), [("created", NodeState.CANCELLED), ("closed", NodeState.SUCCEEDED)])
+async def test_a_delegate_whose_storing_was_given_up_when_its_asker_was_cancelled_and_comes_late_ends_once(
+    late: str, ends: NodeState
+) -> None:
+    asking = EngineRig(ScriptedRunner(script), CountingToolbox({"echo": lambda args: args["value"]}))
+    run = await start(asking)
+
+    class GivenUp(ForwardingDocuments):
+        """What creates or closes the critic is given up, and arrives just before the next commit."""
+
+        arriving: Any = None
+
+        async def commit(self, writes: Any) -> Any:
+            if self.arriving is not None:
+                arriving, self.arriving = self.arriving, None
+                await super().commit(arriving)
+            if what_becomes_of_the_critic(writes) == late:
+                await cancel_run(asking.core, ANN, run.id)
+                await asking.clock.sleep(12)
+                self.arriving = writes
+                raise OutcomeUnknown("no reply in time")
+            return await super().commit(writes)
+
+    await asking.deliver(asking.queue.accepted[0], GivenUp(asking.documents))
+    await asking.drain()
+    states = {node.item: node.state for node in await nodes_of(asking, run)}
+    assert (states["critic"], states["writer"]) == (ends, NodeState.CANCELLED)
+    ended = await asking.run(run.id)
+    assert ended.state is RunState.CANCELLED
+    assert ended.usage.requests == len(asking.runner.requests)
 
 
 async def test_a_retry_asks_no_delegate_again_that_answered_before_its_asker_could_hear_of_it() -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import time
-from collections.abc import Callable, Coroutine, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import count
 from typing import Any, TypeVar
@@ -93,7 +93,7 @@ class CountingDocuments:
         self.counts.writes += len(writes)
         return committed
 
-    async def _counted(self, operation: Coroutine[Any, Any, T]) -> T:
+    async def _counted(self, operation: Awaitable[T]) -> T:
         self.counts.rounds += not self.counts.under_way
         self.counts.under_way += 1
         try:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Awaitable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Literal, Protocol, TypeAlias
@@ -104,7 +104,7 @@ class Documents(Protocol):
         """Read the documents that match."""
         ...
 
-    async def commit(self, writes: Sequence[Write]) -> Committed:
+    def commit(self, writes: Sequence[Write]) -> Awaitable[Committed]:
         """Apply all writes (at most 500) or none, without any retry of its own.
 
         Raises:

@@ -91,16 +91,17 @@ class NetworkDocuments:
         elif not answer.done():
             world.loop.at(world.loop.now + world.latency(), self._process.tell, answer, ask(what))
 
-    async def commit(self, writes: Sequence[Write]) -> Committed:
+    def commit(self, writes: Sequence[Write]) -> asyncio.Future[Committed]:
         world, process = self._world, self._process
         fault = world.meet(Effect.COMMIT, process, writes)
         departure = process.departure
-        answer: asyncio.Future[Any] = asyncio.Future(loop=world.loop)
+        answer: asyncio.Future[Committed] = asyncio.Future(loop=world.loop)
+        process.tasks.append(answer)  # nobody breaks off a commit but the end of its process
         patience = world.lease_seconds / 3
         arrival = departure + world.latency()
         if fault is Fault.ABORTED:
             world.loop.at(arrival, process.tell, answer, None, OutcomeUnknown("aborted"))
-            return await answer
+            return answer
         if fault is Fault.SLOW:
             arrival += world.random.uniform(0.1, patience - 0.5)
         if fault is Fault.LATE:
@@ -109,7 +110,7 @@ class NetworkDocuments:
             arrival = departure + patience + world.random.uniform(-patience / 4, 2 * patience)
         world.under_way += 1
         world.loop.at(arrival, self._apply, writes, departure, fault, answer)
-        return await answer
+        return answer
 
     def _apply(
         self, writes: Sequence[Write], departure: float, fault: Fault | None, answer: asyncio.Future[Any]

@@ -31,7 +31,7 @@ class Process:
         self.died_at = float("inf")
         self.frozen_until = 0.0
         self.was_frozen = False
-        self.tasks: list[asyncio.Task[Any]] = []
+        self.tasks: list[asyncio.Future[Any]] = []
         self._start = START + timedelta(seconds=skew_seconds)
         self._told = 0.0, self._start
         self._context = contextvars.copy_context()

@@ -8,8 +8,8 @@ from typing import Any
 from shared.domain.approvals import ApprovalState, approval_path
 from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, nodes_path
-from shared.domain.records import parse
-from shared.domain.runs import SWEEP_AFTER, Run, run_path
+from shared.domain.records import parse, render
+from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
 from shared.domain.states import NodeState, is_terminal
 from shared.domain.writes import Update, Write
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
@@ -45,21 +45,28 @@ async def withdraw_unheld(core: Core, run_id: RunId) -> None:
             if snapshot.fields is None or snapshot.fields["state"] not in _UNHELD:
                 break
             try:
-                await core.documents.commit(_withdrawal(core, snapshot))
+                await core.documents.commit(withdrawal(core, snapshot))
             except (CommitRefused, OutcomeUnknown):
                 snapshot = await core.documents.get(snapshot.path)  # noqa: PLW2901 - it is the same node
                 continue
             break
 
 
+async def waiting_nodes(core: Core, run_id: RunId) -> list[Snapshot]:
+    """The nodes of a run that wait for people."""
+    return await _nodes_in(core, run_id, NodeState.WAITING)
+
+
 async def _nodes_in(core: Core, run_id: RunId, *states: NodeState) -> list[Snapshot]:
     return await core.documents.query(Query(nodes_path(run_id), (Filter("state", "in", [*map(str, states)]),)))
 
 
-def _withdrawal(core: Core, snapshot: Snapshot) -> list[Write]:
+def withdrawal(core: Core, snapshot: Snapshot, error: Failure | None = None) -> list[Write]:
+    """The writes that end a node which nobody holds, as it was seen, and withdraw what it asks; it may say why."""
     now = core.clock.now()
     node = parse(NodeRun, snapshot.fields or {})
     ended: dict[str, Any] = {"state": NodeState.CANCELLED, "waits_for": [], "completed_at": now}
+    ended |= {} if error is None else {"error": render(error)}
     withdrawn = {"state": ApprovalState.WITHDRAWN, "decided_at": now}
     return [
         Update(snapshot.path, ended, seen=snapshot.update_time),
@@ -107,7 +114,7 @@ def _cause(node: NodeRun) -> str:
 async def _writes(core: Core, node: NodeRun, snapshot: Snapshot) -> list[Write]:
     """The commit that ends a node's waiting; a delegate has no lease of its own, so it ends with it."""
     if node.parent is not None:
-        return _withdrawal(core, snapshot)
+        return withdrawal(core, snapshot)
     now = core.clock.now()
     ready: dict[str, Any] = {"state": NodeState.READY, "waits_for": []}
     withdrawn = {"state": ApprovalState.WITHDRAWN, "decided_at": now}

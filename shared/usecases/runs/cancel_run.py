@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import chain
 
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Token, Uid, instance_of
@@ -17,11 +18,11 @@ from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import Query, Snapshot
 from shared.usecases.change_record import Change, change_record
 from shared.usecases.facts.tell_run_end import tell_run_end
-from shared.usecases.nodes.end_run import RunEnd
+from shared.usecases.nodes.end_run import RunEnd, cancelled
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.mark_leases import mark_leases
-from shared.usecases.nodes.release_waiting import release_waiting
+from shared.usecases.nodes.release_waiting import release_waiting, waiting_nodes, withdrawal
 from shared.usecases.nodes.wake_successors import wake_next_run
 from shared.usecases.runs.get_run import get_own_run
 from shared.usecases.runs.pause_run import wake_held
@@ -30,7 +31,7 @@ _UNBEGUN = Failure("cancelled", "the run was cancelled before it started")
 
 
 async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
-    """Request that the run stops; one that nobody has begun ends at once.
+    """Request that the run stops; one that nobody has begun, and one of one node that waits for people, ends at once.
 
     Doing it twice does what the first time may have left undone; after any other end it changes nothing.
 
@@ -46,8 +47,8 @@ async def cancel_run(core: Core, caller: Uid, run_id: RunId) -> Run:
         run = parse(Run, snapshot.fields or {})
         if is_terminal(run.state):
             return Change(None)
-        if unbegun := await _end_unbegun(core, run):
-            return Change(None, unbegun)
+        if ended := await _end_unbegun(core, run) or await _end_waiting(core, run):
+            return Change(None, ended)
         now = core.clock.now()
         # The sweeper leaves a run alone that waits for people; now it must complete what this process may not.
         stopped = {"cancel_requested": True, **run.resumed(now), "next_sweep_at": now + SWEEP_AFTER}
@@ -89,6 +90,20 @@ async def _end_unbegun(core: Core, run: Run) -> Sequence[Write]:
     # A claim creates its node: either these are refused, or every claim is, of a task that is still to be delivered.
     entries = [_never_claimed(core, run, node) for node in loaded.graph.entries]
     return [*entries, *await end.writes()]
+
+
+async def _end_waiting(core: Core, run: Run) -> Sequence[Write]:
+    """What ends a run of one node that waits for people, with its delegates; nothing if it does not."""
+    waiting = await waiting_nodes(core, run.id) if run.shape != "graph" else []
+    nodes = [parse(NodeRun, snapshot.fields or {}) for snapshot in waiting]
+    main = next((node for node in nodes if node.parent is None), None)
+    if main is None:
+        return []
+    outcome = cancelled(main.usage)
+    # Who decides changes the node: either these are refused, or the decision is.
+    reasons = [outcome.error if node is main else None for node in nodes]
+    ends = [withdrawal(core, *each) for each in zip(waiting, reasons, strict=True)]
+    return [*chain.from_iterable(ends), *await RunEnd(core, run, main.instance, outcome).writes()]
 
 
 def _never_claimed(core: Core, run: Run, node: PlanNode) -> Write:

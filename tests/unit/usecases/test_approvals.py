@@ -16,6 +16,7 @@ from shared.domain.decisions import Decision
 from shared.domain.errors import AlreadyDecided, InvalidArgument, NotFound
 from shared.domain.ids import ApprovalId, RunId, Uid
 from shared.domain.records import from_json
+from shared.domain.runs import Failure
 from shared.domain.states import NodeState, RunState
 from shared.domain.tools import Effect
 from shared.ports.agent_runner import AgentTurn
@@ -332,15 +333,33 @@ async def test_a_run_that_waits_is_cancelled_at_once() -> None:
     asking = rig()
     run_id = await waiting(asking)
     asked = await inbox(asking)
-    await cancel_run(asking.core, ANN, run_id)
-    await asking.drain()
+    assert (await cancel_run(asking.core, ANN, run_id)).state is RunState.CANCELLED
+    assert not asking.queue.pending
     run, node = await asking.run(run_id), await asking.node(run_id, "main~0")
     assert (run.state, node.state, node.waits_for) == (RunState.CANCELLED, NodeState.CANCELLED, ())
+    assert (node.error, run.error) == (run.error, Failure("cancelled", "the run was cancelled"))
+    events = await asking.events(run.session_id)
+    assert [event["seq"] for event in events] == list(range(1, len(events) + 1))
+    assert (events[-1]["turn_complete"], events[-1]["error_code"]) == (True, "cancelled")
     assert run.usage.requests == 1
     assert await inbox(asking) == []
     assert len(asking.runner.requests) == 1
     with pytest.raises(AlreadyDecided):
         await decide(asking, asked[0])
+
+
+async def test_who_decides_just_before_a_run_that_waits_is_cancelled_is_heard_and_the_run_ends_all_the_same() -> None:
+    asking = rig()
+    run_id = await waiting(asking)
+    first, second = await inbox(asking)
+    await decide(asking, first)
+    documents = InterferingDocuments(asking.documents, partial(decide, asking, second), before_commit=1)
+    await cancel_run(replace(asking.core, documents=documents), ANN, run_id)
+    await asking.drain()
+    run, node = await asking.run(run_id), await asking.node(run_id, "main~0")
+    assert (run.state, node.state) == (RunState.CANCELLED, NodeState.CANCELLED)
+    assert {one.state for one in await inbox(asking, state=None)} == {ApprovalState.APPROVED}
+    assert (len(asking.runner.requests), [key.split()[1] for key in asking.toolbox.calls]) == (1, ["echo"])
 
 
 async def test_a_run_that_begins_to_wait_while_it_is_cancelled_ends_too() -> None:

@@ -171,15 +171,19 @@ class RunCheck:
         elif vertex.id != END and (node.state is NodeState.SKIPPED) != self._actual.is_skipped(vertex):
             if node.state is not NodeState.CANCELLED:
                 yield f"is {node.state}, and should {readiness}: {self._actual.count(vertex)}"
-        elif node.state is not NodeState.SKIPPED and not self._concludes_early(vertex):
+        elif node.state is not NodeState.SKIPPED and not self._concludes_apart(vertex, node):
             yield from self._fate_faults(node, self._actual.fate(vertex))
         yield from self._counter_faults(vertex)
         if vertex.id != END:
             yield from self._usage_faults(vertex, node)
 
-    def _concludes_early(self, vertex: PlanNode) -> bool:
-        """Whether the vertex is made of others, of which some may have ended after it."""
-        return vertex.id == END or (self._hurries and self._graph.concludes(vertex.id))
+    def _concludes_apart(self, vertex: PlanNode, node: NodeRun) -> bool:
+        """Whether the vertex is made of others, and of what they are now it does not follow what it is.
+
+        Some may have ended after it; or it gives what it gave, whatever becomes of them when they are taken over.
+        """
+        taken_over = self._is_taken_over(node) and node.state is NodeState.SUCCEEDED
+        return vertex.id == END or (self._graph.concludes(vertex.id) and (self._hurries or taken_over))
 
     def _item_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         yield from self._fate_faults(node, self._actual.fate(vertex, node.index))
@@ -310,6 +314,8 @@ def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:
     """What was taken over is what it was, and cost nothing."""
     if node.usage != Usage():
         yield f"used {node.usage}, and its outcome was there"
+    if node.state is NodeState.SUCCEEDED and held.state is not NodeState.SUCCEEDED:
+        yield "succeeded, and had failed"
     if node.state is NodeState.SUCCEEDED and (node.output_json, node.chosen) != (held.output_json, held.chosen):
         yield f"gives {node.output_json} ({node.chosen}), and gave {held.output_json} ({held.chosen})"
 

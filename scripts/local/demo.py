@@ -20,6 +20,7 @@ from scripts.local.demo_job import Addresses, DemoFailed, Job
 from scripts.local.demo_models import check_model
 from scripts.local.down import supervisor_process
 from scripts.local.environment import PROJECT, Ports, StackSettings
+from scripts.local.interrupts import until_interrupted
 from scripts.local.paths import LOCAL, ROOT
 from scripts.local.processes import HOST, NotReady, PortTaken
 from scripts.local.programs import ProgramMissing
@@ -54,8 +55,8 @@ def main() -> None:
         if more:
             console.print(f"reviewing {len(files)} files; --limit leaves {more} out", style="dim")
         with _stack(console, keep=arguments.keep) as addresses:
-            asyncio.run(_run(addresses, console, arguments.model, files))
-    except KeyboardInterrupt:
+            asyncio.run(until_interrupted(_run(addresses, console, arguments.model, files)))
+    except (KeyboardInterrupt, asyncio.CancelledError):
         console.print("interrupted", style="yellow")
         raise SystemExit(_INTERRUPTED) from None
     except _FAILURES as error:

@@ -157,13 +157,17 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
 
 
 def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error: DomainError) -> Outcome:
-    """The outcome of an error: another try where the error and the node's policy allow one."""
+    """The outcome of an error: another try where the error and the node's policy allow one.
+
+    The end of a run is always tried again: it has no effect, and nobody else adds up what the run consumed.
+    """
     retry = context.target.node.retry
     retryable = error.retryable or isinstance(error, Internal)
     retryable = retryable and (retry.on is None or error.code in retry.on)
     failure = Failure(error.code, error.message, retryable)
     outcome = Outcome(NodeState.FAILED, error=failure, usage=recorder.usage, text=recorder.shown)
-    if not retryable or context.failures + 1 >= retry.max_attempts:
+    is_over = context.failures + 1 >= retry.max_attempts and not isinstance(context.target.work, EndWork)
+    if not retryable or is_over:
         return outcome
     back_off = min(retry.initial_seconds * retry.factor**context.failures, retry.max_seconds)
     back_off *= 1 + retry.jitter * share_of(context.attempt.token)

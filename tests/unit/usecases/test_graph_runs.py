@@ -6,9 +6,10 @@ from typing import Any
 
 import pytest
 
+from shared.domain.errors import Unavailable
 from shared.domain.ids import AgentId, Instance
 from shared.domain.states import NodeState, RunState
-from shared.ports.documents import OutcomeUnknown
+from shared.ports.documents import OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.sweep_runs import sweep_runs
@@ -200,3 +201,26 @@ async def test_a_task_that_comes_too_early_leaves_no_trace() -> None:
     assert rig.documents.paths == before
     await rig.drain()
     assert await rig.output(started.run.id) == [0]
+
+
+async def test_a_run_whose_nodes_cannot_be_read_for_a_while_ends_as_they_did_and_with_what_they_consumed() -> None:
+    class Away(ForwardingDocuments):
+        """Does not answer who reads all nodes of a run: its end does."""
+
+        left = 6
+
+        async def query(self, query: Query) -> list[Snapshot]:
+            if query.collection.endswith("/nodes") and self.left:
+                self.left -= 1
+                raise Unavailable("the document store does not answer")
+            return await super().query(query)
+
+    rig = EngineRig(toolbox=tools())
+    started = await rig.start(await make_graph(rig, {"a": echo("x"), "b": echo("y")}))
+    documents = Away(rig.documents)
+    while (await rig.run(started.run.id)).completed_at is None:
+        await rig.queue.deliver_next(lambda task: rig.deliver(task, documents))
+        await rig.clock.advance(60)
+    run = await rig.run(started.run.id)
+    assert documents.left == 0
+    assert (run.state, run.usage.tool_calls) == (RunState.SUCCEEDED, 2)

@@ -8,8 +8,8 @@ from tests.support.chaos.rules import EVERYTHING, QUEUE_ALONE, Rules
 from tests.support.reports import REPORTS
 
 SUITES = {
-    "whatever fails, every promise holds": (EVERYTHING, range(20_000)),
-    "what workers lose, the queue repairs without the sweeper": (QUEUE_ALONE, range(4_000)),
+    "whatever fails, every promise holds": (EVERYTHING, range(24_000)),
+    "what workers lose, the queue repairs without the sweeper": (QUEUE_ALONE, range(5_000)),
 }
 
 

@@ -20,7 +20,7 @@ from tests.support.chaos.world import Site
 CHUNK = 200
 """Schedules that a process plays before it reports."""
 
-COLLECTED_EVERY = 4
+COLLECTED_EVERY = 8
 """After so many schedules a process collects what they left."""
 
 

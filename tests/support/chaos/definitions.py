@@ -217,7 +217,7 @@ def _delegation(random: Random) -> dict[str, Any]:
 def _nodes(random: Random, within: str = "", most: int = 8) -> dict[str, Any]:
     """The nodes of a graph, or of the subgraph `within`: mostly two or three, up to eight."""
     nodes: dict[str, Any] = {}
-    for name in NAMES[: min(most, random.choice((1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 4, 8)))]:
+    for name in NAMES[: min(most, random.choice((1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 8)))]:
         befores = random.sample(list(nodes), min(len(nodes), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
         nodes[name] = _node(random, f"{within}{name}", befores, nodes)
         if nodes[name]["kind"] == "subgraph":

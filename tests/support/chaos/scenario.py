@@ -97,20 +97,20 @@ def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenar
     """
     number = random.randrange(DEFINITIONS) if number is None else number
     single = number % 2 == 0
-    count = random.choice((1, 1, 1, 1, 2, 3)) if single else random.choice((1, 1, 1, 1, 2))
+    count = random.choice((1, 1, 1, 1, 1, 2, 3)) if single else random.choice((1, 1, 1, 1, 1, 2))
     messages = [_message(random, n, single=single) for n in range(count)]
     actions: list[Action] = list(messages)
     actions += [
         Cancel(message.at + random.choice((0.05, 2, 20)) * random.random(), message.text)
         for message in messages
-        if random.random() < 0.25
+        if random.random() < 0.2
     ]
     actions += [
         Pause(
             message.at + random.choice((0.05, 2, 20)) * random.random(), message.text, random.choice((0.5, 5.0, 90.0))
         )
         for message in messages
-        if random.random() < 0.15
+        if random.random() < 0.12
     ]
     if random.random() < 0.15:
         actions.append(Shutdown(random.uniform(0, 20), random.choice((0.0, 1.0, 5.0))))
@@ -122,7 +122,7 @@ def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenar
             retrying.choice((1, 2)),
         )
         for message in messages
-        if retrying.random() < 0.3
+        if retrying.random() < 0.2
     ]
     return Scenario(
         definition=number,

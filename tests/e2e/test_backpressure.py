@@ -57,6 +57,25 @@ class Gate:
         yield b"{}"
 
 
+@pytest.fixture
+async def gate(site_port: int) -> AsyncIterator[Gate]:
+    """What the site of the nodes asks."""
+    gate = Gate()
+    async with site_of({"*": gate.answer}, site_port):
+        yield gate
+
+
+@pytest.fixture
+async def pair(narrow_stack: Stack) -> AsyncIterator[tuple[httpx.AsyncClient, httpx.AsyncClient]]:
+    """Two people."""
+    async with (
+        httpx.AsyncClient(base_url=narrow_stack.api, timeout=60, trust_env=False) as api,
+        sign_up(api) as ada,
+        sign_up(api) as bob,
+    ):
+        yield ada, bob
+
+
 def definition_at(port: int) -> dict[str, Any]:
     """Nodes that ask a site, none after another."""
     tool = {
@@ -90,47 +109,34 @@ async def stands(stack: Stack, gate: Gate, came: int, waiting: int, queued: int)
 
 
 async def test_a_deployment_has_no_more_nodes_at_work_than_its_queue_may_dispatch(
-    narrow_stack: Stack, site_port: int
+    narrow_stack: Stack, gate: Gate, pair: tuple[httpx.AsyncClient, httpx.AsyncClient], site_port: int
 ) -> None:
-    gate = Gate()
-    async with (
-        httpx.AsyncClient(base_url=narrow_stack.api, timeout=60, trust_env=False) as api,
-        sign_up(api) as ada,
-        sign_up(api) as bob,
-        site_of({"*": gate.answer}, site_port),
-    ):
-        runs = [(person, await begin(person, site_port)) for person in (ada, bob)]
-        everybody = len(runs) * WIDTH
-        for through in range(everybody):
-            came = min(through + LIMIT, everybody)
-            await until(partial(stands, narrow_stack, gate, came, came - through, everybody - came))
-            gate.open()
-        ended = [await comes_to(person, run, "succeeded", "failed") for person, run in runs]
+    runs = [(person, await begin(person, site_port)) for person in pair]
+    everybody = len(runs) * WIDTH
+    for through in range(everybody):
+        came = min(through + LIMIT, everybody)
+        await until(partial(stands, narrow_stack, gate, came, came - through, everybody - came))
+        gate.open()
+    ended = [await comes_to(person, run, "succeeded", "failed") for person, run in runs]
     assert [run["state"] for run in ended] == ["succeeded"] * len(runs)
     assert (gate.most, gate.came) == (LIMIT, everybody)
 
 
 async def test_a_run_whose_tasks_a_full_queue_holds_back_is_cancelled_in_the_cancels_own_answer(
-    narrow_stack: Stack, site_port: int
+    narrow_stack: Stack, gate: Gate, pair: tuple[httpx.AsyncClient, httpx.AsyncClient], site_port: int
 ) -> None:
-    gate = Gate()
-    async with (
-        httpx.AsyncClient(base_url=narrow_stack.api, timeout=60, trust_env=False) as api,
-        sign_up(api) as ada,
-        sign_up(api) as bob,
-        site_of({"*": gate.answer}, site_port),
-    ):
-        held = await begin(ada, site_port)
-        await until(partial(stands, narrow_stack, gate, LIMIT, LIMIT, WIDTH - LIMIT))
-        unwanted = await begin(bob, site_port)
-        cancelled = await bob.post(f"/runs/{unwanted['id']}/cancel")
-        assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
-        nodes = (await bob.get(f"/runs/{unwanted['id']}/nodes")).json()["items"]
-        assert [(node["state"], node["attempt"]) for node in nodes] == [("cancelled", 0)] * WIDTH
-        for _ in range(WIDTH):
-            gate.open()
-        assert (await comes_to(ada, held, "succeeded", "failed"))["state"] == "succeeded"
-        await until(partial(is_empty, narrow_stack))
+    ada, bob = pair
+    held = await begin(ada, site_port)
+    await until(partial(stands, narrow_stack, gate, LIMIT, LIMIT, WIDTH - LIMIT))
+    unwanted = await begin(bob, site_port)
+    cancelled = await bob.post(f"/runs/{unwanted['id']}/cancel")
+    assert (cancelled.status_code, cancelled.json()["state"]) == (202, "cancelled")
+    nodes = (await bob.get(f"/runs/{unwanted['id']}/nodes")).json()["items"]
+    assert [(node["state"], node["attempt"]) for node in nodes] == [("cancelled", 0)] * WIDTH
+    for _ in range(WIDTH):
+        gate.open()
+    assert (await comes_to(ada, held, "succeeded", "failed"))["state"] == "succeeded"
+    await until(partial(is_empty, narrow_stack))
     assert gate.came == WIDTH
 
 

@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 import asyncio
-import secrets
 from collections.abc import AsyncIterator, Callable
 from typing import Any
 
 import pytest
 
-from scripts.local.api import Api, api_client
+from scripts.local.api import Api
 from scripts.local.listener import Listener, One, Owned, emulator_channels
 from scripts.local.stack import Stack
 from scripts.local.watch import Following, ListenRefused
-from shared.adapters.firestore.documents import FirestoreDocuments
-from shared.domain.ids import Instance, RunId
-from shared.domain.segments import segments_path
-from shared.ports.documents import Query
 from tests.support.breaking_proxy import breaking_proxy
 from tests.support.held_models import MODEL, HeldModel
-from tests.support.listeners import Follow, Picture, Pictures, Place, SignedIn, follow_in_node, follow_in_python
+from tests.support.listeners import (
+    Follow,
+    Picture,
+    Pictures,
+    Place,
+    SignedIn,
+    follow_in_node,
+    follow_in_python,
+    stored_segments,
+)
+from tests.support.people import joined
 from tests.support.polling import PATIENCE_SECONDS
 from tests.support.provider_stubs.replies import Call
 from tests.support.stack import killed
@@ -30,17 +35,13 @@ MAIN = "main~0"
 
 @pytest.fixture
 async def ada(stack: Stack) -> AsyncIterator[Api]:
-    async with api_client(stack.api) as client:
-        api = Api(client)
-        await api.register(f"ada-{secrets.token_hex(6)}", secrets.token_urlsafe(12))
+    async with joined(stack.api, "ada") as api:
         yield api
 
 
 @pytest.fixture
 async def eve(stack: Stack) -> AsyncIterator[Api]:
-    async with api_client(stack.api) as client:
-        api = Api(client)
-        await api.register(f"eve-{secrets.token_hex(6)}", secrets.token_urlsafe(12))
+    async with joined(stack.api, "eve") as api:
         yield api
 
 
@@ -87,14 +88,9 @@ def final_text(picture: Picture) -> str:
 
 async def stored_text(place: Place, run: str) -> str:
     """What the segments of the run's last try join to: the final text is not among them."""
-    documents = FirestoreDocuments(place.project)
-    try:
-        found = await documents.query(Query(segments_path(RunId(run), Instance(MAIN))))
-    finally:
-        await documents.close()
-    segments = {segment.id: segment.fields for segment in found if segment.fields}
-    last = max(fields["try"] for fields in segments.values())
-    return "".join(segments[id_]["text"] for id_ in sorted(segments) if segments[id_]["try"] == last)
+    segments = await stored_segments(place, run, MAIN)
+    last = max(segment["try"] for segment in segments)
+    return "".join(segment["text"] for segment in segments if segment["try"] == last)
 
 
 def shows_at_least(length: int) -> Callable[[Picture], bool]:

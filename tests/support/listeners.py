@@ -17,6 +17,10 @@ from scripts.local.listener import Listener, emulator_channels
 from scripts.local.paths import ROOT
 from scripts.local.run_view import RunView, SessionView
 from scripts.local.watch import ListenRefused, RunWatch, SessionWatch
+from shared.adapters.firestore.documents import FirestoreDocuments
+from shared.domain.ids import Instance, RunId
+from shared.domain.segments import segments_path
+from shared.ports.documents import Query
 from tests.support.polling import PATIENCE_SECONDS
 
 Picture: TypeAlias = dict[str, Any]
@@ -202,3 +206,13 @@ def show_run(view: RunView) -> Picture:
 def show_session(view: SessionView) -> Picture:
     """A session's picture."""
     return {"live": view.live_text, "run_id": view.run_id, "events": [dict(event) for event in view.log]}
+
+
+async def stored_segments(place: Place, run: str, instance: str) -> list[Mapping[str, Any]]:
+    """The segments of a node as they are stored, in order; nobody need be signed in."""
+    documents = FirestoreDocuments(place.project)
+    try:
+        found = await documents.query(Query(segments_path(RunId(run), Instance(instance))))
+    finally:
+        await documents.close()
+    return [segment.fields for segment in sorted(found, key=lambda one: one.id) if segment.fields]

@@ -8,6 +8,8 @@ from contextlib import asynccontextmanager
 
 import httpx
 
+from scripts.local.api import Api, api_client
+
 
 @asynccontextmanager
 async def sign_up(api: httpx.AsyncClient) -> AsyncGenerator[httpx.AsyncClient, None]:
@@ -19,3 +21,12 @@ async def sign_up(api: httpx.AsyncClient) -> AsyncGenerator[httpx.AsyncClient, N
     headers = {"Authorization": f"Bearer {answer.json()['id_token']}"}
     async with httpx.AsyncClient(base_url=api.base_url, timeout=60, trust_env=False, headers=headers) as client:
         yield client
+
+
+@asynccontextmanager
+async def joined(address: str, name: str) -> AsyncGenerator[Api, None]:
+    """Somebody new whose name begins so, with the demo's client of the gateway at `address`."""
+    async with api_client(address) as client:
+        api = Api(client)
+        await api.register(f"{name}-{secrets.token_hex(6)}", secrets.token_urlsafe(12))
+        yield api

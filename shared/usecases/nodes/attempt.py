@@ -54,7 +54,7 @@ class _Holding:
     yields: bool = False
     yields_at_once: bool = False
     undivided: int = 0
-    doubts: bool = False
+    in_doubt: bool = False
     interrupted: asyncio.Future[None] = field(default_factory=_no_result)
 
     def interrupt(self) -> None:
@@ -111,7 +111,7 @@ class Attempt:
     @property
     def is_in_doubt(self) -> bool:
         """Whether work was stopped in a commit of which nobody knows: it may be applied while the lease exists."""
-        return self._holding.doubts
+        return self._holding.in_doubt
 
     def stop(self) -> None:
         """Note that cancelling was requested."""
@@ -213,7 +213,7 @@ class Attempt:
                 self.note_beat(sent, committed.sums[0])
                 return Committed(committed.sums[1:], committed.update_time)
         except asyncio.CancelledError:
-            self._holding.doubts = self._holding.doubts or not is_known
+            self._holding.in_doubt = self._holding.in_doubt or not is_known
             raise
 
     async def _send(self, batch: Sequence[Write]) -> Committed:
@@ -226,7 +226,7 @@ class Attempt:
             except asyncio.CancelledError as error:
                 stopped = error
         if stopped is not None and not sending.cancelled():
-            self._holding.doubts = self._holding.doubts or isinstance(sending.exception(), OutcomeUnknown)
+            self._holding.in_doubt = self._holding.in_doubt or isinstance(sending.exception(), OutcomeUnknown)
             raise stopped
         return sending.result()
 

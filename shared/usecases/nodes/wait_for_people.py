@@ -84,6 +84,9 @@ async def look_again(core: Core, run_id: RunId) -> Snapshot:
     """See whether the run of a node that waits, or is to be tried later, was cancelled or has ended meanwhile.
 
     Who cancels or ends the run writes that first and looks for such nodes then: one of the two sees the other.
+
+    Returns:
+        The run as it was read.
     """
     snapshot = await core.documents.get(run_path(run_id))
     run = parse(Run, snapshot.fields or {})

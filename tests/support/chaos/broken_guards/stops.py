@@ -8,8 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.domain.plan_graphs import PlanGraph
-from shared.domain.writes import Write
-from shared.ports.documents import Committed, Documents, Query, Snapshot
+from shared.ports.documents import Documents, Snapshot
 from shared.usecases.nodes import execute_node
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
@@ -20,27 +19,22 @@ from tests.support.chaos.faults import Fault
 from tests.support.chaos.handmade import HURRIED, METERED, QUORUM
 from tests.support.chaos.rules import Rules
 from tests.support.chaos.scenario import Cancel, Pause
+from tests.support.forwarding_documents import ForwardingDocuments
 
 
-class _EarlierRun:
-    """Documents in which a run is still what it was."""
+class _EarlierRun(ForwardingDocuments):
+    """Documents in which a run is still what it was, for who reads it beside others."""
 
     def __init__(self, inner: Documents, earlier: Snapshot) -> None:
-        self._inner = inner
+        super().__init__(inner)
         self._earlier = earlier
 
     async def get(self, path: str) -> Snapshot:
-        return await self._inner.get(path)
+        return await self.inner.get(path)
 
     async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
-        found = await self._inner.get_many(paths)
+        found = await super().get_many(paths)
         return [self._earlier if snapshot.path == self._earlier.path else snapshot for snapshot in found]
-
-    async def query(self, query: Query) -> list[Snapshot]:
-        return await self._inner.query(query)
-
-    async def commit(self, writes: Sequence[Write]) -> Committed:
-        return await self._inner.commit(writes)
 
 
 def _read_then_claim() -> AbstractContextManager[object]:
@@ -55,7 +49,7 @@ def _read_then_claim() -> AbstractContextManager[object]:
         return claimed
 
     async def enter_without_reading(engine: Engine, target: Target, attempt: Attempt) -> NodeContext | None:
-        documents: Any = _EarlierRun(engine.core.documents, earlier[attempt])
+        documents = _EarlierRun(engine.core.documents, earlier[attempt])
         return await enter(replace(engine, core=replace(engine.core, documents=documents)), target, attempt)
 
     return replaced(execute_node, claim_node=claim_after_reading, enter_node=enter_without_reading)()

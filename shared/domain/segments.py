@@ -6,6 +6,7 @@ opens. So a long answer costs bytes in proportion to its length, and whoever joi
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
@@ -50,7 +51,7 @@ class Segment:
     @property
     def id(self) -> str:
         """Its document id; sorts by step, try and number."""
-        return f"{self.step:04}-{self.try_:04}-{self.n:06}"
+        return f"{step_id(self.step)}-{self.try_:04}-{self.n:06}"
 
     @property
     def is_full(self) -> bool:
@@ -78,9 +79,24 @@ def segments_path(run_id: RunId, instance: Instance) -> str:
     return f"runs/{run_id}/nodes/{instance}/segments"
 
 
+def step_id(step: int) -> str:
+    """What the ids of a step's segments begin with."""
+    return f"{step:04}"
+
+
 def first_try(attempt: int) -> int:
     """The first try number of an attempt: above every try of the attempts before."""
     return (attempt - 1) * TRIES_PER_ATTEMPT
+
+
+def shown_text(segments: Sequence[Mapping[str, Any]], step: int) -> str:
+    """The text of a step's last try, as far as it is known without a gap; of the fields of segments, in their order."""
+    last = max((segment["try"] for segment in segments if segment["step"] == step), default=None)
+    text = ""
+    for segment in segments:
+        if (segment["step"], segment["try"]) == (step, last) and segment["start"] == len(text):
+            text += segment["text"]
+    return text
 
 
 def flush_pause_seconds(age_seconds: float) -> float:

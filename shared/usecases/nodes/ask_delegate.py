@@ -94,6 +94,7 @@ async def ask_delegate(
         if error.retryable:
             raise
         context.purse.drop(below)
+        await below.take_up_text()
         failure = Failure(error.code, error.message)
         ended = {"state": NodeState.FAILED, "error": render(failure), "text": below.said}
         result = _failed(delegate, failure)
@@ -145,6 +146,7 @@ async def take_up_children(engine: Engine, context: NodeContext, recorder: NodeR
         child = _context_below(context, node.node, delegate.agent)
         below = recorder.child(snapshot.path) or NodeRecorder(engine, child, await read_node_journal(engine, child))
         await take_up_children(engine, child, below, delegate.agent)
+        await below.take_up_text()
         recorder.open_child(snapshot.path, below)
 
 

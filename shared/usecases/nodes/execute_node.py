@@ -198,7 +198,8 @@ async def _finish(engine: Engine, context: NodeContext, outcome: Outcome, record
     work = context.target.work
     if outcome.state is not NodeState.SUCCEEDED and isinstance(work, AgentWork):
         await take_up_children(engine, context, recorder, work.agent)
-        outcome = replace(outcome, usage=recorder.usage)
+        await recorder.take_up_text()
+        outcome = replace(outcome, usage=recorder.usage, text=outcome.text or recorder.shown)
     live = await recorder.final_writes()
     if outcome.state is not NodeState.SUCCEEDED:
         live += recorder.unrecorded_writes()

@@ -36,6 +36,7 @@ from shared.usecases.nodes.attempt import YieldRequested
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.keep_value import keep_text
 from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.read_live_text import read_live_text
 from shared.usecases.nodes.segment_writer import SegmentWriter
 
 
@@ -120,10 +121,27 @@ class NodeRecorder:
             raise
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
-        attempt, owner = self._context.attempt, self._context.run.owner_uid
-        self._writer = SegmentWriter(self._engine.core, attempt, owner, step, try_)
-        self._open = True
+        self._open_step(step, try_)
         return longest
+
+    def _open_step(self, step: int, try_: int) -> SegmentWriter:
+        attempt, owner = self._context.attempt, self._context.run.owner_uid
+        self._writer, self._open = SegmentWriter(self._engine.core, attempt, owner, step, try_), True
+        return self._writer
+
+    async def take_up_text(self) -> None:
+        """Take up what an earlier attempt had shown of the step that it did not record, for an end without going on.
+
+        It becomes a try of this attempt, so that nothing counts which arrives late from the one before. An attempt
+        that has begun a step has made that void, and a first one finds nothing.
+        """
+        attempt = self._context.attempt
+        if self._writer is not None or attempt.number == 1:
+            return
+        step = self._journal.steps
+        text = await read_live_text(self._engine.core.documents, attempt.run_id, attempt.instance, step)
+        if text:
+            self._open_step(step, first_try(attempt.number)).take_up(text)
 
     def _check_may_ask(self) -> None:
         """Ask whether a model may be asked now."""

@@ -63,6 +63,10 @@ class SegmentWriter:
         if self._flushing is None or self._flushing.done():
             self._flushing = asyncio.ensure_future(self._flush())
 
+    def take_up(self, text: str) -> None:
+        """Begin with text that an earlier try has shown; it is written with the end of this one."""
+        self._pending.append(text)
+
     def add_parts(self, parts: list[dict[str, Any]]) -> None:
         """Add tool calls to the step's last segment."""
         self._pending_parts.extend(parts)

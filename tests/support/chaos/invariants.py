@@ -151,7 +151,7 @@ class RunCheck:
                 yield f"is {node.state}, keeps {kept!r}, and had said {said!r}"
 
     def _said(self, node: NodeRun) -> Iterator[str]:
-        """What a node had said: the texts of what it recorded, and of the step with which it ended."""
+        """What a node had said: the texts of what it recorded, and what was shown of the step that nobody recorded."""
         runs = [repeat.earlier for repeat in self._world.monitor.repeats.lineage(self._run.id, node.instance)]
         journals = [self._inside.get(journal_path(run, node.instance), {}) for run in (*runs, self._run.id)]
         entries = {path.rpartition("/")[2]: entry for journal in journals for path, entry in journal.items()}
@@ -161,7 +161,7 @@ class RunCheck:
             fields for _, fields in sorted(self._inside.get(segments_path(self._run.id, node.instance), {}).items())
         ]
         last = [fields for fields in shown if (fields["step"], fields["try"]) == (shown[-1]["step"], shown[-1]["try"])]
-        if last and last[-1]["final"] and response_id(last[-1]["step"]) not in entries:
+        if last and response_id(last[-1]["step"]) not in entries:
             yield from filter(None, ["".join(fields["text"] for fields in last)])
 
     def _vertex_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:

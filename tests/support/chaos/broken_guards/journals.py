@@ -63,6 +63,11 @@ JOURNALS = {
         replaced(perform_work, carry_over=nothing),
         r"and the outcome of runs/\S+ holds$",
     ),
+    "texts taken up": Guard(
+        "what was said is kept",
+        replaced(NodeRecorder, take_up_text=nothing),
+        r": is (failed|cancelled), keeps '.*', and had said '",
+    ),
     "intents": Guard("what happens once happens once", _no_intents, r" pay happened \d+ times$", PAYS),
     "decisions in the journal": Guard(
         "what a person said is heard",

@@ -13,6 +13,7 @@ from shared.domain.graph_types import Condition
 from shared.domain.ids import AgentId
 from shared.domain.kept_agents import KeptAgent, KeptAgents
 from shared.domain.plan_bounds import bound_faults, bound_plan
+from shared.domain.plan_widths import width_faults
 from shared.domain.planning import compile_plan
 from shared.domain.plans import Plan
 from shared.domain.run_bounds import PlanBounds
@@ -63,6 +64,7 @@ async def check_graph(
     bounds = bound_plan(plan)
     faults = [] if shelf.conditions is None else await condition_faults(shelf.conditions, definition, kept)
     faults += kept_faults(definition, kept)
+    faults += width_faults(plan, definition)
     faults += bound_faults(plan, bounds, shelf.most_node_runs)
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))

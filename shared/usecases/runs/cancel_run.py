@@ -8,6 +8,7 @@ from itertools import chain
 from shared.domain.facts import record_run_end
 from shared.domain.ids import RunId, Token, Uid, instance_of
 from shared.domain.nodes import NodeRun, Outcome, node_path, nodes_path
+from shared.domain.plan_widths import MOST_IN_COMMIT
 from shared.domain.plans import PlanNode
 from shared.domain.quotas import count_off
 from shared.domain.records import parse, render
@@ -77,7 +78,7 @@ async def _tell(core: Core, run: Run) -> None:
 
 
 async def _end_unbegun(core: Core, run: Run) -> Sequence[Write]:
-    """What ends a run that nobody has begun; nothing if somebody has, or is about to."""
+    """What ends a run that nobody has begun; nothing if somebody has, or is about to, or one commit cannot."""
     slot = await core.documents.get(slot_path(run.session_id))
     if run.id in parse(Slot, slot.fields or {}).queue:
         return _leave_queue(core, run, slot)
@@ -85,6 +86,8 @@ async def _end_unbegun(core: Core, run: Run) -> Sequence[Write]:
         return []
     loaded = await load_run(core.documents, run.id)
     assert loaded is not None  # noqa: S101 - it was just read
+    if len(loaded.graph.entries) > MOST_IN_COMMIT:
+        return []
     last = instance_of(loaded.graph.plan.nodes[-1].id, run.epoch)
     end = RunEnd(core, run, last, Outcome(NodeState.CANCELLED, error=_UNBEGUN))
     # A claim creates its node: either these are refused, or every claim is, of a task that is still to be delivered.

@@ -12,6 +12,7 @@ from shared.domain.graph_analysis import kept_faults
 from shared.domain.ids import AgentId, Uid
 from shared.domain.plan_bounds import bound_faults, bound_plan
 from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plan_widths import width_faults
 from shared.domain.planning import compile_plan
 from shared.domain.writes import Write
 from shared.ports.documents import Snapshot
@@ -44,7 +45,7 @@ async def compile_run(core: Core, caller: Uid, agent_id: AgentId, number: int) -
     Raises:
         NotFound: there is no such version.
         InvalidArgument: it refers to agents that the caller may not run, or that make no plan with it; or a run of it
-            may come to more than the deployment lets one.
+            may come to more than the deployment lets one, or sets off too many nodes at once.
         GrantUsedUp: the runs that were granted of such an agent were all started.
     """
     path = version_path(agent_id, number)
@@ -65,9 +66,9 @@ async def compile_definition(
 ) -> CompiledRun:
     """The plan of a definition, with the kept agents that it refers to.
 
-    Also of a version its bounds are asked again: what its references mean may have grown since it was made, and
-    another deployment may run less. Whether values fit what its references take is asked of one that `is_new`, and was
-    never a version; of a version that was asked when it was made, and in a run it shows.
+    Also of a version its widths and bounds are asked again: what its references mean may have grown since it was made,
+    and another deployment may run less. Whether values fit what its references take is asked of one that `is_new`, and
+    was never a version; of a version that was asked when it was made, and in a run it shows.
 
     Raises:
         InvalidArgument, GrantUsedUp: as `compile_run`.
@@ -84,7 +85,8 @@ async def compile_definition(
     plan = compile_plan(definition, kept)
     bounds = bound_plan(plan)
     unfit = kept_faults(definition, kept) if is_new else ()
-    if faults := (*unfit, *bound_faults(plan, bounds, core.most_node_runs)):
+    grown = (*width_faults(plan, definition), *bound_faults(plan, bounds, core.most_node_runs))
+    if faults := (*unfit, *grown):
         raise InvalidArgument("The graph cannot be run.", faults)
     return CompiledRun(CompiledVersion(PlanGraph(plan), author_uid, plan.input_schema, bounds), tuple(writes))
 

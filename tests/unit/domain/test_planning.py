@@ -161,6 +161,15 @@ def test_what_a_plan_cannot_hold_is_refused() -> None:
     assert refused({"a": writer(), "b": writer()}, wide)[0][1] == f"comes to more than {MAX_NODES} nodes"
 
 
+def test_how_many_items_fit_is_told_of_a_map_that_comes_to_too_many_nodes() -> None:
+    each = {"kind": "map", "over": "{{ input.items }}", "body": subgraph({"a": TOOL})}
+    again = {"kind": "loop", "until": "false", "max_rounds": 1000, "body": subgraph({f"n{n}": TOOL for n in range(7)})}
+    for node, fit in ((each, "at most 500"), (again, "at most 555")):
+        with pytest.raises(InvalidArgument) as refusal:
+            plan_of({"in": node})
+        assert [fault.suggestion for fault in refusal.value.faults] == [fit]
+
+
 def test_graphs_stand_only_so_deep_within_one_another() -> None:
     nodes: dict[str, Any] = {"a": TOOL}
     for _ in range(5):

@@ -7,12 +7,20 @@ import { StreamMerge } from "./stream_merge.js";
 /** @typedef {"pending" | "ready" | "running" | "waiting" | "succeeded" | "failed" | "skipped" | "cancelled"} NodeState */
 
 /**
+ * Where an output is kept that is too large for its document (shared/domain/large_values.py); as JSON, whatever it is.
+ * @typedef {{session_id: string, name: string, version: number, size_bytes: number}} ValueFile
+ */
+/**
+ * What a run or a node gave: one of the two once it succeeded.
+ * @typedef {{output_json?: string | null, output_file?: ValueFile | null}} Output
+ */
+/**
  * The fields of `runs/{id}` that a page may want; there are more (shared/domain/runs.py).
- * @typedef {{owner_uid: string, session_id: string, state: RunState, output_json?: string | null}} RunFields
+ * @typedef {{owner_uid: string, session_id: string, state: RunState} & Output} RunFields
  */
 /**
  * The fields of `runs/{id}/nodes/{instance}` that a page may want (shared/domain/nodes.py).
- * @typedef {{node: string, state: NodeState, attempt: number, output_json?: string | null}} NodeFields
+ * @typedef {{node: string, state: NodeState, attempt: number, text?: string | null} & Output} NodeFields
  */
 /**
  * The document `sessions/{id}/events/{seq}` (shared/domain/events.py).
@@ -49,6 +57,17 @@ export class NodeView {
   /** @returns {NodeState} `pending` while there is no document. */
   get state() {
     return this.fields?.state ?? "pending";
+  }
+
+  /**
+   * What there is to show: the output, or what was said so far. Of an output in a file that is its beginning, as far as
+   * it is known, and the file's name; where nothing was heard, what the document keeps.
+   */
+  get text() {
+    const kept = this.fields?.text ?? "";
+    const file = this.state === "succeeded" && this.fields?.output_file;
+    if (file) return [kept || this.stream.heard, file.name].filter(Boolean).join("\n");
+    return this.stream.text || kept;
   }
 
   /**

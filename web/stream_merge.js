@@ -151,7 +151,11 @@ export class StreamMerge {
 
   /** The node's output once it is there, before that the text of the latest step. */
   get text() {
-    if (this.#output !== null) return this.#output;
+    return this.#output ?? this.heard;
+  }
+
+  /** What the latest step said, as far as it was heard; the node's end does not replace it. */
+  get heard() {
     return this.#latest?.text ?? "";
   }
 

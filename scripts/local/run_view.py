@@ -24,6 +24,19 @@ class NodeView:
         """The node's state; `pending` while there is no document."""
         return str(self.fields.get("state", "pending"))
 
+    @property
+    def text(self) -> str:
+        """What there is to show: the output, or what was said so far.
+
+        Of an output in a file that is its beginning, as far as it is known, and the file's name; where nothing was
+        heard, what the document keeps.
+        """
+        kept: str = self.fields.get("text") or ""
+        file = self.fields.get("output_file") if self.state == "succeeded" else None
+        if file is not None:
+            return "\n".join(filter(None, (kept or self.stream.heard, file["name"])))
+        return self.stream.text or kept
+
     def take(self, fields: Mapping[str, Any]) -> None:
         """Take in the node's document."""
         self.fields = fields

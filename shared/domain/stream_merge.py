@@ -149,9 +149,13 @@ class StreamMerge:
     @property
     def text(self) -> str:
         """The node's output once it is there, before that the text of the latest step."""
-        if self._output is not None:
-            return self._output
-        return self._steps[max(self._steps)].view(max(self._steps)).text if self._steps else ""
+        return self.heard if self._output is None else self._output
+
+    @property
+    def heard(self) -> str:
+        """What the latest step said, as far as it was heard; the node's end does not replace it."""
+        latest = max(self._steps, default=None)
+        return "" if latest is None else self._steps[latest].view(latest).text
 
     @property
     def live(self) -> str:
@@ -159,7 +163,7 @@ class StreamMerge:
         latest = max(self._steps, default=None)
         if latest is None or self._steps[latest].whole is not None:
             return ""
-        return self._steps[latest].view(latest).text
+        return self.heard
 
     @property
     def complete(self) -> bool:

@@ -197,7 +197,7 @@ async def _keep(changes: AsyncIterator[Any], show: Callable[[Any], Picture], pic
 def show_run(view: RunView) -> Picture:
     """A run's picture."""
     nodes = {
-        instance: {"state": node.state, "text": node.stream.text, "complete": node.stream.complete}
+        instance: {"state": node.state, "text": node.text, "complete": node.stream.complete}
         for instance, node in view.nodes.items()
     }
     return {"state": view.state, "whole": view.whole, "nodes": nodes}

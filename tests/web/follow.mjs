@@ -52,9 +52,9 @@ const showRun = (view) => ({
   state: view.state,
   whole: view.whole,
   nodes: Object.fromEntries(
-    [...view.nodes].map(([instance, { state, stream }]) => [
+    [...view.nodes].map(([instance, { state, text, stream }]) => [
       instance,
-      { state, text: stream.text, complete: stream.complete, steps: stream.steps },
+      { state, text, complete: stream.complete, steps: stream.steps },
     ]),
   ),
 });

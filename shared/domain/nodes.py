@@ -31,7 +31,8 @@ class NodeRun:
         attempt: counts deliveries that took the node, from 1; 0 where the run ended before anybody did.
         token: the present attempt's mark; empty without one.
         output_file: where the output is kept that is too large for this document; `output_json` is null then.
-        text: what it had said by then, where it failed, was cancelled or waits; the beginning of what is too large.
+        text: what it had said by then, where it failed, was cancelled, waits or is to be tried again; the beginning of
+            what is too large.
         items_json: the list that a map expanded into instances; a loop's has one entry.
         items_file: where that list is kept if it is too large.
         chosen: the case that a branch took.

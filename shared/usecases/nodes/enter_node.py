@@ -28,7 +28,8 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     """The context to execute in; None, and the claim undone, when the node must not start.
 
     The run is read after the claim: whoever cancels or pauses flags the run first and marks the leases then, so that
-    one of the two sees the other.
+    one of the two sees the other. What somebody has worked at whose run ended without it is cancelled, and keeps what
+    came of it.
     """
     slot = slot_path(target.run.session_id) if target.graph.ends_run(target.node.id) else None
     waits = _readiness_path(target)
@@ -46,7 +47,8 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     stored = snapshots.get(attempt.path)
     node = None if stored is None else parse(NodeRun, stored.fields or {})
     readiness = _readiness(target, snapshots[waits]) if waits else Readiness.FIRE
-    if is_terminal(run.state) or readiness is Readiness.WAIT:
+    has_ended = is_terminal(run.state)
+    if readiness is Readiness.WAIT or (has_ended and (first or slot is not None)):
         await _undo_claim(open_purse(engine.core, attempt, replace(target, run=run), stored))
         return None
     if run.paused_at is not None:
@@ -54,7 +56,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         return None
     if run.state is RunState.QUEUED:
         await _start(engine, snapshots[run.path])
-    if run.cancel_requested:
+    if run.cancel_requested or has_ended:
         attempt.stop()
     return NodeContext(
         target=replace(target, run=run),

@@ -107,6 +107,7 @@ async def release_node(context: NodeContext, outcome: Outcome, records: Sequence
         "waits": context.waits + (outcome.error is None and outcome.not_before is not None),
         "not_before": outcome.not_before,
         "error": None if outcome.error is None else render(outcome.error),
+        "text": outcome.said,
     }
 
     async def make() -> Sequence[Write]:

@@ -12,7 +12,7 @@ from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
 from shared.domain.ids import RunId, SessionId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.journal import journal_path, response_id
-from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.nodes import NodeRun, node_path, nodes_path
 from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode, ToolWork
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
@@ -157,12 +157,18 @@ class RunCheck:
         entries = {path.rpartition("/")[2]: entry for journal in journals for path, entry in journal.items()}
         responses = [entry for _, entry in sorted(entries.items()) if entry["kind"] == "response"]
         yield from (entry["text"] for entry in responses if entry["text"])
-        shown = [
-            fields for _, fields in sorted(self._inside.get(segments_path(self._run.id, node.instance), {}).items())
-        ]
+        shown = list(self._shown(node))
         last = [fields for fields in shown if (fields["step"], fields["try"]) == (shown[-1]["step"], shown[-1]["try"])]
         if last and response_id(last[-1]["step"]) not in entries:
             yield from filter(None, ["".join(fields["text"] for fields in last)])
+
+    def _shown(self, node: NodeRun) -> Iterator[Mapping[str, Any]]:
+        """The live text of a node that was there when it ended; a process that was frozen may write some later."""
+        paths = sorted(self._inside.get(segments_path(self._run.id, node.instance), {}))
+        ended, *segments = self._world.store.read([node_path(self._run.id, node.instance), *paths])
+        for segment in segments:
+            if segment.fields and segment.update_time and ended.update_time and segment.update_time <= ended.update_time:
+                yield segment.fields
 
     def _vertex_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         readiness = self._actual.readiness(vertex)

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from shared.domain.errors import FailedPrecondition
+from shared.domain.errors import FailedPrecondition, ModelUnavailable
 from shared.domain.ids import Instance, RunId
 from shared.domain.nodes import NodeRun
 from shared.domain.runs import Run
@@ -26,6 +26,8 @@ LOOKS = Step(("let me ", "look"), ECHO)
 SINGLE = {"tools": ["echo"]}
 GRAPH = {"type": "graph", "tools": ["echo"], "graph": {"nodes": {"say": {"kind": "agent", "prompt": "hello"}}}}
 HELPED = {"type": "delegation", "agents": {"helper": {"description": "helps", "tools": ["echo"]}}}
+TALK = {"kind": "agent", "prompt": "hello", "tools": ["echo"]}
+EITHER = {"quick": {"kind": "tool", "tool": "echo", "arguments": {"value": 1}, "after": ["begin"]}}
 HELPER = "main.helper.0000-call-0-0~0"
 LONG = tuple(f"word {number} " for number in range(400))
 Script = Callable[[EngineRig], Sequence[Step]]
@@ -193,6 +195,57 @@ async def test_a_delegate_that_fails_without_going_on_keeps_it() -> None:
     await here.work(run_id)
     helper = await kept(here, run_id, HELPER)
     assert (helper.state, helper.text) == (NodeState.FAILED, "let me look\n\nit is")
+
+
+def early(talk: dict[str, Any]) -> dict[str, Any]:
+    """A graph that ends without an agent which is at work by then."""
+    begin = {"kind": "tool", "tool": "echo", "arguments": {"value": 0}}
+    nodes = {
+        "talk": talk,
+        "begin": begin,
+        **EITHER,
+        "first": {"kind": "join", "policy": "any", "after": ["talk", "quick"]},
+    }
+    return {"type": "graph", "tools": ["echo"], "graph": {"nodes": nodes}}
+
+
+async def end_early(here: EngineRig, talk: dict[str, Any]) -> RunId:
+    """A run that ended without a node whose worker had died, which somebody took over then."""
+    run = (await here.start(await here.make_agent(**early(talk)))).run
+    with pytest.raises(Died):
+        await here.drain()
+    await here.work(run.id)
+    ended, talks = await here.run(run.id), await here.node(run.id, "talk~0")
+    assert ended.state is RunState.SUCCEEDED
+    assert (ended.completed_at or here.clock.now()) < (talks.completed_at or ended.created_at)
+    return run.id
+
+
+async def test_a_node_whose_worker_died_and_whose_run_ended_without_it_is_cancelled_with_what_it_said() -> None:
+    here = playing(lambda rig: (LOOKS, dying(rig, "it ", "is")))
+    node = await kept(here, await end_early(here, TALK), "talk~0")
+    assert (node.state, node.text) == (NodeState.CANCELLED, "let me look\n\nit is")
+
+
+async def test_so_is_a_delegate_whose_worker_died_and_whose_run_ended_without_it() -> None:
+    here = helped(lambda rig: (LOOKS, dying(rig, "it ", "is")))
+    agent = await here.make_agent(**{**HELPED, "name": "kept"})
+    run_id = await end_early(here, {"kind": "agent", "agent": {"id": agent}})
+    helper, talk = await kept(here, run_id, f"talk{HELPER.removeprefix('main')}"), await here.node(run_id, "talk~0")
+    assert (helper.state, helper.text) == (NodeState.CANCELLED, "let me look\n\nit is")
+    assert (talk.state, talk.text) == (NodeState.CANCELLED, "I ask")
+
+
+async def test_a_node_that_was_to_be_tried_again_when_its_run_ended_without_it_keeps_what_it_said() -> None:
+    def fail() -> None:
+        raise ModelUnavailable("it is away")
+
+    here = playing(lambda _: (LOOKS, Step(("it is",), before_end=fail)))
+    retry = {"max_attempts": 5, "initial_seconds": 600, "max_seconds": 600}
+    run = (await here.start(await here.make_agent(**early({**TALK, "retry": retry})))).run
+    await here.work(run.id)
+    node = await here.node(run.id, "talk~0")
+    assert (node.state, node.text) == (NodeState.CANCELLED, "let me look\n\nit is")
 
 
 class Watching(ForwardingDocuments):

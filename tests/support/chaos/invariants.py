@@ -166,9 +166,9 @@ class RunCheck:
         """The live text of a node that was there when it ended; a process that was frozen may write some later."""
         paths = sorted(self._inside.get(segments_path(self._run.id, node.instance), {}))
         ended, *segments = self._world.store.read([node_path(self._run.id, node.instance), *paths])
-        for segment in segments:
-            if segment.fields and segment.update_time and ended.update_time and segment.update_time <= ended.update_time:
-                yield segment.fields
+        for one in segments:
+            if one.fields and one.update_time and ended.update_time and one.update_time <= ended.update_time:
+                yield one.fields
 
     def _vertex_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
         readiness = self._actual.readiness(vertex)

@@ -18,7 +18,7 @@ from shared.domain.events import Event, event_path
 from shared.domain.ids import RunId, SessionId, Uid, hashed_id
 from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.sessions import Fork, Message, Session, Slot, message_path, messages_path, session_path, slot_path
-from shared.domain.writes import Create, Put, Update, Write
+from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.artifacts.get_artifact import get_versions
 from shared.usecases.artifacts.list_artifacts import every_artifact
@@ -173,26 +173,40 @@ async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId
         after = (found[-1].id,)
 
 
-def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[Put]:
-    """The documents of the fork; storing them twice does no harm."""
+def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[Create]:
+    """The documents of the fork. None is written over: a commit that arrives late finds it answered again, perhaps."""
     for event in events:
-        yield Put(event_path(fork.id, event.seq), render(event))
+        yield Create(event_path(fork.id, event.seq), render(event))
     for number, message in enumerate(messages):
-        yield Put(message_path(fork.id, number), render(message))
+        yield Create(message_path(fork.id, number), render(message))
 
 
-async def _write_all(documents: Documents, copies: Iterable[Put]) -> None:
-    batch: list[Write] = []
+async def _write_all(documents: Documents, copies: Iterable[Create]) -> None:
+    batch: list[Create] = []
     room = COMMIT_BYTES
     for write in copies:
         size = document_bytes(write.path, write.fields)
         if batch and (len(batch) == BATCH or size > room):
-            await _commit(documents, batch)
+            await _create(documents, batch)
             batch, room = [], COMMIT_BYTES
         batch.append(write)
         room -= size
     if batch:
-        await _commit(documents, batch)
+        await _create(documents, batch)
+
+
+async def _create(documents: Documents, left: Sequence[Create]) -> None:
+    """Create what the same request has not created before."""
+    for _ in range(TRIES):
+        try:
+            await documents.commit(left)
+        except (CommitRefused, OutcomeUnknown):
+            found = await documents.get_many([write.path for write in left])
+            left = [write for write, there in zip(left, found, strict=True) if there.fields is None]
+            if left:
+                continue
+        return
+    raise Aborted("the document store does not answer; try again", retry_after_seconds=1)
 
 
 async def _commit(documents: Documents, writes: Sequence[Write]) -> None:

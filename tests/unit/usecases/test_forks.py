@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -24,7 +25,7 @@ from shared.domain.sessions import Fork, Session, session_path
 from shared.domain.tools import ToolResult
 from shared.domain.writes import Delete, Update, Write
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import Documents, Query
+from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query
 from shared.ports.identity import Identity
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.artifacts.list_artifacts import list_artifacts
@@ -39,6 +40,7 @@ from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regene
 from shared.usecases.sessions.set_state import set_state
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.watched_documents import WatchedDocuments
@@ -326,6 +328,37 @@ async def test_a_fork_is_whole_or_nobody_sees_it_wherever_its_maker_fails(fate: 
                 assert await talk.note(fork.id) == (2, b"two", "by two")
                 await talk.say(fork.id, "three")
                 assert len(talk.rig.runner.turns[-1].history) == 8
+
+
+class LateCopies(ForwardingDocuments):
+    """The first commit that copies events is given up, and arrives when nobody waits for it any more."""
+
+    def __init__(self, inner: Documents) -> None:
+        super().__init__(inner)
+        self._late: Sequence[Write] = ()
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        if not self._late and "/events/" in writes[0].path:
+            self._late = writes
+            raise OutcomeUnknown("no reply in time")
+        return await super().commit(writes)
+
+    async def arrive(self) -> None:
+        with suppress(CommitRefused):
+            await super().commit(self._late)
+
+
+async def test_a_copy_that_arrives_late_undoes_nothing_of_what_was_said_since() -> None:
+    talk = Talk()
+    await talk.open("one")
+    store = LateCopies(talk.rig.documents)
+    fork = await talk.fork(documents=store)
+    new = await regenerate_answer(talk.rig.core, RegenerateRequest(ANN, fork.id))
+    await talk.rig.drain()
+    before = await talk.rig.events(fork.id)
+    await store.arrive()
+    assert await talk.rig.events(fork.id) == before
+    assert [event["seq"] for event in before if event["superseded_by"] == new.run.id] == [4]
 
 
 async def check_half(talk: Talk) -> None:

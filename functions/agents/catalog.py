@@ -39,7 +39,7 @@ def catalog_routes(shelf: Shelf) -> APIRouter:
         if definition is not None:
             faults = (*faults, *shelf.models.faults(definition))
             try:
-                bounds = await check_graph(shelf, caller, definition)
+                bounds = (await check_graph(shelf, caller, definition)).bounds
             except InvalidArgument as error:
                 faults = (*faults, *error.faults)
         warnings = written.placed(warnings_of(written.raw, bounds))

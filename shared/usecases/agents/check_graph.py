@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+
 from shared.domain.agents import LATEST
 from shared.domain.condition_samples import sample_scope, unknown_names
 from shared.domain.definitions import AgentDefinition
@@ -13,10 +16,11 @@ from shared.domain.graph_types import Condition
 from shared.domain.ids import AgentId
 from shared.domain.kept_agents import KeptAgent, KeptAgents
 from shared.domain.plan_bounds import bound_faults, bound_plan
-from shared.domain.plan_widths import width_faults
+from shared.domain.plan_widths import MOST_IN_COMMIT, width_faults
 from shared.domain.planning import compile_plan
 from shared.domain.plans import Plan
 from shared.domain.run_bounds import PlanBounds
+from shared.domain.writes import Update, Write
 from shared.ports.conditions import Conditions
 from shared.ports.documents import Snapshot
 from shared.ports.identity import Identity
@@ -29,13 +33,27 @@ _NOT_NUMBERED = -1
 """Of a version that is not stored yet."""
 
 
+@dataclass(frozen=True, slots=True)
+class CheckedGraph:
+    """What a check came to.
+
+    Args:
+        bounds: the most that a run of the definition can come to.
+        while_unchanged: to be written in the commit of a version: they change nothing, and refuse it where an agent
+            that it refers to was changed since. So two that are saved at one instant close no circle together.
+    """
+
+    bounds: PlanBounds
+    while_unchanged: tuple[Write, ...] = ()
+
+
 async def check_graph(
     shelf: Shelf,
     caller: Identity,
     definition: AgentDefinition,
     agent_id: AgentId | None = None,
     coming: KeptAgents | None = None,
-) -> PlanBounds:
+) -> CheckedGraph:
     """The most that a run of a definition can come to, if it can be planned of agents that its author may run.
 
     Args:
@@ -49,8 +67,10 @@ async def check_graph(
         InvalidArgument: with everything that is wrong.
         Unavailable: the store does not answer.
     """
+    opened: list[Snapshot] = []
 
     async def opening(snapshot: Snapshot) -> OpenedAgent:
+        opened.append(snapshot)
         return await admit(shelf.documents, caller, snapshot, Permission.RUN)
 
     written = None if agent_id is None else not_stored(agent_id, caller, definition)
@@ -68,7 +88,18 @@ async def check_graph(
     faults += bound_faults(plan, bounds, shelf.most_node_runs)
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
-    return bounds
+    return CheckedGraph(bounds, () if agent_id is None else tuple(_unchanged(agent_id, kept, opened)))
+
+
+def _unchanged(agent_id: AgentId, kept: KeptAgents, opened: Sequence[Snapshot]) -> Iterator[Write]:
+    """What holds while other agents are as they were read, as far as references mean something else if they change.
+
+    A circle over more of them than fit into a commit is found where it is run.
+    """
+    moving = {reference.id for reference in kept if not isinstance(reference.version, int)} - {agent_id}
+    stored = [agent for agent in opened if agent.id in moving and agent.exists]
+    for agent in stored[:MOST_IN_COMMIT]:
+        yield Update(agent.path, {"id": agent.id}, seen=agent.update_time)
 
 
 def not_stored(agent_id: AgentId, caller: Identity, definition: AgentDefinition) -> KeptAgent:

@@ -40,7 +40,7 @@ async def create_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    bounds = await check_graph(shelf, caller, proposal.definition)
+    bounds = (await check_graph(shelf, caller, proposal.definition)).bounds
     agent = first_agent(AgentId(shelf.ids.new()), caller.uid, proposal, shelf.clock.now())
     agent = replace(agent, provenance=provenance)
     version = version_of(agent, proposal, caller.uid, bounds)

@@ -46,9 +46,9 @@ async def publish_draft(
         proposal = Proposal(parse_definition(draft.raw), draft.raw, changelog)
         check_scope(caller, proposal)
         shelf.models.check(proposal.definition)
-        bounds = await check_graph(shelf, caller, proposal.definition, agent_id)
+        checked = await check_graph(shelf, caller, proposal.definition, agent_id)
         discard = Delete(draft_path(agent_id), seen=snapshot.update_time)
-        return with_version(agent, proposal, caller, now, bounds, discard)
+        return with_version(agent, proposal, caller, now, checked, discard)
 
     change = await change_agent(shelf, caller, agent_id, decide, seen)
     assert change.version is not None  # noqa: S101 - `decide` makes one

@@ -6,11 +6,10 @@ from datetime import datetime
 
 from shared.domain.agents import Agent, AgentVersion, Proposal, Seen, create_version, next_agent, rename, version_of
 from shared.domain.ids import AgentId
-from shared.domain.run_bounds import PlanBounds
 from shared.domain.writes import Write
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
-from shared.usecases.agents.check_graph import check_graph
+from shared.usecases.agents.check_graph import CheckedGraph, check_graph
 from shared.usecases.agents.create_agent import check_scope
 from shared.usecases.agents.shelf import Shelf
 
@@ -35,10 +34,10 @@ async def update_agent(
     """
     check_scope(caller, proposal)
     shelf.models.check(proposal.definition)
-    bounds = await check_graph(shelf, caller, proposal.definition, agent_id)
 
     async def decide(agent: Agent, now: datetime) -> Change:
-        return with_version(agent, proposal, caller, now, bounds)
+        checked = await check_graph(shelf, caller, proposal.definition, agent_id)
+        return with_version(agent, proposal, caller, now, checked)
 
     change = await change_agent(shelf, caller, agent_id, decide, seen)
     assert change.version is not None  # noqa: S101 - `decide` makes one
@@ -46,9 +45,9 @@ async def update_agent(
 
 
 def with_version(
-    old: Agent, proposal: Proposal, author: Identity, now: datetime, bounds: PlanBounds, *writes: Write
+    old: Agent, proposal: Proposal, author: Identity, now: datetime, checked: CheckedGraph, *writes: Write
 ) -> Change:
-    """The change that makes `proposal` the latest version, together with other writes."""
+    """The change that makes `proposal` the latest version, together with other writes, while its check holds."""
     new = next_agent(old, proposal, now)
-    version = version_of(new, proposal, author.uid, bounds)
-    return Change(new, (create_version(version), *rename(old, new), *writes), version)
+    version = version_of(new, proposal, author.uid, checked.bounds)
+    return Change(new, (create_version(version), *rename(old, new), *writes, *checked.while_unchanged), version)

@@ -247,6 +247,20 @@ class CommitContract:
         await documents.commit([Put(f"{at}/a", {"n": 1}), Update(f"{at}/a", {"n": Increment(0)})])
         assert (await documents.get(f"{at}/a")).update_time == before.update_time
 
+    async def test_a_write_that_changes_nothing_holds_only_while_a_document_is_as_it_was_seen(
+        self, documents: Documents, at: str
+    ) -> None:
+        await documents.commit([Create(f"{at}/a", {"n": 1, "m": 1})])
+        before = await documents.get(f"{at}/a")
+        same = Update(f"{at}/a", {"n": 1}, seen=before.update_time)
+        await documents.commit([same, Create(f"{at}/b", {})])
+        after = await documents.get(f"{at}/a")
+        assert (after.fields, after.update_time) == (before.fields, before.update_time)
+        await documents.commit([Update(f"{at}/a", {"m": 2})])
+        with pytest.raises(CommitRefused):
+            await documents.commit([same, Create(f"{at}/c", {})])
+        assert not (await documents.get(f"{at}/c")).exists
+
     async def test_a_commit_tells_when_it_changed_what_it_changed(self, documents: Documents, at: str) -> None:
         await documents.commit([Create(f"{at}/a", {"n": 1}), Create(f"{at}/gone", {})])
         committed = await documents.commit(

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import asyncio
 import logging
+from functools import cached_property
+from http.cookiejar import CookieJar, DefaultCookiePolicy
 
 import httpx2
 
 from shared.adapters.egress.resolver import Resolver, resolve_with_system
-from shared.adapters.egress.transport import CONNECT_SECONDS, GuardedTransport, destination_of
+from shared.adapters.egress.transport import CONNECT_SECONDS, GuardedTransport, SeparateTransport, destination_of
 from shared.domain.egress import EgressPolicy, check_chosen, check_url
 from shared.domain.errors import EgressRefused, Unavailable
 from shared.ports.web_client import WebAnswer, WebRequest
@@ -21,7 +23,7 @@ _FOLLOWED = ("GET", "HEAD")
 
 
 class GuardedWebClient:
-    """Sends each request over connections of its own: nothing is shared between callers, not even a cookie."""
+    """Sends each request over a connection of its own: nothing is shared between callers, not even a cookie."""
 
     def __init__(self, policy: EgressPolicy, resolve: Resolver = resolve_with_system) -> None:
         """Reach what `policy` admits."""
@@ -57,31 +59,43 @@ class GuardedWebClient:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": "identity"},
         )
 
-    async def _send(self, request: WebRequest) -> WebAnswer:
-        async with httpx2.AsyncClient(
-            transport=GuardedTransport(self._policy, self._resolve),
+    @cached_property
+    def _client(self) -> httpx2.AsyncClient:
+        """What words requests and reads answers: one for all of them, because it holds neither connections nor cookies.
+
+        To make one takes as long as to connect.
+        """
+        return httpx2.AsyncClient(
+            transport=SeparateTransport(self._policy, self._resolve),
             trust_env=False,
-            timeout=httpx2.Timeout(request.seconds, connect=CONNECT_SECONDS),
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=())),
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": _ACCEPTED, "Accept": "*/*"},
-        ) as client:
-            outgoing = client.build_request(
-                request.method, request.url, headers=dict(request.headers), content=request.body
-            )
-            for redirects_left in range(request.max_redirects, -1, -1):
-                if request.only_hosts is not None:
-                    check_chosen(destination_of(outgoing.url), request.only_hosts)
-                response = await client.send(outgoing, stream=True, follow_redirects=False)
-                try:
-                    following = response.next_request
-                    if following is None or request.method not in _FOLLOWED:
-                        return await _read(response, request.max_bytes)
-                    if not redirects_left:
-                        raise Unavailable(
-                            f"{outgoing.url.host[:100]} redirects more than {request.max_redirects} times."
-                        )
-                    outgoing = _stripped(following, outgoing)
-                finally:
-                    await response.aclose()
+        )
+
+    async def _send(self, request: WebRequest) -> WebAnswer:
+        outgoing = self._client.build_request(
+            request.method,
+            request.url,
+            headers=dict(request.headers),
+            content=request.body,
+            timeout=httpx2.Timeout(request.seconds, connect=CONNECT_SECONDS),
+        )
+        cookies = httpx2.Cookies()  # which some sites set before they redirect to themselves
+        for redirects_left in range(request.max_redirects, -1, -1):
+            if request.only_hosts is not None:
+                check_chosen(destination_of(outgoing.url), request.only_hosts)
+            response = await self._client.send(outgoing, stream=True, follow_redirects=False)
+            try:
+                following = response.next_request
+                if following is None or request.method not in _FOLLOWED:
+                    return await _read(response, request.max_bytes)
+                if not redirects_left:
+                    raise Unavailable(f"{outgoing.url.host[:100]} redirects more than {request.max_redirects} times.")
+                cookies.extract_cookies(response)
+                cookies.set_cookie_header(following)
+                outgoing = _stripped(following, outgoing)
+            finally:
+                await response.aclose()
         raise AssertionError(request)  # the loop returns or raises
 
 

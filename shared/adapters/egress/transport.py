@@ -7,7 +7,7 @@ changes its mind in between gains nothing. A kept connection stays with the addr
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterable, AsyncIterator, Iterable
 from functools import cache
 from ssl import SSLContext
 from typing import Any, cast
@@ -43,12 +43,7 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
         super().__init__(verify=_certificates(), trust_env=False)
         self._policy = policy
         self._max_response_bytes = max_response_bytes
-        self._pool = httpcore2.AsyncConnectionPool(
-            ssl_context=_certificates(),
-            network_backend=_GuardedNetwork(policy, resolve),
-            max_keepalive_connections=4,
-            keepalive_expiry=30,
-        )
+        self._pool = self._connections(_GuardedNetwork(policy, resolve))
 
     async def handle_async_request(self, request: httpx2.Request) -> httpx2.Response:
         """Send one request; redirects are the caller's business, and come back here.
@@ -68,6 +63,18 @@ class GuardedTransport(httpx2.AsyncHTTPTransport):
             assert isinstance(response.stream, httpx2.AsyncByteStream)  # noqa: S101 - an asynchronous transport's
             response.stream = _Bounded(response.stream, self._max_response_bytes)
         return response
+
+    def _connections(self, network: httpcore2.AsyncNetworkBackend) -> httpcore2.AsyncConnectionPool:
+        return httpcore2.AsyncConnectionPool(
+            ssl_context=_certificates(), network_backend=network, max_keepalive_connections=4, keepalive_expiry=30
+        )
+
+
+class SeparateTransport(GuardedTransport):
+    """HTTP in which each request has a connection of its own, which ends with the answer: all callers may share it."""
+
+    def _connections(self, network: httpcore2.AsyncNetworkBackend) -> httpcore2.AsyncConnectionPool:
+        return _SeparateConnections(ssl_context=_certificates(), network_backend=network)
 
 
 def destination_of(url: httpx2.URL) -> Destination:
@@ -118,6 +125,34 @@ class _GuardedNetwork(httpcore2.AsyncNetworkBackend):
 
     async def sleep(self, seconds: float) -> None:
         await asyncio.sleep(seconds)
+
+
+class _SeparateConnections(httpcore2.AsyncConnectionPool):
+    """A pool that keeps nothing."""
+
+    async def handle_async_request(self, request: httpcore2.Request) -> httpcore2.Response:
+        connection = self.create_connection(request.url.origin)
+        try:
+            response = await connection.handle_async_request(request)
+        except BaseException:
+            await connection.aclose()
+            raise
+        response.stream = _Last(cast("AsyncIterable[bytes]", response.stream), connection)
+        return response
+
+
+class _Last:
+    """The last answer of a connection."""
+
+    def __init__(self, stream: AsyncIterable[bytes], connection: httpcore2.AsyncConnectionInterface) -> None:
+        self._stream = stream
+        self._connection = connection
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return aiter(self._stream)
+
+    async def aclose(self) -> None:
+        await self._connection.aclose()
 
 
 class _Bounded(httpx2.AsyncByteStream):

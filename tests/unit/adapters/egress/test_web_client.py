@@ -277,6 +277,48 @@ async def test_one_call_leaves_nothing_for_the_next() -> None:
     assert [asked.headers.get("cookie") for asked in site.asked] == [None, None]
 
 
+async def test_a_cookie_that_comes_with_a_redirect_is_shown_to_its_own_site_alone() -> None:
+    async with AsyncExitStack() as stack:
+        second = await stack.enter_async_context(site_of({"*": Told(b"second")}))
+        cookie = {"Set-Cookie": "id=ada; Path=/"}
+        first = await stack.enter_async_context(
+            site_of(
+                {
+                    "/": Told(status=302, headers={"Location": "/same", **cookie}),
+                    "/same": Told.redirect(second.url(host="b.test")),
+                }
+            )
+        )
+        client = client_of(first.at("a.test"), second.at("b.test"))
+
+        await client.send(WebRequest(first.url(host="a.test"), headers={"Cookie": "a=secret"}))
+        await client.send(WebRequest(first.url("/same", host="a.test")))
+
+    assert [asked.headers.get("cookie") for asked in first.asked] == ["a=secret", "id=ada", None]
+    assert [asked.headers.get("cookie") for asked in second.asked] == [None, None]
+
+
+async def test_each_request_has_a_connection_of_its_own_which_ends_with_its_answer() -> None:
+    """Also where the site would keep it, and where the answer is longer than what is read of it."""
+    ended: asyncio.Queue[bytes] = asyncio.Queue()
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\nConnection: keep-alive\r\n\r\nan answer")
+        await ended.put(await reader.read())
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1") as server:
+        at: tuple[str, int] = server.sockets[0].getsockname()
+        client = client_of(at)
+        requests = [WebRequest(f"http://127.0.0.1:{at[1]}/", max_bytes=most) for most in (9, 9, 2)]
+
+        answers = [(await client.send(request)).body for request in requests]
+        said_after = [await ended.get() for _ in requests]
+
+    assert (answers, said_after) == ([b"an answer", b"an answer", b"an"], [b"", b"", b""])
+
+
 async def open_and_get(site: Site, names: Names, url: str, max_bytes: int = 1000) -> httpx2.Response:
     policy = EgressPolicy(frozenset({site.at(), site.at("a.test")}))
     async with GuardedWebClient(policy, names).open(max_response_bytes=max_bytes, seconds=5) as client:

@@ -140,10 +140,23 @@ def test_who_waits_behind_a_join_that_needs_only_some_may_be_set_off_by_the_othe
         ("graph.nodes.a", "'a' sets off 502 nodes at once; at most 500"),
         ("graph.nodes.then", "'then' sets off 501 nodes at once; at most 500"),
     ]
+    unsure = {"a": tool(), "b": tool("a"), "c": tool(), "then": {**first["then"], "after": ["b", "c"]}}
+    assert told({**unsure, **layer(TOO_MANY, "a", "then")})[0] == (
+        "graph.nodes.a",
+        "'a' sets off 502 nodes at once; at most 500",
+    )
     sure = {"a": tool(), "b": tool("a"), "c": tool("a"), "then": {**first["then"], "after": ["b", "c"]}}
     assert told({**sure, **layer(TOO_MANY, "a", "then")}) == [
         ("graph.nodes.then", "'then' sets off 501 nodes at once; at most 500")
     ]
+
+
+def test_who_waits_behind_a_join_that_one_item_fires_may_be_set_off_by_the_last_item() -> None:
+    nodes = {"a": each(tool(), 9), "then": {"kind": "join", "policy": "any", "after": ["a"]}}
+    assert told({**nodes, **layer(TOO_MANY, "a", "then")})[0] == (
+        "graph.nodes.a",
+        "'a' sets off 502 nodes at once; at most 500",
+    )
 
 
 def test_an_end_that_counts_in_more_places_than_a_commit_holds_is_refused() -> None:

@@ -125,9 +125,12 @@ async def test_an_agent_that_others_refer_to_is_left_as_it_is_by_their_saves() -
     assert (after.fields, after.update_time) == (before.fields, before.update_time)
 
 
-async def test_an_agent_that_refers_to_an_alias_of_its_own_is_saved() -> None:
+async def test_an_agent_that_refers_to_an_alias_of_its_own_is_saved_also_where_it_is_changed_meanwhile() -> None:
     shop = Shop()
     one = await shop.make("one")
     await move_alias(shop.shelf(), OWNER, one, "first", 1)
-    await shop.save("one", one, asks(one, version="first"))
-    assert await shop.head(one) == 2
+    changed = InterferingDocuments(
+        shop.rig.documents, lambda: move_alias(shop.shelf(), OWNER, one, "second", 1), before_read=2
+    )
+    await shop.save("one", one, asks(one, version="first"), changed)
+    assert (await shop.head(one), changed.commits) == (2, 2)

@@ -34,7 +34,8 @@ DomainError
 ├── Cancelled
 ├── DeadlineExceeded
 ├── Unavailable
-│   └── ModelUnavailable
+│   ├── ModelUnavailable
+│   └── StoreUnavailable     no fault of what needs the store, so not what that comes to
 └── Internal
 """
 
@@ -328,6 +329,12 @@ class ModelUnavailable(Unavailable):
     """The model's provider is down, overloaded, or broke its stream off."""
 
     code = "model_unavailable"
+
+
+class StoreUnavailable(Unavailable):
+    """A store of our own does not answer: what needs it is to be done later, and has not failed."""
+
+    code = "store_unavailable"
 
 
 class Internal(DomainError):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any, cast
+from typing import Any, Literal, TypeAlias, cast
 
 from shared.domain.budgets import Held
 from shared.domain.ids import ApprovalId, Instance, NodeId, RunId, Token, Uid
@@ -74,6 +74,9 @@ class NodeRun:
     completed_at: datetime | None = None
 
 
+Pending: TypeAlias = Literal["retry", "yield", "unavailable"]
+
+
 @dataclass(frozen=True, slots=True)
 class Outcome:
     """What executing a node came to.
@@ -90,7 +93,7 @@ class Outcome:
         text: what a person reads of it: the whole answer, or what there was when it stopped.
         said: what the node keeps of it where it did not succeed: the text of all its steps.
         position: step and try of the live text that this replaces.
-        cause: why a ready node is to be tried again: `retry` or `yield`.
+        cause: why a ready node is to be tried again: it failed, it gives way, or a store of our own did not answer.
     """
 
     state: NodeState
@@ -107,7 +110,7 @@ class Outcome:
     said: str | None = None
     not_before: datetime | None = None
     position: dict[str, Any] = field(default_factory=dict[str, Any])
-    cause: str = "retry"
+    cause: Pending = "retry"
 
 
 def passes(state: NodeState, chosen: str | None, case: str | None) -> bool:

@@ -90,7 +90,7 @@ class OutcomeUnknown(Exception):
 
 
 class Documents(Protocol):
-    """Reads and atomic commits. Reads raise `shared.domain.errors.Unavailable` when the store does not answer."""
+    """Reads and atomic commits. Reads raise `shared.domain.errors.StoreUnavailable` when the store does not answer."""
 
     async def get(self, path: str) -> Snapshot:
         """Read one document."""

@@ -46,6 +46,6 @@ class VectorIndex(Protocol):
         """The nearest documents, the nearest first.
 
         Raises:
-            shared.domain.errors.Unavailable: the store does not answer.
+            shared.domain.errors.StoreUnavailable: the store does not answer.
         """
         ...

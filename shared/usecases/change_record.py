@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
-from shared.domain.errors import Aborted, Unavailable
+from shared.domain.errors import Aborted, StoreUnavailable
 from shared.domain.writes import Write
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
@@ -61,7 +61,7 @@ async def change_record(documents: Documents, clock: Clock, path: str, decide: D
         except OutcomeUnknown as error:
             lost_replies += 1
             if lost_replies == _MAX_LOST_REPLIES:
-                raise Unavailable("The document store does not say whether the change was made.") from error
+                raise StoreUnavailable("The document store does not say whether the change was made.") from error
         else:
             return change.result
     raise Aborted("Others keep changing the same.", retry_after_seconds=1)

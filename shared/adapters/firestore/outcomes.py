@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from google.api_core import exceptions as vendor
 
-from shared.domain.errors import DocumentTooLarge, DomainError, Internal, Unavailable
+from shared.domain.errors import DocumentTooLarge, DomainError, Internal, StoreUnavailable
 from shared.ports.documents import CommitRefused, OutcomeUnknown
 
 _REFUSALS = (vendor.AlreadyExists, vendor.NotFound, vendor.FailedPrecondition)
@@ -49,7 +49,7 @@ def read_error(error: vendor.GoogleAPIError) -> DomainError:
     """What a failed read means for its caller."""
     if isinstance(error, (*_DEFECTS, *_REFUSALS)):
         return _defect(error)
-    return Unavailable("the document store does not answer")
+    return StoreUnavailable("the document store does not answer")
 
 
 def _defect(error: vendor.GoogleAPIError) -> DomainError:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from shared.domain.errors import DomainError, Internal, ResourceExhausted, Unavailable
+from shared.domain.errors import DomainError, Internal, ResourceExhausted, StoreUnavailable
 from shared.domain.secrets import EntryId, SecretText
 
 if TYPE_CHECKING:
@@ -122,4 +122,4 @@ def _refusal(error: Exception) -> DomainError:
         return ResourceExhausted("The store of secrets has had enough requests.", retry_after_seconds=30)
     if isinstance(error, exceptions.PermissionDenied | exceptions.Unauthenticated | exceptions.InvalidArgument):
         return Internal(f"Secret Manager refuses this service: {type(error).__name__}")
-    return Unavailable("The store of secrets does not answer.")
+    return StoreUnavailable("The store of secrets does not answer.")

@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import timedelta
 
-from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal
+from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal, StoreUnavailable
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance, share_of
-from shared.domain.nodes import NodeRun, Outcome, indices_of, node_path, spawned
+from shared.domain.nodes import NodeRun, Outcome, Pending, indices_of, node_path, spawned
 from shared.domain.plans import AgentWork, EndWork, LoopWork, ToolWork
 from shared.domain.records import parse
 from shared.domain.runs import Failure, Run
@@ -28,6 +28,7 @@ from shared.usecases.nodes.load_run import load_run_once
 from shared.usecases.nodes.node_context import Item, NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.perform_work import perform_work
+from shared.usecases.nodes.purse import pause_after
 from shared.usecases.nodes.read_journal import read_node_journal
 from shared.usecases.nodes.stop_nodes import stop_rest
 from shared.usecases.nodes.time_limits import in_time
@@ -120,10 +121,12 @@ async def _execute(engine: Engine, context: NodeContext) -> None:
         await _finish(engine, context, outcome, recorder)
 
 
-def _gives_way(engine: Engine, context: NodeContext, pause: timedelta = timedelta()) -> Outcome:
+def _gives_way(
+    engine: Engine, context: NodeContext, pause: timedelta = timedelta(), cause: Pending = "yield"
+) -> Outcome:
     """The outcome of a node that goes on in another request, after a pause of about that length."""
     pause *= 1 + share_of(context.attempt.token)
-    return Outcome(NodeState.READY, not_before=engine.core.clock.now() + pause if pause else None, cause="yield")
+    return Outcome(NodeState.READY, not_before=engine.core.clock.now() + pause if pause else None, cause=cause)
 
 
 def _is_undecided(context: NodeContext, outcome: Outcome) -> bool:
@@ -159,8 +162,11 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
 def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error: DomainError) -> Outcome:
     """The outcome of an error: another try where the error and the node's policy allow one.
 
-    The end of a run is always tried again: it has no effect, and nobody else adds up what the run consumed.
+    The end of a run is always tried again: it has no effect, and nobody else adds up what the run consumed. A store of
+    our own that does not answer is no failure of the node, which only comes again later.
     """
+    if isinstance(error, StoreUnavailable):
+        return _gives_way(engine, context, pause_after(context.attempt.number), "unavailable")
     retry = context.target.node.retry
     retryable = error.retryable or isinstance(error, Internal)
     retryable = retryable and (retry.on is None or error.code in retry.on)

@@ -104,7 +104,7 @@ async def release_node(context: NodeContext, outcome: Outcome, records: Sequence
     fields = {
         "state": NodeState.READY,
         "failures": context.failures + (outcome.error is not None),
-        "waits": context.waits + (outcome.error is None and outcome.not_before is not None),
+        "waits": context.waits + (outcome.cause == "yield" and outcome.not_before is not None),
         "not_before": outcome.not_before,
         "error": None if outcome.error is None else render(outcome.error),
         "text": outcome.said,

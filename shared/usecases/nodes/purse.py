@@ -19,8 +19,13 @@ from shared.ports.documents import Committed, Snapshot
 from shared.usecases.nodes.attempt import Attempt, YieldRequested
 from shared.usecases.nodes.engine import Core
 
-FIRST_PAUSE = timedelta(seconds=1)
-LONGEST_PAUSE = timedelta(seconds=30)
+_FIRST_PAUSE = timedelta(seconds=1)
+_LONGEST_PAUSE = timedelta(seconds=30)
+
+
+def pause_after(attempt: int) -> timedelta:
+    """How long a node stays away that could not go on in its nth attempt: longer from time to time."""
+    return min(_FIRST_PAUSE * 2 ** min(attempt, 5), _LONGEST_PAUSE)
 
 
 class BudgetHeld(YieldRequested):
@@ -175,7 +180,7 @@ class Purse:
                 if self._is_there(needed) or await self._draw(needed):
                     return
                 if not self._calls:
-                    raise BudgetHeld(self._pause())
+                    raise BudgetHeld(pause_after(self.attempt.number))
                 self._returned.clear()
             await self._returned.wait()
 
@@ -233,10 +238,6 @@ class Purse:
         held = (node.fields or {}).get("held")
         self._granted = Amount() if held is None else parse(Held, held).amount
         return node.update_time
-
-    def _pause(self) -> timedelta:
-        """How long to stay away: longer from time to time, and not as long as others."""
-        return min(FIRST_PAUSE * 2 ** min(self.attempt.number, 5), LONGEST_PAUSE)
 
 
 def _needed(forecast: Forecast, longest: int) -> Amount:

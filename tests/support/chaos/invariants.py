@@ -30,9 +30,7 @@ from tests.support.chaos.oracle import Actual, Fate
 from tests.support.chaos.world import World
 
 Documents = Mapping[str, Mapping[str, Any]]
-EXCUSES = frozenset(
-    {"model_unavailable", "unavailable", "uncertain_tool_call", "failed_precondition", "deadline_exceeded"}
-)
+EXCUSES = frozenset({"model_unavailable", "uncertain_tool_call", "failed_precondition", "deadline_exceeded"})
 """Codes with which a node may fail because of what was done to it; every other failure is the plan's own.
 
 A node with a time limit may also be late by itself: the network is slow now and then.

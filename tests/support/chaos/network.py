@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from random import Random
 from typing import Any, Protocol, TypeVar, cast
 
-from shared.domain.errors import DomainError, Unavailable
+from shared.domain.errors import DomainError, StoreUnavailable
 from shared.domain.writes import Create, Delete, Increment, Merge, Put, Update, Write
 from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import NodeTask
@@ -75,7 +75,7 @@ class NetworkDocuments:
         departure = process.departure
         answer: asyncio.Future[list[Snapshot]] = asyncio.Future(loop=world.loop)
         if fault is Fault.UNAVAILABLE:
-            error = Unavailable("the document store does not answer")
+            error = StoreUnavailable("the document store does not answer")
             world.loop.at(departure + world.random.choice((0.1, 10.0)), process.tell, answer, None, error)
         else:
             arrival = departure + world.latency() + (world.random.uniform(1, 9) if fault is Fault.SLOW else 0.0)

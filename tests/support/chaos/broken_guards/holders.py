@@ -7,9 +7,10 @@ from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
+from shared.domain.errors import DomainError
 from shared.domain.segments import Segment
 from shared.domain.writes import Delete, Increment, Merge, Put, ServerTime, Write
-from shared.usecases.nodes import ask_delegate, attempt, claim_node
+from shared.usecases.nodes import ask_delegate, attempt, claim_node, execute_node
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.segment_writer import SegmentWriter
 from tests.support.chaos.broken_guards.guard import ALONE, STOPPED, Guard, all_of, replaced
@@ -43,6 +44,10 @@ def _unseen(self: SegmentWriter, segment: Segment) -> Write:
     return self._put(segment)  # pyright: ignore[reportPrivateUsage] # the write without its condition
 
 
+class _Never(DomainError):
+    """What no store says."""
+
+
 def _ended_again() -> AbstractContextManager[object]:
     close = ask_delegate._close  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # the seam
 
@@ -68,6 +73,11 @@ HOLDERS = {
         replaced(Attempt, check=_unchecked),
         r" asks the model .* is recorded$|, whose result is recorded$",
         FREEZES,
+    ),
+    "no outcome of a store": Guard(
+        "a store that does not answer fails no node",
+        replaced(execute_node, StoreUnavailable=_Never),
+        r": failed with Failure\(code='store_unavailable'",
     ),
     "create on claim": Guard("a node has one holder", replaced(claim_node, Create=Put), r"/nodes/.* to running$"),
     "whole commits": Guard(

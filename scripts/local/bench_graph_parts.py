@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from scripts.local.bench_figures import Figure
 from scripts.local.bench_graphs import (
+    WIDE_JOB,
     Fireloom,
     Walls,
     floor_figures,
@@ -79,7 +80,9 @@ async def graph_figures(stack: Stack, repeat: int, wanted: Wanted) -> list[Figur
 async def _own(stack: Stack, fireloom: Fireloom, walls: Walls, repeat: int, say: Callable[[str], None]) -> list[Figure]:
     say("the queue alone")
     figures = [path_figure(walls), *floor_figures(await queue_floor(stack, repeat))]
-    figures += await processor_times(parts_of(stack), fireloom.execute)
+    parts = parts_of(stack)
+    figures += await processor_times(parts, fireloom.execute)
+    figures += await processor_times({"worker, 50 ms nodes": parts["worker"]}, fireloom.execute, WIDE_JOB)
     say("fan-out of 5,000")
     figures += await widest(fireloom)
     say("operations on Firestore")

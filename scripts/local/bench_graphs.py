@@ -27,7 +27,8 @@ _MAX_POLL_SECONDS = 2.0
 _POLL_SHARE = 0.1
 _END_SECONDS = 900
 _PATH_MARK = 20
-_WIDE_JOB = Job(FAN_500, pauses=True)
+WIDE_JOB = Job(FAN_500, pauses=True)
+"""A fan-out whose nodes wait for a server."""
 _EMPTY_JOB = Job(FAN_500, pauses=False)
 
 
@@ -154,15 +155,15 @@ def overhead_figures(walls: Walls, engine: str) -> list[Figure]:
 
 def path_figure(walls: Walls) -> Figure:
     """How much longer the widest graph takes than its critical path."""
-    path = _WIDE_JOB.shape.critical_path(_WIDE_JOB.node_seconds)
-    ratios = [wall / path for wall in walls[("Fireloom", _WIDE_JOB)]]
-    return median_figure(f"{_WIDE_JOB.label}, wall", ratios, "x path", _PATH_MARK)
+    path = WIDE_JOB.shape.critical_path(WIDE_JOB.node_seconds)
+    ratios = [wall / path for wall in walls[("Fireloom", WIDE_JOB)]]
+    return median_figure(f"{WIDE_JOB.label}, wall", ratios, "x path", _PATH_MARK)
 
 
 def floor_figures(seconds: Sequence[float]) -> list[Figure]:
     """What of that falls on the queue: how long as many tasks take to an empty worker."""
-    path = _WIDE_JOB.shape.critical_path(_WIDE_JOB.node_seconds)
-    nodes = _WIDE_JOB.shape.nodes
+    path = WIDE_JOB.shape.critical_path(WIDE_JOB.node_seconds)
+    nodes = WIDE_JOB.shape.nodes
     return [
         median_figure("of it the queue and its client", [wall / path for wall in seconds], "x path"),
         Figure("of it the queue and its client, per node", statistics.median(seconds) / nodes * 1000, "ms"),

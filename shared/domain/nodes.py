@@ -41,6 +41,7 @@ class NodeRun:
         waits: how many attempts ended in waiting, for people or for a budget that other nodes hold.
         waits_for: the approvals that are still to be decided.
         not_before: a ready node must not start before.
+        run_seconds: how much of its run's time had passed when it ended, for the first node of a part.
         held: what it has drawn of budgets and not accounted for.
     """
 
@@ -69,6 +70,7 @@ class NodeRun:
     waits: int = 0
     waits_for: tuple[ApprovalId, ...] = ()
     not_before: datetime | None = None
+    run_seconds: float | None = None
     held: Held | None = None
     started_at: datetime | None = None
     completed_at: datetime | None = None

@@ -173,6 +173,10 @@ class Run:
             "next_sweep_at": now + SWEEP_AFTER,
         }
 
+    def seconds_by(self, now: datetime) -> float:
+        """How much of its time has passed: the seconds since its start, without those in which it stood still."""
+        return (now - (self.started_at or now)).total_seconds() - self.waited_seconds
+
     def waited_by(self, then: datetime) -> float:
         """How many seconds it has waited for people by an instant, not counting what comes after its pause."""
         waiting = (then - (self.waiting_since or then)).total_seconds()

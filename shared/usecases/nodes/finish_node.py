@@ -8,6 +8,7 @@ from typing import Any
 from shared.domain.errors import DocumentTooLarge, TooLarge
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand, resolve
 from shared.domain.nodes import Outcome, passes
+from shared.domain.plans import InputWork
 from shared.domain.records import render, to_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
@@ -54,7 +55,7 @@ async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: 
 
     async def make() -> Sequence[Write]:
         ending = await end.writes() if end else ()
-        return [*resolutions, *await context.purse.closing(_ended(engine, outcome)), *live, *ending]
+        return [*resolutions, *await context.purse.closing(_ended(engine, context, outcome)), *live, *ending]
 
     async def applied(node: Snapshot) -> bool:
         return node.fields is not None and node.fields["state"] == outcome.state
@@ -80,7 +81,9 @@ def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:
     return resolve(edge, ok=passes(outcome.state, outcome.chosen, case))
 
 
-def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
+def _ended(engine: Engine, context: NodeContext, outcome: Outcome) -> dict[str, Any]:
+    now = engine.core.clock.now()
+    begins_part = isinstance(context.target.work, InputWork)
     return {
         "state": outcome.state,
         **output_fields(outcome),
@@ -91,7 +94,8 @@ def _ended(engine: Engine, outcome: Outcome) -> dict[str, Any]:
         "next_index": outcome.next_index,
         "error": None if outcome.error is None else render(outcome.error),
         "usage": render(outcome.usage),
-        "completed_at": engine.core.clock.now(),
+        "completed_at": now,
+        **({"run_seconds": context.run.seconds_by(now)} if begins_part else {}),
     }
 
 

@@ -47,25 +47,24 @@ async def _left_of_parts(engine: Engine, context: NodeContext) -> list[tuple[flo
     for part in target.graph.plan.parts_of(target.node):
         if part.seconds is not None:
             error = LimitReached(f"the limit of {part.seconds:g} s of the agent that is {target.part(part)} is reached")
-            found.append((part.seconds - await _spent(engine, context, part), error))
+            found.append((part.seconds - max(await _spent(engine, context, part), 0.0), error))
     return found
 
 
 async def _spent(engine: Engine, context: NodeContext, part: Part) -> float:
-    """The seconds since a part began, without those in which the run was paused.
+    """The seconds since a part began, without those in which the run stood still since then.
 
     A part of one node that has waited, for people or a budget, has its time anew, as nobody noted how long that was.
     """
-    now, target = engine.core.clock.now(), context.target
-    if part.vertex == target.node.id:
+    now = engine.core.clock.now()
+    if part.vertex == context.target.node.id:
         began = None if context.stored is None or context.waits else context.stored
-        waited = 0.0
-    else:
-        first = instance_of(below(part.vertex, "input"), context.run.epoch)
-        began = await engine.core.documents.get(node_path(context.run_id, first))
-        waited = context.run.waited_seconds
-    started = None if began is None else (began.fields or {}).get("started_at")
-    return max((now - (started or now)).total_seconds() - waited, 0.0)
+        started = None if began is None else (began.fields or {}).get("started_at")
+        return (now - (started or now)).total_seconds()
+    first = instance_of(below(part.vertex, "input"), context.run.epoch)
+    found = await engine.core.documents.get(node_path(context.run_id, first))
+    passed, before = context.run.seconds_by(now), (found.fields or {}).get("run_seconds")
+    return 0.0 if before is None else passed - before
 
 
 def _shortest(
@@ -76,7 +75,6 @@ def _shortest(
     if own is not None:
         limits.append((own, DeadlineExceeded(f"the node took longer than {own:g} s")))
     if whole is not None:
-        now = engine.core.clock.now()
-        spent = (now - (context.run.started_at or now)).total_seconds() - context.run.waited_seconds
+        spent = context.run.seconds_by(engine.core.clock.now())
         limits.append((whole - spent, LimitReached(f"the run's limit of {whole:g} s is reached")))
     return min(limits, key=lambda limit: limit[0], default=(0, None))

@@ -14,6 +14,7 @@ from shared.domain.states import NodeState, RunState
 from shared.ports.agent_runner import AgentTurn
 from shared.usecases.runs.pause_run import pause_run, resume_run
 from tests.support.engine_rig import ANN, EngineRig
+from tests.support.failing_documents import FailingDocuments, Fate, at_commit
 from tests.support.scripted_runner import Step
 from tests.unit.usecases.test_approvals import GUARDED, STEPS, decide, inbox, playing
 
@@ -126,3 +127,81 @@ async def test_a_pause_takes_none_of_a_kept_agents_time(kind: str) -> None:
     await here.clock.advance(3600)
     await resume_run(here.core, ANN, run.id)
     assert (await drain(here, run)).state is RunState.SUCCEEDED
+
+
+GATE = {"kind": "approval", "message": "go?", "expires_after_seconds": 86_400, "default": "deny"}
+
+
+async def stand_still(here: EngineRig, run: Run, by: str) -> None:
+    """An hour in which the run is paused, or waits for a person at its first node."""
+    if by == "pause":
+        await pause_run(here.core, ANN, run.id)
+    await drain(here, run)
+    await here.clock.advance(3600)
+    if by == "pause":
+        await resume_run(here.core, ANN, run.id)
+    for approval in await inbox(here):
+        await decide(here, approval)
+
+
+@pytest.mark.parametrize("by", ["pause", "approval"])
+@pytest.mark.parametrize("deep", [False, True])
+async def test_what_stood_still_before_a_kept_graph_began_gives_it_no_time(by: str, deep: Any) -> None:
+    here = playing(lambda _: ())
+    part = await keep(here, 10, {"deep": await keep(here, 60, CHAIN, name="inner")} if deep else CHAIN)
+    before = GATE if by == "approval" else echo(0)
+    run = await start(here, {"before": before, "in": {**part, "after": ["before"]}})
+    await stand_still(here, run, by)
+    run = await drain(here, run, pause=4)
+    told = "the limit of 10 s of the agent that is in~0 is reached"
+    assert await error(here, run, "in.deep.b~0" if deep else "in.c~0") == ("limit_reached", told)
+
+
+async def test_each_round_of_a_kept_graph_has_its_time_from_where_it_began_itself() -> None:
+    here = playing(lambda _: ())
+    body = await keep(here, 14, {"gate": GATE, "a": echo(1, after=["gate"]), "b": echo("{{ a.output }}")})
+    run = await start(here, {"rounds": {"kind": "loop", "body": body, "until": "false", "max_rounds": 2}})
+    for _ in range(2):
+        await drain(here, run, pause=4)
+        await here.clock.advance(3600)
+        for approval in await inbox(here):
+            await decide(here, approval)
+    run = await drain(here, run, pause=4)
+    assert run.state is RunState.SUCCEEDED, "what a round waited for counts in no round"
+
+
+async def test_a_kept_graph_whose_first_node_stood_by_in_a_pause_has_all_its_time_and_no_more() -> None:
+    here = playing(lambda _: ())
+    run = await start(here, {"in": await keep(here, 10, CHAIN)})
+    await pause_run(here.core, ANN, run.id)
+    await here.queue.deliver_next(here.deliver)
+    assert (await here.node(run.id, "in.input~0")).state is NodeState.READY
+    await here.clock.advance(3600)
+    await resume_run(here.core, ANN, run.id)
+    await here.queue.deliver_next(here.deliver)
+    assert (await here.node(run.id, "in.input~0")).state is NodeState.SUCCEEDED
+    await here.clock.advance(4)
+    run = await drain(here, run, pause=4)
+    states = [(await here.node(run.id, f"in.{name}~0")).state for name in "abc"]
+    assert states == [NodeState.SUCCEEDED, NodeState.SUCCEEDED, NodeState.FAILED]
+
+
+@pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_failure_at_any_commit_gives_it_no_time_either(fate: Fate) -> None:
+    names = "abcdef"
+    links = {name: echo(1, **({} if name == "a" else {"after": [chr(ord(name) - 1)]})) for name in names}
+
+    async def play(at: int) -> int:
+        here = playing(lambda _: ())
+        run = await start(here, {"before": echo(0), "in": {**await keep(here, 9, links), "after": ["before"]}})
+        await stand_still(here, run, "pause")
+        documents = FailingDocuments(here.documents, at_commit(at, fate))
+        await here.work(run.id, documents)
+        inside = [await here.node(run.id, f"in.{name}~0") for name in names]
+        assert NodeState.FAILED in {node.state for node in inside}, f"commit {at}"
+        codes = {node.error.code for node in inside if node.error is not None}
+        assert codes == {"limit_reached"}, f"commit {at}"
+        return documents.commits
+
+    for at in range(await play(-1)):
+        await play(at)

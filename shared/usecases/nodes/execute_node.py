@@ -183,7 +183,8 @@ def _failure(engine: Engine, context: NodeContext, recorder: NodeRecorder, error
 
 async def _release(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
     """Let the node be tried again; one that is to be tried later looks whether its run was cancelled meanwhile."""
-    await release_node(context, replace(outcome, said=recorder.said), recorder.unrecorded_writes())
+    so_far = replace(outcome, usage=recorder.usage, said=recorder.said)
+    await release_node(context, so_far, recorder.unrecorded_writes())
     cause = f"{outcome.cause} {context.attempt.number}"
     task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
     await engine.core.queue.enqueue([task])

@@ -112,6 +112,7 @@ async def release_node(context: NodeContext, outcome: Outcome, records: Sequence
         "not_before": outcome.not_before,
         "error": None if outcome.error is None else render(outcome.error),
         "text": outcome.said,
+        "usage": render(outcome.usage),
     }
 
     async def make() -> Sequence[Write]:

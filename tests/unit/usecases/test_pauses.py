@@ -100,7 +100,8 @@ async def test_a_model_response_in_flight_is_kept_and_no_other_is_asked_for() ->
     await rig.drain()
     run = await rig.run(started.run.id)
     assert (run.state, len(rig.runner.requests)) == (RunState.PAUSED, 1)
-    assert (await rig.node(run.id, "main~0")).state is NodeState.READY
+    node = await rig.node(run.id, "main~0")
+    assert (node.state, node.usage.requests, node.usage.tool_calls) == (NodeState.READY, 1, 1)
     await resume(rig, run.id)
     assert await rig.output(run.id) == "the end"
     assert rig.runner.requests == [("hello", 0), ("hello", 1)]

@@ -63,20 +63,24 @@ async def remove_deleted(core: Core, limit: int, report: Report = surface) -> in
 
 
 async def _remove(core: Core, session: Snapshot) -> bool:
-    """Remove a session that was deleted, once none of its runs is active; whether it is gone."""
+    """Remove a session that was deleted, once none of its runs is active; whether it is gone.
+
+    It is marked as being removed, because a copy of another session may be finished at this instant.
+    """
+    if not await _put_off(core, session):
+        return False
     slot = parse(Slot, (await core.documents.get(slot_path(SessionId(session.id)))).fields or {})
     await _cancel_all(core, Uid((session.fields or {})["owner_uid"]), slot)
-    is_gone = await remove_session(core.documents, SessionId(session.id))
-    if not is_gone:
-        await _put_off(core, session)
-    return is_gone
+    return await remove_session(core.documents, SessionId(session.id))
 
 
-async def _put_off(core: Core, session: Snapshot, _error: Exception | None = None) -> None:
-    """Let sessions that were deleted after this one come first."""
-    last = Update(session.path, {"deleted_at": core.clock.now()}, seen=session.update_time)
+async def _put_off(core: Core, session: Snapshot, _error: Exception | None = None) -> bool:
+    """Let sessions that were deleted after this one come first; whether it is still the one that was found."""
+    last = Update(session.path, {"deleted_at": session.read_time}, seen=session.update_time)
     with suppress(CommitRefused, OutcomeUnknown):
         await core.documents.commit([last])
+        return True
+    return False
 
 
 async def remove_session(documents: Documents, session_id: SessionId) -> bool:

@@ -259,16 +259,19 @@ def _state(session: Session, events: Sequence[Event], is_whole: bool) -> str:  #
 
 
 async def _finish(documents: Documents, fork: Session, slot: Slot) -> Session:
-    """Show the fork; the same request may have done so before."""
+    """Show the fork, unless it is being removed; the same request may have done so before."""
     visible = {"deleted_at": None, "state_json": fork.state_json}
     for _ in range(TRIES):
+        found = await documents.get(session_path(fork.id))
+        deleted_at = found.read_time if found.fields is None else found.fields["deleted_at"]
+        if deleted_at is None:
+            return fork
+        if deleted_at <= found.read_time:
+            raise Aborted("the session was not copied in time; try again")
+        shown = Update(found.path, visible, seen=found.update_time)
         try:
-            await documents.commit([Update(session_path(fork.id), visible), Create(slot_path(fork.id), render(slot))])
+            await documents.commit([shown, Create(slot_path(fork.id), render(slot))])
         except (CommitRefused, OutcomeUnknown):
-            snapshot = await documents.get(session_path(fork.id))
-            if snapshot.fields is None:
-                raise Aborted("the session was not copied in time; try again") from None
-            if snapshot.fields["deleted_at"] is not None:
-                continue
+            continue
         return fork
     raise Aborted("the session changes too fast; try again", retry_after_seconds=1)

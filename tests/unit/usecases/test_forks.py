@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from contextlib import suppress
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 from unittest.mock import patch
@@ -23,9 +24,9 @@ from shared.domain.ids import SessionId, Uid
 from shared.domain.records import from_json
 from shared.domain.sessions import Fork, Session, session_path
 from shared.domain.tools import ToolResult
-from shared.domain.writes import Delete, Update, Write
+from shared.domain.writes import Create, Delete, Update, Write
 from shared.ports.agent_runner import AgentTurn
-from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query
+from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
 from shared.ports.identity import Identity
 from shared.usecases.artifacts.get_artifact import get_artifact
 from shared.usecases.artifacts.list_artifacts import list_artifacts
@@ -359,6 +360,52 @@ async def test_a_copy_that_arrives_late_undoes_nothing_of_what_was_said_since() 
     await store.arrive()
     assert await talk.rig.events(fork.id) == before
     assert [event["seq"] for event in before if event["superseded_by"] == new.run.id] == [4]
+
+
+class Finishing(ForwardingDocuments):
+    """The last commit of a copy is held back, until whoever sweeps has looked or has begun to remove it."""
+
+    def __init__(self, inner: Documents, when: str) -> None:
+        super().__init__(inner)
+        self._when = when
+        self._last: Sequence[Write] = ()
+        self.is_finished = False
+
+    async def query(self, query: Query) -> list[Snapshot]:
+        found = await super().query(query)
+        if query.collection == "sessions" and self._when == "looked":
+            await self._arrive()
+        return found
+
+    async def commit(self, writes: Sequence[Write]) -> Committed:
+        if any(write.path.startswith("slots/") and isinstance(write, Create) for write in writes):
+            self._last = writes
+            raise Died
+        committed = await super().commit(writes)
+        if isinstance(writes[0], Delete) and self._when == "begun":
+            await self._arrive()
+        return committed
+
+    async def _arrive(self) -> None:
+        with suppress(CommitRefused):
+            await super().commit(self._last)
+            self.is_finished = True
+
+
+@pytest.mark.parametrize(("when", "is_there"), [("looked", True), ("begun", False)])
+async def test_a_fork_that_is_finished_as_it_is_swept_is_whole_or_gone(when: str, is_there: bool) -> None:  # noqa: FBT001 - a row
+    talk = Talk()
+    await talk.open("one", "two")
+    store = Finishing(talk.rig.documents, when)
+    with pytest.raises(Died):
+        await talk.fork(documents=store)
+    await talk.rig.clock.advance(module.COPIED_WITHIN.total_seconds() + 1)
+    await remove_deleted(replace(talk.rig.core, documents=store), 10)
+    found = [path for path in talk.rig.documents.paths if path.startswith("sessions/") and talk.session not in path]
+    assert (store.is_finished, bool(found)) == (is_there, is_there)
+    for fork in {SessionId(path.split("/")[1]) for path in found}:
+        assert await talk.texts(fork) == ["one", "re one", "two", "re two"]
+        assert (await get_session(talk.rig.documents, ANN, fork)).deleted_at is None
 
 
 async def check_half(talk: Talk) -> None:

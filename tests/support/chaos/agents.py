@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from functools import partial
-from typing import Protocol
+from typing import Any, Protocol
 
 from shared.domain.errors import ModelUnavailable, NotFound
 from shared.domain.ids import Instance, RunId
@@ -14,9 +15,10 @@ from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, Too
 from shared.domain.usage import Usage
 from shared.ports.agent_runner import AgentResult, AgentTurn, CallWaits, Forecast, StepResponse, StepSink, ToolCaller
 from shared.ports.tools import Tool, ToolContext
+from shared.usecases.sessions.set_state import set_state
 from tests.support.chaos.definitions import ASKING, EFFECTS, ScriptStep, script_of, speaker_of
 from tests.support.chaos.faults import Effect, Fault
-from tests.support.chaos.network import Surroundings
+from tests.support.chaos.network import NetworkDocuments, Surroundings
 from tests.support.chaos.oracle import tool_fate
 from tests.support.chaos.processes import Died, Process
 
@@ -26,6 +28,9 @@ FORECAST = Forecast(15, 7)
 
 class Watched(Surroundings, Protocol):
     """A world that watches what models and tools are asked."""
+
+    has_forks: bool
+    """Whether tools change the session's state."""
 
     def run_of(self, message: str) -> RunId:
         """The run in which a message is answered by whoever asks."""
@@ -171,4 +176,14 @@ class SimulatedTools:
             raise Died
         await process.pause(world.random.random() * 0.5)
         fate = tool_fate(call.name, call.arguments)
-        return ToolResult(fate.outputs[0], is_error=fate.fails)
+        result = ToolResult(fate.outputs[0], is_error=fate.fails)
+        return replace(result, actions=await self._remember(call, context)) if world.has_forks else result
+
+    async def _remember(self, call: ToolCall, context: ToolContext) -> Mapping[str, Any]:
+        """Change the session's state, if its log tells of the call: what that did to the session."""
+        if context.instance != "main~0" or call.name != "echo":
+            return {}
+        values = {"heard": f"{context.run_id} {call.call_id}"}
+        documents = NetworkDocuments(self._world, self._process)
+        await set_state(documents, self._process, context.session_id, values)
+        return {"state_delta": values}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from functools import partial
 
 from shared.domain.approvals import Approval, ApprovalKind
 from shared.domain.decisions import Decision
-from shared.domain.errors import AlreadyDecided, DomainError, QuotaExceeded, RunEnded, SessionBusy
 from shared.domain.ids import ApprovalId, RunId
 from shared.domain.records import from_json
 from shared.domain.states import RunState, is_terminal
@@ -24,14 +22,26 @@ from shared.usecases.sessions.answer_message import Turn, answer_message
 from shared.usecases.sessions.turn_updates import Update
 from tests.support.chaos.definitions import ANN, SESSION
 from tests.support.chaos.network import NetworkDocuments
-from tests.support.chaos.processes import Died, Process
-from tests.support.chaos.scenario import Action, Cancel, Message, Pause, Retry, Shutdown
+from tests.support.chaos.processes import Process
+from tests.support.chaos.requests import Requests
+from tests.support.chaos.scenario import (
+    Action,
+    Cancel,
+    Fork,
+    Message,
+    Pause,
+    Regenerate,
+    Replay,
+    Retry,
+    Shutdown,
+    Store,
+)
+from tests.support.chaos.second_thoughts import SecondThoughts
 from tests.support.chaos.world import World
 
 TRIES = 6
 DENIED_SHARE = 0.2
 """Of what people are asked, how much they deny."""
-T = TypeVar("T")
 
 
 @dataclass(slots=True)
@@ -49,6 +59,8 @@ class Clients:
     def __init__(self, world: World, items: int) -> None:
         self._world = world
         self._items = items
+        self._requests = Requests(world)
+        self._second_thoughts = SecondThoughts(world, self._requests)
         self.present = 0
         self.readings: list[Reading] = []
 
@@ -68,6 +80,8 @@ class Clients:
                 work = self._pause(action)
             case Retry():
                 work = self._retry(action)
+            case Replay() | Regenerate() | Fork() | Store():
+                work = self._second_thoughts.have(action)
             case Shutdown():
                 work = self._shut_down(action)
         self._world.spawn(work).add_done_callback(self._end)
@@ -84,7 +98,7 @@ class Clients:
             done = await (self._chat(process, message) if message.chat else self._start(process, message))
             if done:
                 return
-            await self._wait(self._world.random.uniform(0.1, 5))
+            await self._requests.wait(self._world.random.uniform(0.1, 5))
 
     def _request(self, message: Message) -> RunRequest:
         return RunRequest(
@@ -98,14 +112,14 @@ class Clients:
 
     async def _start(self, process: Process, message: Message) -> bool:
         owner = self._world.monitor.owners.get(SESSION)
-        started = await self._settle(process, start_run(self._world.core(process), self._request(message)))
+        started = await self._requests.settle(process, start_run(self._world.core(process), self._request(message)))
         if isinstance(started, StartedRun):
             self._check_interrupt(message, started.run.id, owner)
         return started is not None
 
     async def _chat(self, process: Process, message: Message) -> bool:
         owner = self._world.monitor.owners.get(SESSION)
-        turn = await self._settle(process, answer_message(self._world.engine(process), self._request(message)))
+        turn = await self._requests.settle(process, answer_message(self._world.engine(process), self._request(message)))
         if isinstance(turn, Turn):
             self._check_interrupt(message, turn.run.id, owner)
             await self._read(process, turn, message)
@@ -118,7 +132,7 @@ class Clients:
         await asyncio.wait({reader}, timeout=message.leaves_after)
         reader.cancel()
         await asyncio.wait({reader})
-        await self._settle(process, turn.leave(message.grace_seconds))
+        await self._requests.settle(process, turn.leave(message.grace_seconds))
 
     async def _cancel(self, cancel: Cancel) -> None:
         monitor = self._world.monitor
@@ -126,11 +140,11 @@ class Clients:
             run_id = monitor.latest_of_message.get(cancel.text)
             if run_id is not None:
                 process = self._world.process("cancel")
-                run = await self._settle(process, cancel_run(self._world.core(process), ANN, run_id))
+                run = await self._requests.settle(process, cancel_run(self._world.core(process), ANN, run_id))
                 if run is not None:
                     monitor.cancelled(run_id)
                     return
-            await self._wait(self._world.random.uniform(0.1, 2))
+            await self._requests.wait(self._world.random.uniform(0.1, 2))
 
     async def _pause(self, pause: Pause) -> None:
         """Who pauses a run resumes it, and asks until it is told that it goes on."""
@@ -139,17 +153,18 @@ class Clients:
             run_id = monitor.latest_of_message.get(pause.text)
             process = self._world.process("pause")
             work = None if run_id is None else pause_run(self._world.core(process), ANN, run_id)
-            if run_id is not None and work is not None and await self._settle(process, work) is not None:
+            if run_id is not None and work is not None and await self._requests.settle(process, work) is not None:
                 monitor.paused(run_id)
                 break
-            await self._wait(self._world.random.uniform(0.1, 2))
-        await self._wait(pause.seconds)
+            await self._requests.wait(self._world.random.uniform(0.1, 2))
+        await self._requests.wait(pause.seconds)
         resumed = (run_id := monitor.latest_of_message.get(pause.text)) is None
         while not resumed and run_id is not None:
             monitor.resumed(run_id)
             process = self._world.process("resume")
-            resumed = await self._settle(process, resume_run(self._world.core(process), ANN, run_id)) is not None
-            await self._wait(self._world.random.uniform(0.1, 2))
+            resuming = resume_run(self._world.core(process), ANN, run_id)
+            resumed = await self._requests.settle(process, resuming) is not None
+            await self._requests.wait(self._world.random.uniform(0.1, 2))
 
     async def _retry(self, retry: Retry) -> None:
         """Who retries a run asks until they are answered."""
@@ -159,11 +174,7 @@ class Clients:
                 return
             key = f"retry {time} of {retry.text}"
             request = RepeatRequest(ANN, run_id, "retry", if_busy=retry.if_busy, idempotency_key=key)
-            answered = None
-            while answered is None:
-                process = self._world.process("retry")
-                answered = await self._settle(process, repeat_run(self._world.core(process), request))
-                await self._wait(self._world.random.uniform(0.1, 5))
+            answered = await self._requests.answer("retry", partial(repeat_run, request=request))
             if not isinstance(answered, StartedRun):
                 return
 
@@ -174,7 +185,7 @@ class Clients:
             run_id = monitor.latest_of_message.get(text)
             if run_id is not None and monitor.runs[run_id].state in {RunState.FAILED, RunState.CANCELLED}:
                 return run_id
-            await self._wait(self._world.random.uniform(0.1, 20))
+            await self._requests.wait(self._world.random.uniform(0.1, 20))
         return None
 
     def answer_people(self) -> None:
@@ -186,10 +197,12 @@ class Clients:
     async def _decide(self, approval_id: ApprovalId) -> None:
         world = self._world
         process = world.process("people")
-        approval = await self._settle(process, get_approval(NetworkDocuments(world, process), ANN, approval_id))
+        approval = await self._requests.settle(
+            process, get_approval(NetworkDocuments(world, process), ANN, approval_id)
+        )
         decision = self._decision(approval) if isinstance(approval, Approval) else None
         if decision is not None:
-            await self._settle(process, decide_approval(world.core(process), ANN, approval_id, decision))
+            await self._requests.settle(process, decide_approval(world.core(process), ANN, approval_id, decision))
 
     def _decision(self, approval: Approval) -> Decision | None:
         """What somebody says who knows what happened; nothing while it still may happen."""
@@ -210,31 +223,10 @@ class Clients:
         """An instance is told to stop; what it holds must go on elsewhere."""
         process, engine = self._world.worker()
         self._world.note(process.name, "SIGTERM")
-        await self._settle(process, give_way(engine, shutdown.grace_seconds))
-        await self._wait(1.0)
+        await self._requests.settle(process, give_way(engine, shutdown.grace_seconds))
+        await self._requests.wait(1.0)
         self._world.note(process.name, "SIGKILL")
         process.crash()
-
-    async def _settle(self, process: Process, work: Coroutine[Any, Any, T]) -> T | DomainError | None:
-        """What a request came to: its result, a refusal that is final, or None when asking again may help."""
-        task = process.spawn(work)
-        await asyncio.wait({task})
-        if task.cancelled():
-            return None
-        error = task.exception()
-        match error:
-            case None:
-                return task.result()
-            case Died():
-                return None
-            case SessionBusy() | AlreadyDecided() | RunEnded() | QuotaExceeded():
-                return error
-            case DomainError() if error.retryable:
-                self._world.note(process.name, f"answers {error!r}")
-                return None
-            case _:
-                self._world.violation(f"a request ended in {error!r}")
-                return None
 
     def _check_interrupt(self, message: Message, run_id: RunId, owner: RunId | None) -> None:
         """Whoever interrupts and is told to wait waits for a run that was told to stop."""
@@ -244,11 +236,6 @@ class Clients:
         run = monitor.runs[run_id]
         if not run.entered and not is_terminal(run.state) and monitor.owners.get(SESSION) == owner:
             monitor.cancelled(owner)
-
-    async def _wait(self, seconds: float) -> None:
-        future: asyncio.Future[None] = asyncio.Future(loop=self._world.loop)
-        self._world.loop.at(self._world.loop.now + seconds, future.set_result, None)
-        await future
 
 
 async def _collect(turn: Turn, reading: Reading) -> None:

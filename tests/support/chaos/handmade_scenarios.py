@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from tests.support.chaos.handmade import DELEGATION, GATED, GRAPH, LOOP, NESTED, QUORUM, SIGNED, SINGLE, TIGHT
-from tests.support.chaos.scenario import Cancel, Message, Pause, Retry, Scenario
+from tests.support.chaos.scenario import Cancel, Fork, Message, Pause, Regenerate, Replay, Retry, Scenario
 
 
 def _said(at: float = 0.0, text: str = "m0", **more: object) -> Message:
@@ -18,6 +18,9 @@ SCENARIOS = {
     "a cancelled graph that is retried": Scenario(
         GRAPH, 2, 50, 2, (_said(), Cancel(1.2, "m0"), Retry(2.0, "m0", "reject", times=1))
     ),
+    "a graph that is replayed on another input": Scenario(
+        GRAPH, 2, 50, 2, (_said(), Replay(4.0, "m0", place=0.7, items=3, if_busy="reject"))
+    ),
     "a paused graph": Scenario(GRAPH, 2, 50, 2, (_said(), Pause(0.6, "m0", seconds=5.0))),
     "a map whose join is a quorum": Scenario(QUORUM, 3, 50, 2, (_said(),)),
     "a loop": Scenario(LOOP, 0, 50, 2, (_said(),)),
@@ -26,6 +29,10 @@ SCENARIOS = {
     "several pending answers": Scenario(SIGNED, 0, 50, 2, (_said(),)),
     "a budget that is used up to its last call": Scenario(TIGHT, 0, 50, 2, (_said(),)),
     "a single agent": Scenario(SINGLE, 0, 50, 2, (_said(),)),
+    "another answer of a single agent": Scenario(SINGLE, 0, 50, 2, (_said(), Regenerate(4.0, "m0"))),
+    "a forked session": Scenario(
+        SINGLE, 0, 50, 2, (_said(), Fork(5.0, place=None, has_key=False, says=False), Regenerate(6.0, "m0"))
+    ),
     "a second message that is enqueued": Scenario(SINGLE, 0, 50, 2, (_said(), _said(0.5, "m1"))),
     "a chat whose client leaves": Scenario(SINGLE, 0, 50, 2, (_said(chat=True, leaves_after=0.5),)),
     "a delegation": Scenario(DELEGATION, 0, 50, 2, (_said(),)),

@@ -7,9 +7,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.events import events_path
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
-from shared.domain.ids import RunId, SessionId, instance_of
+from shared.domain.ids import RunId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.journal import journal_path, response_id
 from shared.domain.nodes import NodeRun, node_path, nodes_path
@@ -17,7 +16,6 @@ from shared.domain.plans import END, AgentWork, LoopWork, MapWork, PlanNode, Too
 from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.segments import segments_path
-from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.usage import Usage
 from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunPaused, RunWithdrawn, TextShown
@@ -25,6 +23,7 @@ from tests.support.chaos.agents import COST
 from tests.support.chaos.clients import Reading
 from tests.support.chaos.definitions import script_of
 from tests.support.chaos.ledgers import is_used_up, ledger_faults
+from tests.support.chaos.logs import log_faults
 from tests.support.chaos.monitor import WatchedRun
 from tests.support.chaos.oracle import Actual, Fate
 from tests.support.chaos.world import World
@@ -53,7 +52,8 @@ def faults_in(world: World, readings: Sequence[Reading]) -> Iterator[str]:
         yield from (f"run {watched.id}: {fault}" for fault in check.faults())
     yield from ledger_faults(world.monitor, world.definition.graph, found)
     for session_id in world.monitor.owners:
-        yield from (f"session {session_id}: {fault}" for fault in _session_faults(world, found, inside, session_id))
+        yield from (f"session {session_id}: {fault}" for fault in log_faults(world, found, inside, session_id))
+    yield from world.monitor.forks.faults(found)
     for reading in readings:
         yield from (f"the client of {reading.run_id}: {fault}" for fault in _reading_faults(world, reading))
 
@@ -182,15 +182,18 @@ class RunCheck:
             yield from self._usage_faults(vertex, node)
 
     def _concludes_apart(self, vertex: PlanNode, node: NodeRun) -> bool:
-        """Whether the vertex is made of others, and of what they are now it does not follow what it is.
+        """Whether of what others are now it does not follow what the vertex is.
 
-        Some may have ended after it; or it gives what it gave, whatever becomes of them when they are taken over.
+        Where it is made of them, some may have ended after it; or it gives what it gave, whatever becomes of them when
+        they are taken over. Or it gives what it gave on another input.
         """
         taken_over = self._is_taken_over(node) and node.state is NodeState.SUCCEEDED
-        return vertex.id == END or (self._graph.concludes(vertex.id) and (self._hurries or taken_over))
+        concludes_apart = self._graph.concludes(vertex.id) and (self._hurries or taken_over)
+        return vertex.id == END or concludes_apart or self._is_of_another_input(node)
 
     def _item_faults(self, vertex: PlanNode, node: NodeRun) -> Iterator[str]:
-        yield from self._fate_faults(node, self._actual.fate(vertex, node.index))
+        if not self._is_of_another_input(node):
+            yield from self._fate_faults(node, self._actual.fate(vertex, node.index))
         yield from self._usage_faults(vertex, node)
 
     def _fate_faults(self, node: NodeRun, fate: Fate) -> Iterator[str]:
@@ -214,6 +217,12 @@ class RunCheck:
     def _is_taken_over(self, node: NodeRun) -> bool:
         """Whether the node's outcome is that of an earlier run, where it was judged."""
         return self._world.monitor.repeats.held(self._run.id, node.instance) is not None
+
+    def _is_of_another_input(self, node: NodeRun) -> bool:
+        """Whether the node's outcome is that of a run with another input: what it was to be is judged there."""
+        monitor = self._world.monitor
+        made_in = monitor.repeats.made_in(self._run.id, node.instance)
+        return monitor.runs[made_in].input_json != self._run.input_json
 
     def _answered(self, node: NodeRun) -> bool:
         """Whether a person had a say in the node."""
@@ -324,65 +333,10 @@ def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:
         yield f"gives {node.output_json} ({node.chosen}), and gave {held.output_json} ({held.chosen})"
 
 
-# The session's log.
-
-
-def _session_faults(
-    world: World, found: Documents, inside: Mapping[str, Documents], session_id: SessionId
-) -> Iterator[str]:
-    events = world.monitor.events.get(session_id, [])
-    messages = world.monitor.messages.get(session_id, [])
-    slot = parse(Slot, found[slot_path(session_id)])
-    if slot != Slot(next_seq=len(events) + 1, next_message=len(messages)):
-        yield f"the slot is {slot} after {len(events)} events and {len(messages)} messages"
-    stored = [*inside.get(events_path(session_id), {})]
-    if stored != [f"sessions/{session_id}/events/{number + 1:012}" for number in range(len(events))]:
-        yield f"the log is {stored}"
-    runs = [run for run in world.monitor.runs.values() if run.session_id == session_id]
-    yield from (f"run {run.id} entered and never ended" for run in runs if run.entered and not run.ended)
-    expected: list[str] = []
-    for event in events:
-        yield from (f"event {event['seq']}: {fault}" for fault in _event_faults(inside, event))
-        if event["turn_complete"]:
-            expected += _turn_messages(world, found, event)
-    if messages != expected:
-        yield f"has {len(messages)} messages that are not the {len(expected)} expected"
-
-
-def _turn_messages(world: World, found: Documents, event: Mapping[str, Any]) -> list[str]:
-    """What a turn that ended with `event` adds to the session's model messages."""
-    run = parse(Run, found[f"runs/{event['run_id']}"])
-    if run.state is not RunState.SUCCEEDED:
-        return []
-    text = run.input_text
-    if run.shape == "graph":
-        return [f"user: {text}", f"agent: {event['content']['text']}"]
-    work = world.definition.graph.plan.nodes[-1].work
-    steps = len(script_of(work.agent.system_prompt)) if isinstance(work, AgentWork) else 0
-    return [f"{text}{mark}{number}" for number in range(steps) for mark in "?!"]
-
-
-def _event_faults(inside: Mapping[str, Documents], event: Mapping[str, Any]) -> Iterator[str]:
-    """Where the event names a try at a step, the segments of that try join to its text."""
-    place = event["metadata"]
-    if event["author"] == "user" or place.get("try") is None or "result" in event["content"]:
-        return
-    collection = segments_path(event["run_id"], place["instance"])
-    prefix = f"{collection}/{place['step']:04}-{place['try']:04}-"
-    segments = [fields for path, fields in inside.get(collection, {}).items() if path.startswith(prefix)]
-    if [segment["n"] for segment in segments] != list(range(len(segments))):
-        yield f"segments {[segment['n'] for segment in segments]}"
-    text = "".join(segment["text"] for segment in segments)
-    if text != event["content"]["text"]:
-        yield f"shows {len(text)} characters of {len(event['content']['text'])}"
-    if not segments or not segments[-1]["final"]:
-        yield "no final segment"
-
-
 def _reading_faults(world: World, reading: Reading) -> Iterator[str]:
     """What the client of a chat was told is what is in the log, in order, once."""
     run = world.monitor.runs[reading.run_id]
-    log = [event for event in world.monitor.events.get(run.session_id, []) if event["run_id"] == run.id]
+    log = [event for event in world.monitor.conversations[run.session_id].events if event["run_id"] == run.id]
     told = [update.event for update in reading.updates if isinstance(update, EventAppended)]
     stored = [event["seq"] for event in log]
     if [event.seq for event in told] != stored[: len(told)]:

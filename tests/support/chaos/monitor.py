@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -12,10 +12,13 @@ from shared.domain.ids import ApprovalId, Instance, RunId, SessionId
 from shared.domain.journal import journal_path, response_id, result_id
 from shared.domain.nodes import node_path, nodes_path
 from shared.domain.records import from_json
+from shared.domain.runs import RepeatKind
 from shared.domain.states import NODE_TRANSITIONS, RUN_TRANSITIONS, NodeState, RunState, is_terminal
 from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Delete, Write
+from tests.support.chaos.conversations import Conversation
 from tests.support.chaos.definitions import EFFECTS
+from tests.support.chaos.forks import Forks
 from tests.support.chaos.processes import Process
 from tests.support.chaos.repeats import Repeats
 
@@ -35,6 +38,10 @@ class WatchedRun:
     id: RunId
     session_id: SessionId
     input_json: str
+    message: str
+    """The text of the message that it answers, by which people know it."""
+    turn: RunId
+    """The first of all the runs that answer this message."""
     state: RunState = RunState.QUEUED
     cancel_requested: bool = False
     cancelled_at: float | None = None
@@ -60,13 +67,15 @@ class Monitor:
     run_of_message: dict[str, RunId] = field(default_factory=dict[str, RunId])
     latest_of_message: dict[str, RunId] = field(default_factory=dict[str, RunId])
     """The run of a message, or the latest that repeats it."""
+    edited: dict[tuple[RunId, RepeatKind], str] = field(default_factory=dict[tuple[RunId, RepeatKind], str])
+    """The other input on which somebody asked to repeat a run."""
     nodes: dict[str, NodeState] = field(default_factory=dict[str, NodeState])
     outcomes: Counter[str] = field(default_factory=Counter[str])
     journal: set[str] = field(default_factory=set[str])
     failed_calls: set[str] = field(default_factory=set[str])
     """What of the journal says that a call failed, or was refused: who repeats the run may try it again."""
-    events: dict[SessionId, list[Mapping[str, Any]]] = field(default_factory=dict[SessionId, list[Mapping[str, Any]]])
-    messages: dict[SessionId, list[str]] = field(default_factory=dict[SessionId, list[str]])
+    conversations: defaultdict[SessionId, Conversation] = field(default_factory=lambda: defaultdict(Conversation))
+    forks: Forks = field(init=False)
     leases: set[str] = field(default_factory=set[str])
     owners: dict[SessionId, RunId | None] = field(default_factory=dict[SessionId, RunId | None])
     effects: Counter[str] = field(default_factory=Counter[str])
@@ -85,6 +94,9 @@ class Monitor:
     )
     """When the latest commit under a lease was applied, and when its process learnt of it."""
 
+    def __post_init__(self) -> None:
+        self.forks = Forks(self.now, self.violation, self.conversations)
+
     def applied(self, writes: Sequence[Write]) -> None:
         """A commit was applied."""
         owners = dict(self.owners)
@@ -95,10 +107,16 @@ class Monitor:
                 self._written(kind, rest, write)
                 continue
             session_id, _, below = rest.partition("/")
-            if below.startswith("events/") and isinstance(write, Create):
-                events.append((SessionId(session_id), fields_of(write)))
+            if not below:
+                self.forks.session_written(SessionId(session_id), write)
+            elif session_id in self.forks.half_made or not isinstance(write, Create):
+                self.forks.copied(SessionId(session_id), below, write)
+            elif below.startswith("events/"):
+                events.append((SessionId(session_id), write.fields))
             elif below.startswith("messages/"):
-                self.messages.setdefault(SessionId(session_id), []).append(fields_of(write)["message_json"])
+                self.conversations[SessionId(session_id)].told(write.fields)
+            else:
+                self.forks.stored(SessionId(session_id), below, write)
         for session_id, fields in events:
             self._event_written(session_id, fields, owners.get(session_id))
 
@@ -147,9 +165,7 @@ class Monitor:
             return
         run = self.runs.get(run_id)
         if run is None:
-            run = WatchedRun(run_id, write.fields["session_id"], write.fields["input_json"])
-            self.runs[run_id] = run
-            self._run_begun(run, write.fields["repeats"])
+            self._run_begun(run_id, write.fields)
             return
         run.cancel_requested = run.cancel_requested or bool(write.fields.get("cancel_requested"))
         if "paused_at" in write.fields:
@@ -168,21 +184,32 @@ class Monitor:
         those = {path: state for path, state in self.nodes.items() if path.startswith(f"runs/{run_id}/")}
         return [path for path, state in those.items() if not is_terminal(state) and state is not NodeState.WAITING]
 
-    def _run_begun(self, run: WatchedRun, repeats: Mapping[str, Any] | None) -> None:
-        message = from_json(run.input_json)["text"]
-        before = self.run_of_message.get(message)
-        if repeats is not None:
-            earlier = RunId(repeats["run_id"])
-            if others := self.repeats.of_earlier(earlier):
-                self.violation(f"run {earlier} is retried twice: in {others[0]} and {run.id}")
-            if not is_terminal(self.runs[earlier].state):
-                self.violation(f"run {earlier} goes on and is retried in {run.id}")
-            self.repeats.begin(run.id, earlier, self.nodes)
-        elif before is not None:
-            self.violation(f"message {message} has two runs: {before} and {run.id}")
-        self.run_of_message.setdefault(message, run.id)
-        self.latest_of_message[message] = run.id
+    def _run_begun(self, run_id: RunId, fields: Mapping[str, Any]) -> None:
+        session_id, given, told = fields["session_id"], fields["input_json"], fields["repeats"]
+        if told is not None:
+            earlier = self.runs[told["run_id"]]
+            run = WatchedRun(run_id, session_id, given, earlier.message, earlier.turn)
+            self._repetition_begun(run, earlier, told)
+        else:
+            run = WatchedRun(run_id, session_id, given, from_json(given)["text"], run_id)
+            if (before := self.run_of_message.get(run.message)) is not None:
+                self.violation(f"message {run.message} has two runs: {before} and {run_id}")
+            self.run_of_message[run.message] = run_id
+        self.runs[run_id] = run
+        self.latest_of_message[run.message] = run_id
         self.open_runs += 1
+
+    def _repetition_begun(self, run: WatchedRun, earlier: WatchedRun, told: Mapping[str, Any]) -> None:
+        """A run begins that repeats another, as a person asked who asked for it once."""
+        kind = told["kind"]
+        others = self.repeats.of_earlier(earlier.id, kind)
+        if others := [one for one in others if self.runs[one].session_id == run.session_id]:
+            self.violation(f"run {earlier.id} has two runs that {kind} it: {others[0]} and {run.id}")
+        if not is_terminal(earlier.state):
+            self.violation(f"run {earlier.id} goes on, and {run.id} is to {kind} it")
+        if run.input_json != (expected := self.edited.get((earlier.id, kind), earlier.input_json)):
+            self.violation(f"run {run.id} has the input {run.input_json}, and was to have {expected}")
+        self.repeats.begin(run.id, told, self.nodes)
 
     def _node_written(self, write: Write) -> None:
         before = self.nodes.get(write.path)
@@ -202,7 +229,7 @@ class Monitor:
             self.violation(f"{write.path} has two outcomes")
 
     def _event_written(self, session_id: SessionId, fields: Mapping[str, Any], owner_before: RunId | None) -> None:
-        log = self.events.setdefault(session_id, [])
+        log = self.conversations[session_id].events
         log.append(fields)
         run = self.runs[fields["run_id"]]
         if fields["seq"] != len(log):
@@ -313,8 +340,9 @@ class Monitor:
         return hears or self.now() > told_at + self.lease_seconds + STOP_SECONDS
 
     def history_given(self, run_id: RunId, history: Sequence[str]) -> None:
-        """A run's agent is given the messages of the session's earlier turns."""
+        """A run's agent is given the messages of the session's other turns, of each what its latest run left."""
         run = self.runs[run_id]
-        earlier = self.messages.get(run.session_id, [])
-        if not run.ended and list(history) != earlier:
-            self.violation(f"run {run.id} is told {len(history)} of the session's {len(earlier)} messages")
+        turns = {one.id: one.turn for one in self.runs.values()}
+        expected = self.conversations[run.session_id].history(turns, run.turn)
+        if not run.ended and list(history) != expected:
+            self.violation(f"run {run.id} is told {len(history)} messages of the {len(expected)} of other turns")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from random import Random
 from typing import Literal, TypeAlias
@@ -9,6 +10,9 @@ from typing import Literal, TypeAlias
 from shared.usecases.runs.start_run import IfBusy
 
 DEFINITIONS = 3000
+IF_BUSY: tuple[IfBusy, ...] = ("enqueue", "interrupt", "reject")
+SECOND_THOUGHTS = 0.08
+"""In how many schedules somebody comes back to what has ended."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,7 +73,55 @@ class Shutdown:
     grace_seconds: float
 
 
-Action: TypeAlias = Message | Cancel | Pause | Retry | Shutdown
+@dataclass(frozen=True, slots=True)
+class Replay:
+    """Somebody replays the run of a message from one of its nodes, once it has ended.
+
+    Args:
+        place: which node, as a share of all that the plan has.
+        items: how many items the other input lists; None for the same input.
+    """
+
+    at: float
+    text: str
+    place: float
+    items: int | None
+    if_busy: IfBusy
+
+
+@dataclass(frozen=True, slots=True)
+class Regenerate:
+    """Somebody wants another answer in the session of a message, once that one's run has ended."""
+
+    at: float
+    text: str
+
+
+@dataclass(frozen=True, slots=True)
+class Fork:
+    """Somebody forks the schedule's session, and goes on in the fork.
+
+    Args:
+        place: at which event, as a share of the log; None for its end.
+        has_key: sent with an idempotency key, and again until it is answered.
+        says: they say something in the fork; otherwise its last message is answered again, if it has one.
+    """
+
+    at: float
+    place: float | None
+    has_key: bool
+    says: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Store:
+    """Somebody stores a version of a file in the schedule's session."""
+
+    at: float
+    content: str
+
+
+Action: TypeAlias = Message | Cancel | Pause | Retry | Replay | Regenerate | Fork | Store | Shutdown
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,8 +144,8 @@ class Scenario:
 def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenario:
     """A random scenario, of the agent of this number if there is one.
 
-    Most are small: one message or two, lists of up to four items. What is retried is drawn apart, so that all else does
-    not depend on it.
+    Most are small: one message or two, lists of up to four items. What is done again is drawn apart, so that all else
+    does not depend on it.
     """
     number = random.randrange(DEFINITIONS) if number is None else number
     single = number % 2 == 0
@@ -118,12 +170,13 @@ def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenar
         Retry(
             message.at + retrying.uniform(1, 20),
             message.text,
-            retrying.choice(("enqueue", "interrupt", "reject")),
+            retrying.choice(IF_BUSY),
             retrying.choice((1, 2)),
         )
         for message in messages
         if retrying.random() < 0.2
     ]
+    actions += _second_thoughts(retrying, messages)
     return Scenario(
         definition=number,
         items=random.choice((0, 1, 1, 2, 2, 3, 4)) if random.random() < 0.996 else 52,
@@ -145,3 +198,20 @@ def _message(random: Random, number: int, *, single: bool) -> Message:
         leaves_after=random.choice((None, None, 0.2, 3.0, 8.0)),
         grace_seconds=random.choice((0.0, 1.0, 5.0)),
     )
+
+
+def _second_thoughts(random: Random, messages: Sequence[Message]) -> Iterator[Action]:
+    """What somebody does with a run that has ended well or badly."""
+    if random.random() >= SECOND_THOUGHTS:
+        return
+    message = random.choice(messages)
+    at = message.at + random.uniform(1, 20)
+    match random.choice(("replay", "replay", "regenerate", "fork")):
+        case "replay":
+            yield Replay(at, message.text, random.random(), random.choice((None, 0, 1, 3)), random.choice(IF_BUSY))
+        case "regenerate":
+            yield Regenerate(at, message.text)
+        case _:
+            place = random.choice((None, None, random.random()))
+            yield from (Store(random.uniform(0, at + 5), f"version {n}") for n in range(random.choice((0, 1, 2))))
+            yield Fork(at, place, has_key=random.random() < 0.5, says=random.random() < 0.5)

@@ -13,7 +13,7 @@ from tests.support.chaos.definitions import Definition, definition
 from tests.support.chaos.faults import Effect, Fault, FaultPlan
 from tests.support.chaos.invariants import faults_in
 from tests.support.chaos.rules import EVERYTHING, Rules
-from tests.support.chaos.scenario import DEFINITIONS, Scenario, drawn
+from tests.support.chaos.scenario import DEFINITIONS, Fork, Scenario, drawn
 from tests.support.chaos.world import Line, Site, World
 
 DEADLINE_SECONDS = 3600.0
@@ -59,6 +59,7 @@ def play_out(
     world = World(agent, plan, plan.random, traced=traced, trusting=trusting)
     world.worker_count = scenario.workers
     world.only_workers = rules.only_workers
+    world.has_forks = any(isinstance(action, Fork) for action in scenario.actions)
     sharded, joins.SHARD_ABOVE = joins.SHARD_ABOVE, scenario.shard_above
     try:
         _play(world, scenario, sweeper=rules.sweeper)
@@ -130,4 +131,5 @@ def _left(world: World, clients: Clients) -> str:
     open_ = {"ready", "running", "waiting"}
     nodes = [f"{path} {state}" for path, state in world.monitor.nodes.items() if state in open_]
     tasks, leases = world.queue.outstanding, sorted(world.monitor.leases)
-    return f"{clients.present} clients, {tasks} tasks, runs {runs}, nodes {nodes}, leases {leases}"
+    forks = sorted(world.monitor.forks.half_made)
+    return f"{clients.present} clients, {tasks} tasks, runs {runs}, nodes {nodes}, leases {leases}, half forks {forks}"

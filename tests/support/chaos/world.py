@@ -20,6 +20,7 @@ from shared.domain.writes import Write
 from shared.usecases.approvals.expire_approvals import expire_approvals
 from shared.usecases.nodes.engine import Core, Engine, Yielding
 from shared.usecases.runs.sweep_runs import sweep_runs
+from shared.usecases.sessions.delete_session import remove_deleted
 from tests.support.chaos.agents import SimulatedRunner, SimulatedTools
 from tests.support.chaos.definitions import Definition
 from tests.support.chaos.faults import Effect, Fault, FaultPlan
@@ -32,6 +33,8 @@ from tests.support.chaos.task_queue import DELIVERED, NetworkQueue, SimulatedQue
 from tests.support.chaos.virtual_loop import VirtualLoop
 
 CONDITIONS = CelConditions()
+MOST_REMOVED = 10
+"""How many sessions a sweep removes at most."""
 T = TypeVar("T")
 Site = tuple[Effect, Fault, str]
 
@@ -86,6 +89,8 @@ class World:
         self.workers: list[tuple[Process, Engine]] = []
         self.worker_count = 2
         self.only_workers = False
+        self.has_forks = False
+        """Whether tools change the session's state, and the sweeper looks for what is left of forks, too."""
         self.sweeps = 0
         self.swept_tasks = 0
         self.sweeping = 0
@@ -131,7 +136,7 @@ class World:
     def sweep(self) -> None:
         """The scheduler calls the sweeper."""
         process = self.process("sweeper")
-        work = process.spawn(_sweep(self.core(process), self.lease_seconds))
+        work = process.spawn(_sweep(self.core(process), self.lease_seconds, forks=self.has_forks))
         self.sweeping += 1
         work.add_done_callback(self._swept)
 
@@ -224,7 +229,7 @@ class World:
         """Whether every run has ended and nothing is under way."""
         if self.monitor.open_runs > 0 or self.queue.outstanding:
             return False
-        if self.sweeping or self.under_way or self.monitor.leases:
+        if self.sweeping or self.under_way or self.monitor.leases or self.monitor.forks.half_made:
             return False
         # A request that was refused may still be at work: of two things that it did at once only one had failed.
         return all(task.done() for process in self._processes if process.alive for task in process.tasks)
@@ -247,10 +252,12 @@ class World:
         return person
 
 
-async def _sweep(core: Core, lease_seconds: float) -> int:
+async def _sweep(core: Core, lease_seconds: float, *, forks: bool) -> int:
     """What the sweeper does at each call; how many tasks it enqueued."""
     swept = await sweep_runs(core, lease_seconds)
     await expire_approvals(core)
+    if forks:
+        await remove_deleted(core, MOST_REMOVED)
     return swept.tasks
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
+from enum import Enum
 
 from shared.domain.events import Event, event_id, events_path
 from shared.domain.ids import ApprovalId, RunId, SessionId, instance_of
@@ -46,15 +47,16 @@ async def follow_session(
     """
     pause = FIRST_PAUSE_SECONDS
     live = _LiveText(core.documents, until_run, shown or {})
+    watched = until_run or (await _slot(core.documents, session_id)).run_id
     while True:
-        slot = parse(Slot, (await core.documents.get(slot_path(session_id))).fields or {})
-        events = await _events(core.documents, session_id, after)
+        slot, rest = await _look(core.documents, session_id, watched)
+        events = await _events(core.documents, session_id, after)  # after the look: with what it saw came events
         for event in events:
             after = event.seq
             yield EventAppended(event)
             if event.turn_complete and event.run_id == until_run:
                 return
-        ending = None if events else await _ending(core.documents, session_id, slot, after, until_run)
+        ending = None if events else await _ending(core.documents, slot, rest, until_run)
         if ending is not None:
             for update in ending:
                 yield update
@@ -62,34 +64,48 @@ async def follow_session(
         texts = [] if events or slot.run_id is None else await live.read(slot.run_id)
         for text in texts:
             yield text
+        watched = until_run or slot.run_id
         pause = FIRST_PAUSE_SECONDS if events or texts else min(pause * 1.5, MOST_PAUSE_SECONDS)
         if len(events) < PAGE:
             await core.clock.sleep(pause)
 
 
+class _Rest(Enum):
+    """Why the active run does not go on."""
+
+    WAITS = "waits for people"
+    PAUSED = "is paused, and has given up its node"
+
+
+async def _look(documents: Documents, session_id: SessionId, watched: RunId | None) -> tuple[Slot, _Rest | None]:
+    """The session's slot; and why the run that is watched does not go on, if it is the active one and does not."""
+    about = [] if watched is None else [run_path(watched), node_path(watched, instance_of(MAIN, 0))]
+    stored, *found = await documents.get_many([slot_path(session_id), *about])
+    slot = parse(Slot, stored.fields or {})
+    if watched is None or slot.run_id != watched:
+        return slot, None
+    run, main = parse(Run, found[0].fields or {}), found[1].fields or {}
+    if run.waiting_since is not None:
+        return slot, _Rest.WAITS
+    is_paused = run.paused_at is not None and main.get("state") != NodeState.RUNNING
+    return slot, _Rest.PAUSED if is_paused else None
+
+
+async def _slot(documents: Documents, session_id: SessionId) -> Slot:
+    return parse(Slot, (await documents.get(slot_path(session_id))).fields or {})
+
+
 async def _ending(
-    documents: Documents, session_id: SessionId, slot: Slot, after: int, until_run: RunId | None
+    documents: Documents, slot: Slot, rest: _Rest | None, until_run: RunId | None
 ) -> tuple[Update, ...] | None:
     """What is told last where nothing more comes for now; None to go on."""
-    if until_run is None and slot.run_id is None:
-        return ()
     if until_run is not None and until_run not in {slot.run_id, *slot.queue}:
         return (RunWithdrawn(until_run),)
-    held = await _held(documents, slot.run_id) if until_run in {None, slot.run_id} else None
-    # What is asked was committed with events of its own, perhaps after they were read.
-    return None if held is None or await _events(documents, session_id, after) else (held,)
-
-
-async def _held(documents: Documents, run_id: RunId | None) -> PeopleAsked | RunPaused | None:
-    """Why the active run does not go on: it waits for people, or is paused and has given up its node."""
-    if run_id is None:
-        return None
-    stored, main = await documents.get_many([run_path(run_id), node_path(run_id, instance_of(MAIN, 0))])
-    run = parse(Run, stored.fields or {})
-    if run.waiting_since is not None:
-        return PeopleAsked(run_id, await _asked(documents, run_id))
-    works = main.fields is not None and main.fields["state"] == NodeState.RUNNING
-    return RunPaused(run_id) if not works and run.paused_at is not None else None
+    if slot.run_id is None:
+        return () if until_run is None else None
+    if rest is _Rest.WAITS:
+        return (PeopleAsked(slot.run_id, await _asked(documents, slot.run_id)),)
+    return None if rest is None else (RunPaused(slot.run_id),)
 
 
 async def _asked(documents: Documents, run_id: RunId) -> tuple[ApprovalId, ...]:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
 from shared.domain.ids import SessionId
 from shared.domain.states import RunState
 from shared.domain.tools import Effect
+from shared.ports.documents import Query, Snapshot
 from shared.usecases.nodes.give_way import give_way
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.start_run import RunRequest
@@ -323,3 +324,35 @@ async def test_following_starts_after_any_event_and_ends_when_nothing_is_active(
         assert [update.event.seq for update in updates if isinstance(update, EventAppended)] == list(
             range(after + 1, 5)
         )
+
+
+class Counting(ForwardingDocuments):
+    """Notes each read, in order."""
+
+    def __init__(self, inner: Any) -> None:
+        super().__init__(inner)
+        self.reads: list[str] = []
+
+    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
+        self.reads.append(" ".join(path.partition("/")[0] for path in paths))
+        return await super().get_many(paths)
+
+    async def query(self, query: Query) -> list[Snapshot]:
+        self.reads.append(query.collection.rpartition("/")[2])
+        return await super().query(query)
+
+
+async def test_who_follows_a_run_of_which_nothing_is_heard_asks_three_times_at_each_look() -> None:
+    rig = EngineRig()
+    started = await rig.start(session_id=await session_of(rig))
+    counting = Counting(rig.documents)
+    core = rig.engine(counting).core
+    run = started.run
+    updates = follow_session(core, run.session_id, after=started.seq or 0, until_run=run.id)
+    following = asyncio.ensure_future(anext(updates))
+    for _ in range(100):
+        await rig.clock.advance(0.1)
+    following.cancel()
+    looks = len(counting.reads) // 3
+    assert looks >= 10, "it looks every second"
+    assert counting.reads[: 3 * looks] == ["slots runs runs", "events", "segments"] * looks

@@ -6,7 +6,7 @@ the sweeper removes what a process that died has left of it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
@@ -100,10 +100,12 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
     if fork.deleted_at is None:
         return fork
     held = _Held()
+    # First: what is stored while somebody is answered belongs to a turn that is not copied.
+    newest = {head.name: head.head async for head in every_artifact(documents, session.id)}
     events, after = await _events(documents, session.id, at, held)
     messages = await _messages(documents, session.id, {event.run_id for event in events}, held)
     await _write_all(documents, _copies(fork, events, messages))
-    await _copy_files(documents, session.id, fork.id, None if after is None else after.created_at)
+    await _copy_files(documents, (session.id, fork.id), newest, None if after is None else after.created_at)
     fork = replace(fork, state_json=_state(session, events, after is None), deleted_at=None)
     return await _finish(documents, fork, Slot(next_seq=len(events) + 1, next_message=len(messages)))
 
@@ -220,11 +222,14 @@ async def _commit(documents: Documents, writes: Sequence[Write]) -> None:
     raise Aborted("the document store does not answer; try again", retry_after_seconds=1)
 
 
-async def _copy_files(documents: Documents, session_id: SessionId, fork_id: SessionId, before: datetime | None) -> None:
+async def _copy_files(
+    documents: Documents, sessions: tuple[SessionId, SessionId], newest: Mapping[str, int], before: datetime | None
+) -> None:
     """Copy of each file the version that was the newest before an instant, with its number and whose it is."""
+    session_id, fork_id = sessions
     files = size = 0
-    async for head in every_artifact(documents, session_id):
-        version = await _version_at(documents, session_id, head.name, before)
+    for name, number in newest.items():
+        version = await _version_at(documents, versions_path(session_id, name), number, before)
         if version is None:
             continue
         files, size = files + 1, size + version.size_bytes
@@ -239,12 +244,12 @@ async def _copy_files(documents: Documents, session_id: SessionId, fork_id: Sess
 
 
 async def _version_at(
-    documents: Documents, session_id: SessionId, name: str, before: datetime | None
+    documents: Documents, versions: str, newest: int, before: datetime | None
 ) -> ArtifactVersion | None:
-    """The newest version from before an instant."""
-    older = () if before is None else (Filter("created_at", "<", before),)
-    newest = (Order("version", descending=True),)
-    found = await documents.query(Query(versions_path(session_id, name), older, newest, limit=1))
+    """The newest version from before an instant; the one of this number if there is none."""
+    older = Filter("version", "<=", newest) if before is None else Filter("created_at", "<", before)
+    order = (Order("version", descending=True),)
+    found = await documents.query(Query(versions, (older,), order, limit=1))
     return parse(ArtifactVersion, found[0].fields or {}) if found else None
 
 

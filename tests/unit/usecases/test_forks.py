@@ -253,7 +253,7 @@ async def test_of_a_log_that_is_too_large_no_more_is_read_than_shows_it() -> Non
     documents = WatchedDocuments(talk.rig.documents)
     with patch.multiple(module, MOST_LOG_BYTES=1, PAGE=3), pytest.raises(SessionTooLarge):
         await talk.fork(documents=documents)
-    assert documents.reads == len(["session", "slot", "the fork"]) + 3
+    assert documents.reads == len(["session", "slot", "the fork", "the file"]) + 3
 
 
 async def test_what_was_said_after_the_event_does_not_count() -> None:
@@ -360,6 +360,30 @@ async def test_a_copy_that_arrives_late_undoes_nothing_of_what_was_said_since() 
     await store.arrive()
     assert await talk.rig.events(fork.id) == before
     assert [event["seq"] for event in before if event["superseded_by"] == new.run.id] == [4]
+
+
+class Answered(ForwardingDocuments):
+    """Something is said in the session when its log has been read, and before its files are."""
+
+    def __init__(self, talk: Talk) -> None:
+        super().__init__(talk.rig.documents)
+        self._left = [talk]
+
+    async def get_many(self, paths: Sequence[str]) -> list[Snapshot]:
+        found = await super().get_many(paths)
+        while self._left and "/events/" in paths[0]:
+            talk = self._left.pop()
+            await talk.say(talk.session, "two")
+        return found
+
+
+async def test_a_file_of_a_turn_that_is_answered_while_a_session_is_copied_is_not_copied() -> None:
+    talk = Talk()
+    await talk.open("one")
+    fork = await talk.fork(documents=Answered(talk))
+    assert await talk.texts(fork.id) == ["one", "re one"]
+    assert await talk.note(fork.id) == (1, b"one", "by one")
+    assert (await talk.note(talk.session))[:2] == (2, b"two")
 
 
 class Finishing(ForwardingDocuments):

@@ -50,8 +50,8 @@ def _state_of_now(session: Session, *_: object) -> str:
 def _newest_files() -> AbstractContextManager[object]:
     version_at = fork_session._version_at  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # the seam
 
-    async def newest(documents: Documents, session_id: Any, name: str, _: object) -> Any:
-        return await version_at(documents, session_id, name, None)
+    async def newest(documents: Documents, versions: str, number: int, _: object) -> Any:
+        return await version_at(documents, versions, number, None)
 
     return replaced(fork_session, _version_at=newest)()
 

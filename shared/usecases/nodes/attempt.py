@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Coroutine, Generator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from copy import copy
 from dataclasses import dataclass, field
 from datetime import timedelta
@@ -42,6 +42,13 @@ class YieldRequested(Exception):
 
 def _no_result() -> asyncio.Future[None]:
     return asyncio.get_running_loop().create_future()
+
+
+async def _ended(work: asyncio.Future[Any]) -> None:
+    """Wait until work ends, whoever wants to stop meanwhile."""
+    while not work.done():
+        with suppress(asyncio.CancelledError):
+            await asyncio.wait({work})
 
 
 @dataclass(slots=True)
@@ -219,16 +226,15 @@ class Attempt:
     async def _send(self, batch: Sequence[Write]) -> Committed:
         """Commit; what is under way is not broken off, because nobody could tell whether it was applied."""
         sending = asyncio.ensure_future(self._core.documents.commit(batch))
-        stopped: asyncio.CancelledError | None = None
-        while not sending.done():
-            try:
-                await asyncio.wait({sending})
-            except asyncio.CancelledError as error:
-                stopped = error
-        if stopped is not None and not sending.cancelled():
-            self._holding.in_doubt = self._holding.in_doubt or isinstance(sending.exception(), OutcomeUnknown)
-            raise stopped
-        return sending.result()
+        try:
+            return await asyncio.shield(sending)
+        except asyncio.CancelledError:
+            if not sending.cancelled():
+                await _ended(sending)
+                self._holding.in_doubt = self._holding.in_doubt or isinstance(sending.exception(), OutcomeUnknown)
+            raise
+        finally:
+            del sending  # it holds the exception whose frames hold it
 
     async def _took_effect(self, applied: Callable[[Snapshot], Awaitable[bool]]) -> bool:
         node = await self._core.documents.get(self._holder)

@@ -66,9 +66,9 @@ class Tally:
         self.virtual_seconds += other.virtual_seconds
         self.cpu_seconds += other.cpu_seconds
         self.swept += other.swept
-        self.met += other.met
-        self.done += other.done
-        self.sites += other.sites
+        self.met.update(other.met)  # not +=, which looks at everything that was added before
+        self.done.update(other.done)
+        self.sites.update(other.sites)
         self.broken += other.broken
 
     @property
@@ -106,9 +106,9 @@ def play_all(jobs: Iterable[Job]) -> Tally:
             tally.nodes += result.nodes
             tally.virtual_seconds += result.seconds
             tally.swept += result.swept_tasks
-            tally.met += result.met
-            tally.done += result.done
-            tally.sites += result.sites
+            tally.met.update(result.met)
+            tally.done.update(result.done)
+            tally.sites.update(result.sites)
             if result.violations:
                 tally.broken.append(Broken(job, tuple(result.violations[:3])))
     finally:

@@ -185,13 +185,13 @@ def _stored(agent_id: AgentId, proposal: Proposal) -> Iterator[Write]:
 
 def _script(random: Random, most: int = 3, others: tuple[str, ...] = ()) -> str:
     steps: list[dict[str, Any]] = []
-    count = random.choice((1, 1, 2, 2, most))
+    count = random.choice((1, 1, 1, 2, 2, most))
     for number in range(count):
         known = ("echo", "echo", "post", "pay", "fail", "echo", "echo", "post", "sign") + others * 6
-        tools = [random.choice(known) for _ in range(random.choice((1, 1, 2, 3)))]
+        tools = [random.choice(known) for _ in range(random.choice((1, 1, 1, 2, 3)))]
         steps.append(
             {
-                "sizes": [random.choice((3, 40, 700, 1500)) for _ in range(random.choice((1, 1, 2, 4)))],
+                "sizes": [random.choice((3, 40, 700, 1500)) for _ in range(random.choice((1, 1, 1, 2, 4)))],
                 "seconds": random.choice((0.05, 0.4, 2.0, 6.0)),
                 "tools": tools if number < count - 1 else [],
                 "parallel": random.random() < 0.3,
@@ -214,10 +214,14 @@ def _delegation(random: Random) -> dict[str, Any]:
     return {"system_prompt": _script(random, others=("ask_writer",)), "agents": {"writer": writer}}
 
 
+_SIZES = (1,) * 8 + (2,) * 9 + (3, 3, 3, 3, 4, 4, 8)
+"""How many nodes graphs have: few, so that there can be many graphs."""
+
+
 def _nodes(random: Random, within: str = "", most: int = 8) -> dict[str, Any]:
     """The nodes of a graph, or of the subgraph `within`: mostly two or three, up to eight."""
     nodes: dict[str, Any] = {}
-    for name in NAMES[: min(most, random.choice((1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 4, 8)))]:
+    for name in NAMES[: min(most, random.choice(_SIZES))]:
         befores = random.sample(list(nodes), min(len(nodes), random.choice((0, 1, 1, 1, 2, 2, 3, 5))))
         nodes[name] = _node(random, f"{within}{name}", befores, nodes)
         if nodes[name]["kind"] == "subgraph":

@@ -44,6 +44,10 @@ class Surroundings(Protocol):
         """How long a message is under way, in seconds."""
         ...
 
+    def ways(self) -> tuple[float, float]:
+        """How long a request is under way, and its answer, in seconds: only one of the two takes any time."""
+        ...
+
     def note(self, who: str, what: str) -> None:
         """Write something into the schedule."""
         ...
@@ -77,19 +81,31 @@ class NetworkDocuments:
         if fault is Fault.UNAVAILABLE:
             error = StoreUnavailable("the document store does not answer")
             world.loop.at(departure + world.random.choice((0.1, 10.0)), process.tell, answer, None, error)
+            return answer
+        there, back = world.ways()
+        if fault is Fault.SLOW:
+            there += world.random.uniform(1, 9)
+        if departure + there > world.loop.now:
+            world.loop.at(departure + there, self._answer, ask, what, fault, back, answer)
         else:
-            arrival = departure + world.latency() + (world.random.uniform(1, 9) if fault is Fault.SLOW else 0.0)
-            world.loop.at(arrival, self._answer, ask, what, fault, answer)
+            self._answer(ask, what, fault, back, answer)
         return answer
 
     def _answer(
-        self, ask: Callable[[T], list[Snapshot]], what: T, fault: Fault | None, answer: asyncio.Future[list[Snapshot]]
+        self,
+        ask: Callable[[T], list[Snapshot]],
+        what: T,
+        fault: Fault | None,
+        back: float,
+        answer: asyncio.Future[list[Snapshot]],
     ) -> None:
-        world = self._world
+        process = self._process
         if fault is Fault.CRASH_AFTER:
-            self._process.crash()
+            process.crash()
+        elif back:
+            process.loop.at(process.loop.now + back, process.tell, answer, ask(what))
         elif not answer.done():
-            world.loop.at(world.loop.now + world.latency(), self._process.tell, answer, ask(what))
+            process.tell(answer, ask(what))
 
     def commit(self, writes: Sequence[Write]) -> asyncio.Future[Committed]:
         world, process = self._world, self._process
@@ -98,9 +114,10 @@ class NetworkDocuments:
         answer: asyncio.Future[Committed] = asyncio.Future(loop=world.loop)
         process.tasks.append(answer)  # nobody breaks off a commit but the end of its process
         patience = world.lease_seconds / 3
-        arrival = departure + world.latency()
+        there, back = world.ways()
+        arrival = departure + there
         if fault is Fault.ABORTED:
-            world.loop.at(arrival, process.tell, answer, None, OutcomeUnknown("aborted"))
+            world.loop.at(arrival + back, process.tell, answer, None, OutcomeUnknown("aborted"))
             return answer
         if fault is Fault.SLOW:
             arrival += world.random.uniform(0.1, patience - 0.5)
@@ -109,11 +126,19 @@ class NetworkDocuments:
             world.loop.at(departure + patience, process.tell, answer, None, error)
             arrival = departure + patience + world.random.uniform(-patience / 4, 2 * patience)
         world.under_way += 1
-        world.loop.at(arrival, self._apply, writes, departure, fault, answer)
+        if arrival > world.loop.now:
+            world.loop.at(arrival, self._apply, writes, departure, fault, back, answer)
+        else:
+            self._apply(writes, departure, fault, back, answer)
         return answer
 
     def _apply(
-        self, writes: Sequence[Write], departure: float, fault: Fault | None, answer: asyncio.Future[Any]
+        self,
+        writes: Sequence[Write],
+        departure: float,
+        fault: Fault | None,
+        back: float,
+        answer: asyncio.Future[Any],
     ) -> None:
         """What happens at the store: also for a caller that no longer waits, but not for one that died before."""
         world, process = self._world, self._process
@@ -124,21 +149,20 @@ class NetworkDocuments:
         try:
             committed = world.store.commit(writes)
         except (CommitRefused, DomainError) as refusal:
-            error = refusal
+            error = refusal.with_traceback(None)  # which leads to this very frame: nobody but the collector frees it
         if world.traced:
             world.note(process.name, f"  applied {describe(writes)}" if error is None else f"  refused: {error}")
         if fault is Fault.CRASH_AFTER:
             process.crash()
             return
-        wait = world.latency()
         if fault is Fault.REPLY_LOST:
             error = OutcomeUnknown("reply lost")
-            wait = world.random.choice((wait, world.lease_seconds / 3))
+            back = world.random.choice((back, world.lease_seconds / 3))
         applied_at = world.loop.now
         if error is None:
-            process.when_awake(applied_at + wait, self._acknowledge, writes, applied_at, committed, answer)
+            process.when_awake(applied_at + back, self._acknowledge, writes, applied_at, committed, answer)
         else:
-            world.loop.at(applied_at + wait, process.tell, answer, None, error)
+            world.loop.at(applied_at + back, process.tell, answer, None, error)
 
     def _acknowledge(
         self, writes: Sequence[Write], applied_at: float, committed: Committed | None, answer: asyncio.Future[Any]

@@ -172,10 +172,10 @@ class Actual:
         return self._fate(vertex, work, scope)
 
     def _scope(self, vertex: PlanNode) -> dict[str, Any]:
-        """What a vertex's templates see: the input of its graph, and the outputs of those beside it."""
+        """What a vertex's templates see: the input of its graph, and the outputs of those beside it, or nulls."""
         prefix = below(vertex.scope, "")
         beside = [name for name in self.graph.by_id if name.startswith(prefix) and "." not in name.removeprefix(prefix)]
-        outputs = {name.removeprefix(prefix): seen[0] for name in beside if (seen := self.seen(name))}
+        outputs = {name.removeprefix(prefix): next(iter(self.seen(name)), None) for name in beside}
         given = from_json(self.run.input_json) if vertex.scope is None else outputs.get("input")
         return {**{name: {"output": output} for name, output in outputs.items()}, "input": given}
 

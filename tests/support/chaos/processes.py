@@ -84,7 +84,10 @@ class Process:
 
     def when_awake(self, when: float, callback: Callable[..., object], *args: Any) -> None:
         """Call at an instant, or when the process is no longer frozen; never if it is dead by then."""
-        self.loop.at(when, self._if_awake, callback, args)
+        if when > self.loop.now:
+            self.loop.at(when, self._if_awake, callback, args)
+        else:
+            self._if_awake(callback, args)
 
     def _if_awake(self, callback: Callable[..., object], args: tuple[Any, ...]) -> None:
         if self.frozen_until > self.loop.now:

@@ -149,7 +149,7 @@ def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenar
     """
     number = random.randrange(DEFINITIONS) if number is None else number
     single = number % 2 == 0
-    count = random.choice((1, 1, 1, 1, 1, 2, 3)) if single else random.choice((1, 1, 1, 1, 1, 2))
+    count = random.choice((1,) * 6 + (2, 3)) if single else random.choice((1,) * 7 + (2,))
     messages = [_message(random, n, single=single) for n in range(count)]
     actions: list[Action] = list(messages)
     actions += [
@@ -179,7 +179,7 @@ def drawn(random: Random, retrying: Random, number: int | None = None) -> Scenar
     actions += _second_thoughts(retrying, messages)
     return Scenario(
         definition=number,
-        items=random.choice((0, 1, 1, 2, 2, 3, 4)) if random.random() < 0.996 else 52,
+        items=random.choice((0, 1, 1, 1, 2, 2, 3, 4)) if random.random() < 0.997 else 52,
         shard_above=random.choice((50, 50, 1, 2, 3)),
         workers=random.choice((1, 2, 3)),
         actions=tuple(sorted(actions, key=lambda action: action.at)),

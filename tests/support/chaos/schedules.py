@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Generator
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from random import Random
 
 from shared.domain import joins
+from shared.usecases.sessions import follow_session
 from tests.support.chaos.clients import Clients
 from tests.support.chaos.definitions import Definition, definition
 from tests.support.chaos.faults import Effect, Fault, FaultPlan
@@ -18,8 +20,12 @@ from tests.support.chaos.world import Line, Site, World
 
 DEADLINE_SECONDS = 3600.0
 """In virtual time: no fault, delay or back-off adds up to as much."""
-PLAYED_EACH = 4
+PLAYED_EACH = 8
 """So many seeds in a row play the same agent, because to read and plan one takes as long as a tenth of a schedule."""
+LOOKED_EVERY_SECONDS = 8.0
+"""More than is so: what a look shows in which nothing happened is what the one before it showed."""
+REPEATED_EVERY = 4
+"""In each nth schedule a task is delivered and a sweep made once more at the end: a tenth of all effects."""
 CHECKED_EVERY = 64
 """In each nth schedule each commit is checked against Firestore's limits, which takes as long as all else."""
 
@@ -48,23 +54,43 @@ def play(seed: int, rules: Rules = EVERYTHING, *, traced: bool = False) -> Resul
     plan = FaultPlan.drawn(random, rules.kinds)
     if rules.single is not None:
         plan = replace(plan, single=rules.single)
+    again = rules.scenario is not None or seed % REPEATED_EVERY == 0
     trusting = seed % CHECKED_EVERY != 0
-    return play_out(definition(scenario.definition), scenario, plan, rules, traced=traced, trusting=trusting)
+    agent = definition(scenario.definition)
+    return play_out(agent, scenario, plan, rules, again=again, traced=traced, trusting=trusting)
 
 
 def play_out(
-    agent: Definition, scenario: Scenario, plan: FaultPlan, rules: Rules, *, traced: bool, trusting: bool
+    agent: Definition,
+    scenario: Scenario,
+    plan: FaultPlan,
+    rules: Rules,
+    *,
+    again: bool = True,
+    traced: bool,
+    trusting: bool,
 ) -> Result:
-    """Run a schedule; what happens by chance on the way is drawn where the faults are."""
+    """Run a schedule; what happens by chance on the way is drawn where the faults are.
+
+    Args:
+        agent: what is run.
+        scenario: what people do.
+        plan: what fails.
+        rules: what takes part.
+        again: once everything has ended, see that another delivery and another sweep change nothing.
+        traced: tell of each effect.
+        trusting: with a store that checks no limits.
+    """
     world = World(agent, plan, plan.random, traced=traced, trusting=trusting)
     world.worker_count = scenario.workers
     world.only_workers = rules.only_workers
     world.has_forks = any(isinstance(action, Fork) for action in scenario.actions)
-    sharded, joins.SHARD_ABOVE = joins.SHARD_ABOVE, scenario.shard_above
     try:
-        _play(world, scenario, sweeper=rules.sweeper)
+        with _settings(scenario):
+            over = _play(world, scenario, sweeper=rules.sweeper)
+            if again and not world.violations:
+                _repeat_last(world, over)
     finally:
-        joins.SHARD_ABOVE = sharded
         world.close()
     monitor = world.monitor
     return Result(
@@ -81,14 +107,25 @@ def play_out(
     )
 
 
+@contextmanager
+def _settings(scenario: Scenario) -> Generator[None, None, None]:
+    """From how many edges on joins count in shards, and how seldom who follows a session looks when nothing happens."""
+    before = joins.SHARD_ABOVE, follow_session.MOST_PAUSE_SECONDS
+    joins.SHARD_ABOVE, follow_session.MOST_PAUSE_SECONDS = scenario.shard_above, LOOKED_EVERY_SECONDS
+    try:
+        yield
+    finally:
+        joins.SHARD_ABOVE, follow_session.MOST_PAUSE_SECONDS = before
+
+
 def _judge(world: World, clients: Clients) -> None:
     """Note what does not hold of a schedule that came to its end."""
     for fault in faults_in(world, clients.readings):
         world.violation(fault)
 
 
-def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
-    """Run the scenario; then deliver a task once more, sweep once more, and see that nothing changes."""
+def _play(world: World, scenario: Scenario, *, sweeper: bool) -> Callable[[], bool]:
+    """Run the scenario and look at what is left; returns what tells whether anything is still to be done."""
     clients = Clients(world, scenario.items)
     clients.plan(scenario.actions)
     if sweeper:
@@ -102,8 +139,11 @@ def _play(world: World, scenario: Scenario, *, sweeper: bool) -> None:
         world.violation(f"at {world.loop.now:.0f} s something is still to be done: {_left(world, clients)}")
     if not world.violations:
         _judge(world, clients)
-    if world.violations:
-        return
+    return over
+
+
+def _repeat_last(world: World, over: Callable[[], bool]) -> None:
+    """Deliver a task once more, sweep once more, and see that nothing changes."""
     world.faults.rate = 0.0
     before = world.store.commits
     accepted = world.queue.accepted

@@ -160,6 +160,12 @@ class World:
         chance = self._chance()
         return 0.002 + 0.03 * chance if chance < 0.95 else chance * self._chance()
 
+    def ways(self) -> tuple[float, float]:
+        """How long a request is under way, and its answer: one takes all the time, so that there is one event."""
+        chance = self._chance()
+        latency = 0.002 + 0.06 * chance if chance < 0.95 else 2 * chance * self._chance()
+        return (latency, 0.0) if int(chance * 1024) & 1 else (0.0, latency)
+
     def meet(self, effect: Effect, process: Process | None, what: object) -> Fault | None:
         """The fault that an effect meets."""
         if process is not None and not process.alive:

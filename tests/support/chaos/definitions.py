@@ -104,7 +104,7 @@ class Definition:
     wave: int = WAVE
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def script_of(system_prompt: str) -> tuple[ScriptStep, ...]:
     """The script that an agent's system prompt holds; the last step asks for no tools."""
     steps: list[dict[str, Any]] = json.loads(system_prompt)
@@ -117,7 +117,7 @@ def speaker_of(prompt: str) -> tuple[Instance, str]:
     return (Instance(f"{name}~0"), rest.partition("|")[0]) if mark else (Instance("main~0"), prompt)
 
 
-@lru_cache(maxsize=4096)
+@lru_cache(maxsize=64)
 def definition(seed: int) -> Definition:
     """The agent of a seed: even seeds are single agents, odd ones graphs; negative ones are made by hand."""
     # Each part has its own, so that the rest of the agent does not depend on it.

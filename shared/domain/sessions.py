@@ -44,6 +44,7 @@ class Session:
         agent_owner_uid: who owned the agent when the session was opened; None where that is not known.
         readers: people besides the owner who may read it.
         first_state_json: the state that it began with; None stands for an empty one.
+        state_changes: how often tools have changed it since; the number of the last of these changes.
         fork_of: the session that it was copied from.
         deleted_at: when it was deleted, or will be unless it is wholly copied by then; it is gone for everybody, and
             removed once no run is active in it.
@@ -62,6 +63,7 @@ class Session:
     state_json: str = "{}"
     configuration_json: str = "{}"
     first_state_json: str | None = None
+    state_changes: int = 0
     fork_of: Fork | None = None
     deleted_at: datetime | None = None
 
@@ -97,6 +99,21 @@ class Message:
     turn: RunId | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class StateChange:
+    """The document `sessions/{id}/state_changes/{n:012}`, from the commit that changed the state.
+
+    It says what the state was after any turn: events tell of no tool within a graph, and of none of a delegate.
+
+    Args:
+        run_id: the run whose tool changed it.
+        values_json: the keys that were set, each with the whole of its value, or null where it was removed.
+    """
+
+    run_id: RunId
+    values_json: str
+
+
 def history_of(messages: Sequence[Message], turn: RunId) -> tuple[str, ...]:
     """What a model is told that answers a turn: of every other turn, what its latest run left."""
     latest = {message.turn or message.run_id: message.run_id for message in messages}
@@ -125,6 +142,16 @@ def messages_path(session_id: SessionId) -> str:
 def message_path(session_id: SessionId, number: int) -> str:
     """Where a model message is stored."""
     return f"{messages_path(session_id)}/{number:012}"
+
+
+def state_change_path(session_id: SessionId, number: int) -> str:
+    """Where a change of a session's state is stored, counted from 1."""
+    return f"{state_changes_path(session_id)}/{number:012}"
+
+
+def state_changes_path(session_id: SessionId) -> str:
+    """The collection of the changes of a session's state."""
+    return f"sessions/{session_id}/state_changes"
 
 
 def enqueue_run(slot: Slot, run_id: RunId, *, first: bool = False) -> tuple[RunId, ...]:

@@ -114,6 +114,7 @@ ROWS = [
     Row("sessions/s", TOP, SHARED),
     Row("sessions/s/events/000000000001", BELOW, OWNED),
     Row("sessions/s/messages/000000000001", NEVER, OWNED),
+    Row("sessions/s/state_changes/000000000001", NEVER, OWNED),
     Row("sessions/s/artifacts/a.txt", BELOW, OWNED),
     Row("sessions/s/artifacts/a.txt/versions/1", BELOW, OWNED),
     Row("sessions/s/artifacts/a.txt/versions/1/chunks/0123-0000", BELOW, OWNED),

@@ -152,6 +152,7 @@ class LocalToolbox:
             documents=self._documents,
             clock=self._clock,
             session_id=context.session_id,
+            run_id=context.run_id,
             owner_uid=context.owner_uid,
             author=f"runs/{context.run_id}/nodes/{context.instance}",
             config=context.config,

@@ -8,7 +8,7 @@ from typing import Any
 
 from shared.domain.artifacts import ArtifactVersion
 from shared.domain.errors import FailedPrecondition
-from shared.domain.ids import SessionId, Uid
+from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.media_types import decode_text
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
@@ -23,6 +23,7 @@ class Workspace:
         documents: the store.
         clock: for new versions.
         session_id: the session whose files these are.
+        run_id: the run that calls.
         owner_uid: the session's owner.
         author: the path of the node that calls.
         call: what tells this call from every other of the node; the same when the call is made again.
@@ -32,6 +33,7 @@ class Workspace:
     documents: Documents
     clock: Clock
     session_id: SessionId
+    run_id: RunId
     owner_uid: Uid
     author: str
     config: Mapping[str, Any]

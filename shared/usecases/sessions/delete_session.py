@@ -16,7 +16,7 @@ from shared.domain.errors import NotFound
 from shared.domain.events import events_path
 from shared.domain.ids import RunId, SessionId, Uid
 from shared.domain.records import parse
-from shared.domain.sessions import Slot, messages_path, session_path, slot_path
+from shared.domain.sessions import Slot, messages_path, session_path, slot_path, state_changes_path
 from shared.domain.writes import Delete, Update
 from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.change_record import Change, change_record
@@ -140,7 +140,8 @@ async def _below(documents: Documents, session_id: SessionId) -> AsyncIterator[S
                 yield versions
         yield artifacts
     asked = (Filter("session_id", "==", str(session_id)),)
-    for collection, where in ((events_path(session_id), ()), (messages_path(session_id), ()), ("approvals", asked)):
+    own = [(path(session_id), ()) for path in (events_path, messages_path, state_changes_path)]
+    for collection, where in (*own, ("approvals", asked)):
         async for paths in _batches(documents, collection, *where):
             yield paths
 

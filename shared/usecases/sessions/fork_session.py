@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from itertools import takewhile
 from typing import Any
 
 from shared.domain.artifacts import COMMIT_BYTES, ArtifactVersion, plan_version, versions_path
@@ -17,7 +18,18 @@ from shared.domain.errors import Aborted, Fault, IdempotencyKeyReused, InvalidAr
 from shared.domain.events import Event, event_path
 from shared.domain.ids import RunId, SessionId, Uid, hashed_id
 from shared.domain.records import from_json, parse, render, to_json
-from shared.domain.sessions import Fork, Message, Session, Slot, message_path, messages_path, session_path, slot_path
+from shared.domain.sessions import (
+    Fork,
+    Message,
+    Session,
+    Slot,
+    StateChange,
+    message_path,
+    messages_path,
+    session_path,
+    slot_path,
+    state_change_path,
+)
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query, Snapshot
 from shared.usecases.artifacts.get_artifact import get_versions
@@ -30,7 +42,7 @@ MOST_FILES = 500
 MOST_BYTES = 100 * 1024 * 1024
 """What a fork copies at most: a request must be over within minutes."""
 MOST_LOG_BYTES = 32 * 1024 * 1024
-"""Events and model messages, as Firestore counts them: they are all held in memory before the first is copied."""
+"""Of events, model messages and changes of the state, as Firestore counts them: all are held in memory at once."""
 PAGE = 50
 """How many documents are read at once: each may have 1 MiB."""
 BATCH = 200
@@ -70,8 +82,8 @@ class _Held:
         self.size += sum(document_bytes(one.path, one.fields) for one in read if one.fields is not None)
         if self.size > MOST_LOG_BYTES:
             raise SessionTooLarge(
-                f"The session's log and messages have {self.size:,} bytes or more up to there; a session is forked "
-                f"with {MOST_LOG_BYTES:,} at most. Fork it at an earlier event."
+                f"The session's log, messages and changes of state have {self.size:,} bytes or more up to there; a "
+                f"session is forked with {MOST_LOG_BYTES:,} at most. Fork it at an earlier event."
             )
 
 
@@ -82,7 +94,7 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
         NotFound: there is no such session for the caller.
         PermissionDenied: the caller may read the session, but it is not theirs.
         InvalidArgument: the session has no such event.
-        SessionTooLarge: there is more of it than can be copied; of log and messages, nothing is copied then.
+        SessionTooLarge: there is more of it than can be copied; of log, messages and changes of state, nothing is then.
         IdempotencyKeyReused: the key came before with another request.
         Aborted: the session was not copied in time, or changes too fast.
         Unavailable: the store does not answer.
@@ -103,10 +115,12 @@ async def fork_session(core: Core, request: ForkRequest) -> Session:
     # First: what is stored while somebody is answered belongs to a turn that is not copied.
     newest = {head.name: head.head async for head in every_artifact(documents, session.id)}
     events, after = await _events(documents, session.id, at, held)
-    messages = await _messages(documents, session.id, {event.run_id for event in events}, held)
-    await _write_all(documents, _copies(fork, events, messages))
+    runs = {event.run_id for event in events}
+    messages = await _messages(documents, session.id, runs, held)
+    changes = await _state_changes(documents, session.id, fork.state_changes, runs, held)
+    await _write_all(documents, _copies(fork, events, messages, changes))
     await _copy_files(documents, (session.id, fork.id), newest, None if after is None else after.created_at)
-    fork = replace(fork, state_json=_state(session, events, after is None), deleted_at=None)
+    fork = replace(fork, state_json=_state(fork, changes), state_changes=len(changes), deleted_at=None)
     return await _finish(documents, fork, Slot(next_seq=len(events) + 1, next_message=len(messages)))
 
 
@@ -175,12 +189,33 @@ async def _messages(documents: Documents, session_id: SessionId, runs: set[RunId
         after = (found[-1].id,)
 
 
-def _copies(fork: Session, events: Sequence[Event], messages: Sequence[Message]) -> Iterator[Create]:
+async def _state_changes(
+    documents: Documents, session_id: SessionId, count: int, runs: set[RunId], held: _Held
+) -> list[StateChange]:
+    """Of the first `count` changes of the state those in some runs, which are the first ones."""
+    changes: list[StateChange] = []
+    for first in range(1, count + 1, PAGE):
+        numbers = range(first, min(first + PAGE, count + 1))
+        found = await documents.get_many([state_change_path(session_id, number) for number in numbers])
+        page = [parse(StateChange, one.fields or {}) for one in found]
+        kept = list(takewhile(lambda change: change.run_id in runs, page))
+        held.add(found[: len(kept)])
+        changes += kept
+        if len(kept) < len(page):
+            break
+    return changes
+
+
+def _copies(
+    fork: Session, events: Sequence[Event], messages: Sequence[Message], changes: Sequence[StateChange]
+) -> Iterator[Create]:
     """The documents of the fork. None is written over: a commit that arrives late finds it answered again, perhaps."""
     for event in events:
         yield Create(event_path(fork.id, event.seq), render(event))
     for number, message in enumerate(messages):
         yield Create(message_path(fork.id, number), render(message))
+    for number, change in enumerate(changes, start=1):
+        yield Create(state_change_path(fork.id, number), render(change))
 
 
 async def _write_all(documents: Documents, copies: Iterable[Create]) -> None:
@@ -253,19 +288,17 @@ async def _version_at(
     return parse(ArtifactVersion, found[0].fields or {}) if found else None
 
 
-def _state(session: Session, events: Sequence[Event], is_whole: bool) -> str:  # noqa: FBT001 - it says what it is
-    """The session's state after some events: what it began with, and what tools have set since."""
-    if is_whole:
-        return session.state_json
-    state: dict[str, Any] = from_json(session.first_state_json) or {}
-    for event in events:
-        state |= from_json(event.actions.get("state_delta_json")) or {}
+def _state(fork: Session, changes: Sequence[StateChange]) -> str:
+    """The state after some changes: what the session began with, and what tools have set since."""
+    state: dict[str, Any] = from_json(fork.first_state_json) or {}
+    for change in changes:
+        state |= from_json(change.values_json)
     return to_json({key: value for key, value in state.items() if value is not None})
 
 
 async def _finish(documents: Documents, fork: Session, slot: Slot) -> Session:
     """Show the fork, unless it is being removed; the same request may have done so before."""
-    visible = {"deleted_at": None, "state_json": fork.state_json}
+    visible = {"deleted_at": None, "state_json": fork.state_json, "state_changes": fork.state_changes}
     for _ in range(TRIES):
         found = await documents.get(session_path(fork.id))
         deleted_at = found.read_time if found.fields is None else found.fields["deleted_at"]

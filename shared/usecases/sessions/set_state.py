@@ -7,21 +7,22 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.domain.errors import Fault, InvalidArgument, NotFound
-from shared.domain.ids import SessionId
-from shared.domain.records import from_json, parse, to_json
-from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, session_path
-from shared.domain.writes import Update
+from shared.domain.ids import RunId, SessionId
+from shared.domain.records import from_json, parse, render, to_json
+from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, StateChange, session_path, state_change_path
+from shared.domain.writes import Create, Update
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents, Snapshot
 from shared.usecases.change_record import Change, change_record
 
 
 async def set_state(
-    documents: Documents, clock: Clock, session_id: SessionId, values: Mapping[str, Any]
+    documents: Documents, clock: Clock, session_id: SessionId, run_id: RunId, values: Mapping[str, Any]
 ) -> Mapping[str, Any]:
     """Set the keys of `values`, each to the whole of its value, and remove those whose value is null; the new state.
 
-    All keys change in one commit, and none of somebody else's is lost. A value that is there already is not written.
+    All keys change in one commit, which tells of the change as one of the run, and none of somebody else's is lost. A
+    value that is there already is not written.
 
     Raises:
         NotFound: there is no such session, or it was deleted.
@@ -38,8 +39,11 @@ async def set_state(
         text = _changed(state, values)
         if text == to_json(state):
             return Change(state)
-        changed = {"state_json": text, "updated_at": clock.now()}
-        return Change(json.loads(text), [Update(snapshot.path, changed, seen=snapshot.update_time)])
+        new, number = json.loads(text), session.state_changes + 1
+        changed = {"state_json": text, "state_changes": number, "updated_at": clock.now()}
+        told = {key: new.get(key) for key in values if key in state or key in new}
+        record = Create(state_change_path(session_id, number), render(StateChange(run_id, to_json(told))))
+        return Change(new, [Update(snapshot.path, changed, seen=snapshot.update_time), record])
 
     return await change_record(documents, clock, session_path(session_id), decide)
 

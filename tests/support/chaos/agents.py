@@ -180,10 +180,11 @@ class SimulatedTools:
         return replace(result, actions=await self._remember(call, context)) if world.has_forks else result
 
     async def _remember(self, call: ToolCall, context: ToolContext) -> Mapping[str, Any]:
-        """Change the session's state, if its log tells of the call: what that did to the session."""
-        if context.instance != "main~0" or call.name != "echo":
+        """Change the session's state: one key that all set, and one of the node's own; what that did to the session."""
+        if call.name != "echo":
             return {}
-        values = {"heard": f"{context.run_id} {call.call_id}"}
+        told = f"{context.run_id} {context.instance} {call.call_id}"
+        values = {"heard": told, str(context.instance): told}
         documents = NetworkDocuments(self._world, self._process)
-        await set_state(documents, self._process, context.session_id, values)
+        await set_state(documents, self._process, context.session_id, context.run_id, values)
         return {"state_delta": values}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import takewhile
 from typing import Any, TypeAlias
 
 from shared.domain.ids import SessionId
@@ -45,6 +46,21 @@ class Copy:
         return made
 
 
+@dataclass(frozen=True, slots=True)
+class StateChanged:
+    """A change of a session's state, as its values tell of it.
+
+    Args:
+        run_id: the run whose tool it was.
+        values: the keys that are another than before.
+        events: how many events the session had by then.
+    """
+
+    run_id: str
+    values: Mapping[str, Any]
+    events: int
+
+
 @dataclass(slots=True)
 class Forks:
     """All forks in a world; `violation` is told of what must not be."""
@@ -54,8 +70,10 @@ class Forks:
     conversations: dict[SessionId, Conversation]
     half_made: dict[SessionId, Copy] = field(default_factory=dict[SessionId, Copy])
     seen: dict[SessionId, Copy] = field(default_factory=dict[SessionId, Copy])
-    _states: dict[SessionId, list[Since]] = field(default_factory=dict[SessionId, list["Since"]])
-    """The state of each session, since when."""
+    _states: dict[SessionId, Mapping[str, Any]] = field(default_factory=dict[SessionId, Mapping[str, Any]])
+    """The state of each session."""
+    _changes: dict[SessionId, list[StateChanged]] = field(default_factory=dict[SessionId, list[StateChanged]])
+    """How each came to it, in order."""
     _files: dict[SessionId, list[Since]] = field(default_factory=dict[SessionId, list["Since"]])
     """The versions of its only file, since when."""
 
@@ -67,11 +85,20 @@ class Forks:
         told = write.fields.get("fork_of")
         if told is not None:
             self.half_made[session_id] = Copy(told["session_id"], told["at_seq"], self.now())
-        if "state_json" in write.fields:
-            self._states.setdefault(session_id, []).append((self.now(), from_json(write.fields["state_json"])))
         copy = self.half_made.get(session_id)
+        if "state_json" in write.fields:
+            self._state_written(session_id, from_json(write.fields["state_json"]), is_new=copy is not None)
         if copy is not None and write.fields.get("deleted_at", ...) is None:
             self._shown(session_id, self.half_made.pop(session_id))
+
+    def _state_written(self, session_id: SessionId, state: Mapping[str, Any], *, is_new: bool) -> None:
+        before = self._states.setdefault(session_id, {})
+        self._states[session_id] = state
+        changed = {key: value for key, value in state.items() if before.get(key) != value}
+        if changed and not is_new:
+            run_id = next(iter(changed.values())).split()[0]
+            change = StateChanged(run_id, changed, len(self.conversations[session_id].events))
+            self._changes.setdefault(session_id, []).append(change)
 
     def stored(self, session_id: SessionId, below: str, write: Create) -> None:
         """Something was created below a session that is no event and no message."""
@@ -108,14 +135,24 @@ class Forks:
             found, expected = len(made.messages), len(whole.messages)
             self.violation(f"fork {session_id} is seen with {found} messages that are not the {expected} expected")
         ended = self.conversations[copy.of].events[len(whole.events) :]
-        state, states = self._states[session_id][-1][1], self._then(self._states, copy, ended)
-        if state != (told := _told(whole)) and (self._is_settled(copy, ended) or state not in states):
-            self.violation(f"fork {session_id} is seen with the state {state}, expected {told} or one of {states}")
+        state, states = self._states[session_id], self._states_after(copy.of, whole)
+        if state not in states:
+            self.violation(f"fork {session_id} is seen with the state {state}, expected one of {states}")
         files: list[Mapping[str, Any]] = [one or {} for one in self._then(self._files, copy, ended)]
         if copy.files not in files:
             self.violation(f"fork {session_id} is seen with the files {copy.files}, expected one of {files}")
         self.seen[session_id] = copy
         self.conversations[session_id] = made
+
+    def _states_after(self, session_id: SessionId, whole: Conversation) -> list[Mapping[str, Any]]:
+        """The state after some turns, as it was at their end and whenever an attempt of theirs came too late since."""
+        runs, state = {event["run_id"] for event in whole.events}, dict[str, Any]()
+        states: list[Mapping[str, Any]] = []
+        for change in takewhile(lambda one: one.run_id in runs, self._changes.get(session_id, [])):
+            if change.events >= len(whole.events):
+                states.append(state)
+            state = {**state, **change.values}
+        return [*states, state]
 
     def _then(self, of: Mapping[SessionId, list[Since]], copy: Copy, after: Sequence[Mapping[str, Any]]) -> list[Any]:
         """What there was when the last event that is copied was the last one, which it may still be."""
@@ -132,16 +169,21 @@ class Forks:
 
     def faults(self, found: Documents) -> Iterator[str]:
         """What is wrong with what is stored."""
+        for session_id in {*self._changes, *self.seen}:
+            told = _told(found, session_id)
+            if (state := from_json(found[f"sessions/{session_id}"]["state_json"])) != told:
+                yield f"session {session_id} has the state {state}, and {told} is told of it"
         yield from (f"fork {session_id} has no slot" for session_id in self.seen if f"slots/{session_id}" not in found)
         below = {path.split("/")[1] for path in found if path.startswith("sessions/")} if self.seen else set[str]()
         yield from (f"something remains of the session {one}" for one in below if f"sessions/{one}" not in found)
 
 
-def _told(conversation: Conversation) -> Mapping[str, Any]:
-    """The state, as the events tell of it."""
+def _told(found: Documents, session_id: SessionId) -> Mapping[str, Any]:
+    """The state, as what is stored of its changes tells of it."""
+    below = f"sessions/{session_id}/state_changes/"
     state: dict[str, Any] = {}
-    for event in conversation.events:
-        state |= from_json(event["actions"].get("state_delta_json")) or {}
+    for path in sorted(path for path in found if path.startswith(below)):
+        state |= from_json(found[path]["values_json"])
     return state
 
 

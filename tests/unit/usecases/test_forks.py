@@ -23,7 +23,6 @@ from shared.domain.errors import (
 from shared.domain.ids import SessionId, Uid
 from shared.domain.records import from_json
 from shared.domain.sessions import Fork, Session, session_path
-from shared.domain.tools import ToolResult
 from shared.domain.writes import Create, Delete, Update, Write
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import CommitRefused, Committed, Documents, OutcomeUnknown, Query, Snapshot
@@ -38,14 +37,15 @@ from shared.usecases.sessions.fork_session import ForkRequest, fork_session
 from shared.usecases.sessions.get_session import get_session
 from shared.usecases.sessions.open_session import NewSession, open_session
 from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regenerate_answer
-from shared.usecases.sessions.set_state import set_state
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.forwarding_documents import ForwardingDocuments
+from tests.support.keeping_toolbox import KeepingToolbox
 from tests.support.noting_documents import NotingDocuments
 from tests.support.scripted_runner import ScriptedRunner, Step
 from tests.support.watched_documents import WatchedDocuments
 
+ALL = ["events", "messages", "state_changes"]
 FATES = [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED]
 
 
@@ -58,14 +58,12 @@ class Talk:
 
     def __init__(self) -> None:
         self.rig = EngineRig(ScriptedRunner(_script))
-        self.rig.toolbox.tools["keep"] = self._keep
+        self.rig.toolbox = KeepingToolbox(self.rig.documents, self.rig.clock, keep=self._keep)
         self.session = SessionId("")
 
-    async def _keep(self, arguments: Any) -> ToolResult:
-        values = {"last": arguments["value"]}
-        await set_state(self.rig.documents, self.rig.clock, self.session, values)
+    async def _keep(self, arguments: Any) -> dict[str, Any]:
         await self.put("note.txt", arguments["value"])
-        return ToolResult("kept", actions={"state_delta": values})
+        return {"last": arguments["value"]}
 
     async def put(self, name: str, text: str) -> None:
         file = NewArtifact(self.session, ANN, name, text.encode(), f"by {text}")
@@ -223,7 +221,7 @@ async def bytes_of(talk: Talk, name: str) -> int:
     return sum(document_bytes(one.path, one.fields or {}) for one in found)
 
 
-@pytest.mark.parametrize("of", [["events"], ["events", "messages"]], ids=["of the log", "of both"])
+@pytest.mark.parametrize("of", [ALL[:1], ALL[:2], ALL], ids=["of the log", "of both", "with changes of state"])
 async def test_a_log_that_is_too_large_is_refused_with_both_figures_and_nothing_is_copied(of: list[str]) -> None:
     talk = Talk()
     await talk.open("one", "two")
@@ -241,7 +239,7 @@ async def test_a_log_that_is_too_large_is_refused_with_both_figures_and_nothing_
 async def test_a_log_that_is_as_large_as_may_be_is_forked() -> None:
     talk = Talk()
     await talk.open("one", "two")
-    size = await bytes_of(talk, "events") + await bytes_of(talk, "messages")
+    size = sum([await bytes_of(talk, name) for name in ALL])
     with patch.object(module, "MOST_LOG_BYTES", size):
         fork = await talk.fork()
     assert await talk.texts(fork.id) == ["one", "re one", "two", "re two"]
@@ -259,7 +257,7 @@ async def test_of_a_log_that_is_too_large_no_more_is_read_than_shows_it() -> Non
 async def test_what_was_said_after_the_event_does_not_count() -> None:
     talk = Talk()
     await talk.open("one")
-    size = await bytes_of(talk, "events") + await bytes_of(talk, "messages")
+    size = sum([await bytes_of(talk, name) for name in ALL])
     await talk.say(talk.session, "two " * 1_000)
     with patch.object(module, "MOST_LOG_BYTES", size):
         fork = await talk.fork(4)

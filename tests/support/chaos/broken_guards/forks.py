@@ -13,7 +13,7 @@ from shared.ports.documents import Documents
 from shared.usecases.sessions import delete_session, fork_session
 from tests.support.chaos.broken_guards.guard import ALONE, Guard, commit_at_last, replaced
 from tests.support.chaos.faults import Fault
-from tests.support.chaos.handmade import SINGLE
+from tests.support.chaos.handmade import GRAPH, SINGLE
 from tests.support.chaos.rules import Rules
 from tests.support.chaos.scenario import Fork, Message, Store
 
@@ -43,6 +43,15 @@ def _every_message() -> AbstractContextManager[object]:
     return replaced(fork_session, _messages=all_of_them)()
 
 
+def _every_change() -> AbstractContextManager[object]:
+    changes = fork_session._state_changes  # noqa: SLF001 # pyright: ignore[reportPrivateUsage] # the seam
+
+    async def all_of_them(documents: Documents, session_id: Any, count: int, _: object, held: Any) -> Any:
+        return await changes(documents, session_id, count, _Everyone(), held)
+
+    return replaced(fork_session, _state_changes=all_of_them)()
+
+
 def _state_of_now(session: Session, *_: object) -> str:
     return session.state_json
 
@@ -64,14 +73,14 @@ async def _left_there(*_: object) -> bool:
     return False
 
 
-def _forked(*kinds: Fault, place: float | None = None, says: bool = True) -> Rules:
+def _forked(*kinds: Fault, place: float | None = None, says: bool = True, definition: int = SINGLE) -> Rules:
     """A session in which two messages were answered, and a file was stored twice, is forked."""
     said = ALONE.actions[0]
     assert isinstance(said, Message)
     later = replace(said, at=10.0, text="m1", if_busy="enqueue")
     files = (Store(2.0, "version 1"), Store(20.0, "version 2"))
     actions = (said, later, *files, Fork(30.0, place, has_key=False, says=says))
-    return Rules(kinds=frozenset(kinds), scenario=replace(ALONE, definition=SINGLE, actions=actions))
+    return Rules(kinds=frozenset(kinds), scenario=replace(ALONE, definition=definition, actions=actions))
 
 
 FORKS = {
@@ -92,6 +101,12 @@ FORKS = {
         replaced(fork_session, _state=_state_of_now),
         r"^fork \w+ is seen with the state .*, expected ",
         _forked(place=0.7),
+    ),
+    "changes of the state by what was said": Guard(
+        "a fork begins as the session was",
+        _every_change,
+        r"^fork \w+ is seen with the state .*, expected ",
+        _forked(place=0.7, definition=GRAPH),
     ),
     "files of then": Guard(
         "a fork begins as the session was",

@@ -189,7 +189,7 @@ async def _release(engine: Engine, context: NodeContext, outcome: Outcome, recor
     task = NodeTask(context.run_id, context.instance, cause, outcome.not_before)
     await engine.core.queue.enqueue([task])
     if outcome.not_before is not None:
-        await look_again(engine.core, context.run_id)
+        await look_again(engine.core, context.target)
 
 
 async def _wait(engine: Engine, context: NodeContext, outcome: Outcome, recorder: NodeRecorder) -> None:
@@ -225,7 +225,7 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
     Whoever brought it there may have died before it looked.
     """
     if not is_terminal(node.state):
-        await look_again(engine.core, node.run_id)
+        await look_again(engine.core, target)
         return
     if not node.attempt:  # its run ended before anybody began it, so it has set nothing off but the next run
         if target.node is target.graph.entries[0]:

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from typing import Any
 
 from shared.domain.approvals import ApprovalState, approval_path
 from shared.domain.ids import RunId
 from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import AgentWork, LoopWork, MapWork
 from shared.domain.records import parse, render
 from shared.domain.runs import SWEEP_AFTER, Failure, Run, run_path
 from shared.domain.states import NodeState, is_terminal
@@ -15,6 +18,7 @@ from shared.domain.writes import Update, Write
 from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.nodes.engine import Core
+from shared.usecases.nodes.node_context import Target
 
 TRIES = 10
 _UNHELD = (NodeState.WAITING, NodeState.READY)
@@ -28,7 +32,10 @@ async def release_waiting(core: Core, run_id: RunId) -> None:
     Raises:
         Unavailable: the store or the queue does not answer.
     """
-    unheld = await _nodes_in(core, run_id, *_UNHELD)
+    await _hand_over(core, run_id, await _nodes_in(core, run_id, *_UNHELD))
+
+
+async def _hand_over(core: Core, run_id: RunId, unheld: Sequence[Snapshot]) -> None:
     by_state = {state: [one for one in unheld if one.fields and one.fields["state"] == state] for state in _UNHELD}
     for snapshot in by_state[NodeState.WAITING]:
         await _release(core, run_id, snapshot)
@@ -38,18 +45,42 @@ async def release_waiting(core: Core, run_id: RunId) -> None:
         await core.queue.enqueue(tasks)
 
 
-async def withdraw_unheld(core: Core, run_id: RunId) -> None:
-    """End the nodes that nobody holds, of a run that ended without them: they wait, or were to be tried again."""
-    for snapshot in await _nodes_in(core, run_id, *_UNHELD):
-        for _ in range(TRIES):
-            if snapshot.fields is None or snapshot.fields["state"] not in _UNHELD:
-                break
-            try:
-                await core.documents.commit(withdrawal(core, snapshot))
-            except (CommitRefused, OutcomeUnknown):
-                snapshot = await core.documents.get(snapshot.path)  # noqa: PLW2901 - it is the same node
-                continue
-            break
+async def withdraw_unheld(core: Core, end: Target) -> None:
+    """End the nodes that nobody holds, of a run that ended without them: they wait, or were to be tried again.
+
+    Who may ask delegates goes to the queue as in a cancelled run: whoever takes it ends the open ones in its commit.
+
+    Raises:
+        Unavailable: the store or the queue does not answer.
+    """
+    unheld = await _nodes_in(core, end.run.id, *_UNHELD)
+    nodes = {snapshot.path: parse(NodeRun, snapshot.fields or {}) for snapshot in unheld}
+    own = [snapshot for snapshot in unheld if nodes[snapshot.path].parent is None]
+    askers = [snapshot for snapshot in own if may_ask_delegates(end.graph, nodes[snapshot.path])]
+    for snapshot in own:
+        if snapshot not in askers:
+            await _withdraw(core, snapshot)
+    await _hand_over(core, end.run.id, askers)
+
+
+def may_ask_delegates(graph: PlanGraph, node: NodeRun) -> bool:
+    """Whether there may be nodes below this one; by the plan, so that nobody needs to look for them."""
+    work = graph.by_id[node.node].work
+    if isinstance(work, MapWork | LoopWork) and node.index is not None:
+        work = work.body
+    return isinstance(work, AgentWork) and bool(work.agent.delegates)
+
+
+async def _withdraw(core: Core, snapshot: Snapshot) -> None:
+    for _ in range(TRIES):
+        if snapshot.fields is None or snapshot.fields["state"] not in _UNHELD:
+            return
+        try:
+            await core.documents.commit(withdrawal(core, snapshot))
+        except (CommitRefused, OutcomeUnknown):
+            snapshot = await core.documents.get(snapshot.path)
+            continue
+        return
 
 
 async def waiting_nodes(core: Core, run_id: RunId) -> list[Snapshot]:

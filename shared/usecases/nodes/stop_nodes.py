@@ -16,4 +16,4 @@ async def stop_rest(core: Core, end: Target) -> None:
     """
     if end.graph.may_end_early:
         await mark_leases(core, end.run.id, "cancel")
-        await withdraw_unheld(core, end.run.id)
+        await withdraw_unheld(core, end)

@@ -8,16 +8,16 @@ from typing import Any
 
 from shared.domain.approvals import Approval, ApprovalState, Request
 from shared.domain.events import Event
-from shared.domain.ids import ApprovalId, RunId, hashed_id
+from shared.domain.ids import ApprovalId, hashed_id
 from shared.domain.nodes import Outcome
 from shared.domain.records import parse, render, to_json
-from shared.domain.runs import Run, run_path
+from shared.domain.runs import Run
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Create, Update, Write
 from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.find_lost import find_lost
-from shared.usecases.nodes.node_context import NodeContext
+from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.release_waiting import release_waiting, withdraw_unheld
 
@@ -58,7 +58,7 @@ async def wait_for_people(engine: Engine, context: NodeContext, outcome: Outcome
     if log is not None and context.viewer is not None:
         for event in events:
             context.viewer.event(log.appended(event))
-    run = await look_again(core, context.run_id)
+    run = await look_again(core, context.target)
     if log is None and (await find_lost(core, context.run_id, core.clock.now(), MOST_NODES)).only_waits:
         await let_run_wait(core, run)
 
@@ -80,7 +80,7 @@ async def let_run_wait(core: Core, seen: Snapshot) -> None:
             await core.documents.commit([Update(run.path, run.waiting(core.clock.now()), seen=seen.update_time)])
 
 
-async def look_again(core: Core, run_id: RunId) -> Snapshot:
+async def look_again(core: Core, target: Target) -> Snapshot:
     """See whether the run of a node that waits, or is to be tried later, was cancelled or has ended meanwhile.
 
     Who cancels or ends the run writes that first and looks for such nodes then: one of the two sees the other.
@@ -88,12 +88,12 @@ async def look_again(core: Core, run_id: RunId) -> Snapshot:
     Returns:
         The run as it was read.
     """
-    snapshot = await core.documents.get(run_path(run_id))
+    snapshot = await core.documents.get(target.run.path)
     run = parse(Run, snapshot.fields or {})
     if is_terminal(run.state):
-        await withdraw_unheld(core, run_id)
+        await withdraw_unheld(core, target)
     elif run.cancel_requested:
-        await release_waiting(core, run_id)
+        await release_waiting(core, target.run.id)
     return snapshot
 
 

@@ -13,7 +13,6 @@ from shared.domain.agents import Proposal, agent_path, create_version, first_age
 from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import AgentId, Instance, SessionId, Uid
 from shared.domain.journal import result_id
-from shared.domain.kept_agents import KeptAgents
 from shared.domain.plan_bounds import bound_plan
 from shared.domain.plan_graphs import PlanGraph
 from shared.domain.planning import compile_plan
@@ -24,8 +23,8 @@ from shared.domain.sessions import Session, Slot, session_path, slot_path
 from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Write
 from shared.usecases.nodes.engine import CompiledVersion
-from tests.support.chaos.handmade import HANDMADE
-from tests.support.chaos.kept import BUDGETS, keep_parts
+from tests.support.chaos.handmade import HANDMADE, KEPT
+from tests.support.chaos.kept import BUDGETS, keep_made, keep_parts
 from tests.support.chaos.processes import START
 from tests.support.chaos.turns import make_turns
 
@@ -141,7 +140,7 @@ def defined(seed: int, randoms: Callable[[str], Random]) -> Definition:
         raw |= {"type": "delegation", **_delegation(random)}
     limits = randoms("limits")
     raw = _budget(limits, raw) | raw
-    kept: KeptAgents = {}
+    kept = keep_made(ANN, KEPT.get(seed, {}))
     if seed > 0 and "graph" in raw:
         make_turns(randoms("turns"), raw["graph"]["nodes"])
         kept = keep_parts(randoms("parts"), ANN, raw)

@@ -24,6 +24,7 @@ def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
 
 GRAPH, SINGLE, DELEGATION, METERED, HURRIED, CROWD = -1, -2, -3, -4, -5, -6
 SIGNED, GATED, QUORUM, LOOP, NESTED, TIGHT = -7, -8, -9, -10, -11, -12
+HASTY = -13
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
     DELEGATION: {
@@ -153,5 +154,36 @@ HANDMADE: dict[int, dict[str, Any]] = {
         },
         "budget": {"calls": 6},
     },
+    # Ends without waiting for the agent that has asked another.
+    HASTY: {
+        "type": "graph",
+        "graph": {
+            "nodes": {
+                "talk": {
+                    "kind": "agent",
+                    "agent": {"id": "asks"},
+                    "input": "talk|{{ input.text }}|",
+                    "retry": {"max_attempts": 5, "initial_seconds": 60},
+                },
+                "work": {**_agent("work"), "system_prompt": _steps(("echo",), ("echo",))},
+                "first": {"kind": "join", "policy": "any", "after": ["talk", "work"]},
+            }
+        },
+    },
 }
 """By the number that takes a seed's place."""
+_CRITIC = {"description": "judges", "system_prompt": _steps(("post",), ("post",)), "tools": ["post"]}
+_WRITER = {"description": "writes", "system_prompt": _steps(("ask_critic",)), "agents": {"critic": _CRITIC}}
+KEPT: dict[int, dict[str, dict[str, Any]]] = {
+    HASTY: {
+        "asks": {
+            "name": "asks",
+            "type": "delegation",
+            "model": "local:scripted",
+            "prompt": "{{ input.text }}",
+            "system_prompt": _steps(("ask_writer",)),
+            "agents": {"writer": _WRITER},
+        }
+    }
+}
+"""The agents that these refer to."""

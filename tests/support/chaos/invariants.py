@@ -143,7 +143,7 @@ class RunCheck:
             yield f"has {self._world.monitor.outcomes[path]} outcomes"
         if node.state is NodeState.FAILED and node.error is None:
             yield "failed without a reason"
-        if node.state in {NodeState.FAILED, NodeState.CANCELLED} and not self._hurries:
+        if node.state in {NodeState.FAILED, NodeState.CANCELLED}:
             kept, said = node.text or "", "\n\n".join(self._said(node))
             if kept != said:
                 yield f"is {node.state}, keeps {kept!r}, and had said {said!r}"

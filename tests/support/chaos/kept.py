@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import json
+from collections.abc import Iterator, Mapping
 from random import Random
 from typing import Any
 
@@ -30,6 +31,14 @@ def keep_parts(random: Random, owner: Uid, raw: dict[str, Any]) -> KeptAgents:
     return kept
 
 
+def keep_made(owner: Uid, agents: Mapping[str, dict[str, Any]]) -> KeptAgents:
+    """Agents that are made by hand, by the ids with which a graph refers to them."""
+    return {
+        AgentReference(id=name): KeptAgent(AgentId(name), 1, owner, AgentDefinition.model_validate(agent))
+        for name, agent in agents.items()
+    }
+
+
 def _nodes(nodes: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Every node that may be replaced, those within others first."""
     for node in nodes.values():
@@ -48,7 +57,17 @@ def _agent(random: Random, raw: dict[str, Any], node: dict[str, Any]) -> dict[st
     else:
         agent |= {"system_prompt": node.pop("system_prompt"), "prompt": "{{ input.text }}"}
         node["input"] = node.pop("prompt")
+        if random.random() < 0.4:
+            agent |= _asking(agent)
     return agent | {"budget": _budget(random)}
+
+
+def _asking(agent: dict[str, Any]) -> dict[str, Any]:
+    """What makes an agent ask another, which does what this one did, before all that it does."""
+    steps = json.loads(agent["system_prompt"])
+    asks = {"sizes": [40], "seconds": 0.4, "tools": ["ask_writer"], "parallel": False, "void": False}
+    writer = {"description": "writes", "system_prompt": agent["system_prompt"], "tools": agent["tools"]}
+    return {"type": "delegation", "system_prompt": json.dumps([asks, *steps]), "agents": {"writer": writer}}
 
 
 def _budget(random: Random) -> dict[str, int]:

@@ -12,6 +12,7 @@ from shared.domain.plan_graphs import PlanGraph
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from tests.support.chaos.agents import COST
+from tests.support.chaos.delegates import holder_of
 from tests.support.chaos.monitor import Monitor
 
 Documents = Mapping[str, Mapping[str, Any]]
@@ -48,7 +49,7 @@ def _drawn(monitor: Monitor, graph: PlanGraph, found: Documents) -> dict[Fund, i
 def _of_parts(monitor: Monitor, graph: PlanGraph, run: Run) -> Iterator[tuple[Fund, int]]:
     """The budgets that kept agents bring to a run, each with the calls of one of the nodes that draw on it."""
     for (run_id, instance), calls in monitor.calls_at.items():
-        name, epoch, index = parse_instance(instance)
+        name, epoch, index = parse_instance(holder_of(instance))
         for part in graph.plan.parts_of(graph.by_id[name]) if run_id == run.id and graph.plan.parts else ():
             whole = instance_of(part.vertex, epoch, index if part.vertex == name else None)
             yield part_fund(run.id, whole, run.owner_uid, part.budget), calls

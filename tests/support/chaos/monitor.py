@@ -18,6 +18,7 @@ from shared.domain.tools import Effect, ToolCall
 from shared.domain.writes import Create, Delete, Write
 from tests.support.chaos.conversations import Conversation
 from tests.support.chaos.definitions import EFFECTS
+from tests.support.chaos.delegates import holder_of
 from tests.support.chaos.forks import Forks
 from tests.support.chaos.processes import Process
 from tests.support.chaos.repeats import Repeats
@@ -334,8 +335,7 @@ class Monitor:
 
     def _knows(self, process: Process, run: WatchedRun, instance: Instance, told_at: float) -> bool:
         """Whether a holder must have heard of what somebody was told to be so at an instant."""
-        holder = f"{instance.partition('.')[0].removesuffix('~0')}~0"  # a delegate works under its asker's lease
-        applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{holder}"), (0.0, 0.0))
+        applied_at, learnt_at = self._heard.get((process.name, f"leases/{run.id}~{holder_of(instance)}"), (0.0, 0.0))
         hears = applied_at > told_at and learnt_at < self.now()
         return hears or self.now() > told_at + self.lease_seconds + STOP_SECONDS
 

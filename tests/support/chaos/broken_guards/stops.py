@@ -9,14 +9,14 @@ from typing import Any
 
 from shared.domain.plan_graphs import PlanGraph
 from shared.ports.documents import Documents, Snapshot
-from shared.usecases.nodes import execute_node
+from shared.usecases.nodes import execute_node, release_waiting
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.runs import cancel_run
 from tests.support.chaos.broken_guards.guard import ALONE, STOPPED, Guard, nothing, replaced
 from tests.support.chaos.faults import Fault
-from tests.support.chaos.handmade import HURRIED, METERED, QUORUM
+from tests.support.chaos.handmade import HASTY, HURRIED, METERED, QUORUM
 from tests.support.chaos.rules import Rules
 from tests.support.chaos.scenario import Cancel, Pause
 from tests.support.forwarding_documents import ForwardingDocuments
@@ -55,12 +55,18 @@ def _read_then_claim() -> AbstractContextManager[object]:
     return replaced(execute_node, claim_node=claim_after_reading, enter_node=enter_without_reading)()
 
 
+def _nobody(*_: object) -> bool:
+    return False
+
+
 def _unheard(self: Attempt, *, at_once: bool = False) -> None:
     del self, at_once
 
 
 ENDS_EARLY = Rules(scenario=replace(ALONE, definition=HURRIED))
 """A run ends while one of its nodes waits for a person, or has not begun."""
+ENDS_WITHOUT_ASKER = Rules(kinds=frozenset({Fault.UNAVAILABLE}), scenario=replace(ALONE, definition=HASTY, workers=2))
+"""A run ends while an agent that has asked another is to be tried again."""
 CANCELLED_EARLY = Rules(
     kinds=frozenset({Fault.SLOW, Fault.STALL}),
     only_workers=True,
@@ -93,5 +99,11 @@ STOPS = {
         replaced(execute_node, stop_rest=nothing),
         r" is pending$|^lease .* remains$",
         ENDS_EARLY,
+    ),
+    "delegates of who is to be tried again": Guard(
+        "an ended run leaves nothing behind",
+        replaced(release_waiting, may_ask_delegates=_nobody),
+        r": talk\.writer\.[^ ]+: is running$",
+        ENDS_WITHOUT_ASKER,
     ),
 }

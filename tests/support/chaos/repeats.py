@@ -13,6 +13,7 @@ from shared.domain.plan_graphs import PlanGraph
 from shared.domain.plans import END, InputWork
 from shared.domain.runs import RepeatKind
 from shared.domain.states import NodeState
+from tests.support.chaos.delegates import holder_of
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,10 +85,10 @@ class Repeats:
         """A delegate's failure is not: only its asker has heard of it."""
         return self.graph.handles_failure(parse_instance(instance)[0])
 
-    def _vertex(self, place: str) -> NodeId:
+    @staticmethod
+    def _vertex(place: str) -> NodeId:
         """The vertex of an instance or of a node's path; a delegate belongs to the one that asks."""
-        name = parse_instance(Instance(place.rpartition("/")[2]))[0]
-        return name if name in self.graph.by_id else NodeId(name.partition(".")[0])
+        return parse_instance(holder_of(Instance(place.rpartition("/")[2])))[0]
 
     def _replayed(self, name: NodeId | None, failed: Iterable[NodeId]) -> set[NodeId]:
         """A vertex that is replayed, with all that it is made of, what comes after, and what begins the graphs around.

@@ -88,10 +88,10 @@ async def check_graph(
     faults += bound_faults(plan, bounds, shelf.most_node_runs)
     if faults:
         raise InvalidArgument("The graph cannot be run.", tuple(faults))
-    return CheckedGraph(bounds, () if agent_id is None else tuple(_unchanged(agent_id, kept, opened)))
+    return CheckedGraph(bounds, () if agent_id is None else tuple(while_unchanged(agent_id, kept, opened)))
 
 
-def _unchanged(agent_id: AgentId, kept: KeptAgents, opened: Sequence[Snapshot]) -> Iterator[Write]:
+def while_unchanged(agent_id: AgentId, kept: KeptAgents, opened: Sequence[Snapshot]) -> Iterator[Write]:
     """What holds while other agents are as they were read, as far as references mean something else if they change.
 
     A circle over more of them than fit into a commit is found where it is run.

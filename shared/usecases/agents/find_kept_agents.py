@@ -37,6 +37,16 @@ async def find_kept_agents(
         GrantUsedUp, ResourceExhausted: what was granted of one of the agents is used up.
         Unavailable: the store does not answer.
     """
+    kept, faults = await look_for_kept_agents(documents, definition, opening, coming)
+    if faults:
+        raise InvalidArgument("The graph refers to agents that cannot be run.", faults)
+    return kept
+
+
+async def look_for_kept_agents(
+    documents: Documents, definition: AgentDefinition, opening: Opening, coming: KeptAgents | None = None
+) -> tuple[KeptAgents, tuple[Fault, ...]]:
+    """As `find_kept_agents`, but with every reference to what cannot be run beside those to what can."""
     meant: dict[AgentReference, KeptAgent | str] = {}
     opened: dict[AgentId, OpenedAgent | str] = {}
     faults: dict[str, Fault] = {}
@@ -55,9 +65,8 @@ async def find_kept_agents(
             if isinstance(found := meant[reference], KeptAgent)
             for _, inner in references_in(found.definition)
         ]
-    if faults:
-        raise InvalidArgument("The graph refers to agents that cannot be run.", tuple(faults.values()))
-    return {reference: found for reference, found in meant.items() if isinstance(found, KeptAgent)}
+    kept = {reference: found for reference, found in meant.items() if isinstance(found, KeptAgent)}
+    return kept, tuple(faults.values())
 
 
 def _check_bound(meant: Mapping[AgentReference, object], new: Mapping[AgentReference, str]) -> None:

@@ -9,8 +9,10 @@ from shared.domain.agent_history import tell_move
 from shared.domain.agents import DRAFT, LATEST, Agent, Seen, VersionRef, revised
 from shared.domain.errors import Fault, InvalidArgument, NotFound
 from shared.domain.ids import AgentId
+from shared.domain.writes import Write
 from shared.ports.identity import Identity
 from shared.usecases.agents.change_agent import Change, change_agent
+from shared.usecases.agents.check_alias import check_alias
 from shared.usecases.agents.get_agent import get_version
 from shared.usecases.agents.shelf import Shelf
 
@@ -24,7 +26,8 @@ async def move_alias(  # noqa: PLR0913 - who, what, and on which condition
     """Make `alias` mean the version that `to` means now; runs and sessions keep the version that they began with.
 
     Raises:
-        InvalidArgument: the alias is no name, means something else, or is one too many.
+        InvalidArgument: the alias is no name, means something else, or is one too many; or agents would come to run
+            each other.
         NotFound: there is no such agent for this caller, or no such version.
         PermissionDenied: the caller may see the agent but not change it.
         VersionMismatch: the agent is no longer as it was `seen`.
@@ -34,11 +37,13 @@ async def move_alias(  # noqa: PLR0913 - who, what, and on which condition
     _check_name(alias)
 
     async def decide(agent: Agent, now: datetime) -> Change:
-        number = (await get_version(shelf.documents, agent, to)).number
-        aliases = {**agent.aliases, alias: number}
+        version = await get_version(shelf.documents, agent, to)
+        aliases = {**agent.aliases, alias: version.number}
         if len(aliases) > MAX_ALIASES:
             raise InvalidArgument(f"An agent has {MAX_ALIASES} aliases at most; remove one first.")
-        return _move(agent, revised(agent, now, aliases=aliases), alias, caller)
+        moves = agent.aliases.get(alias) != version.number
+        checked = await check_alias(shelf, caller, alias, version) if moves else ()
+        return _move(agent, revised(agent, now, aliases=aliases), alias, caller, *checked)
 
     return (await change_agent(shelf, caller, agent_id, decide, seen)).agent
 
@@ -65,10 +70,10 @@ async def remove_alias(
     return (await change_agent(shelf, caller, agent_id, decide, seen)).agent
 
 
-def _move(old: Agent, new: Agent, alias: str, caller: Identity) -> Change:
-    """The change, which the history tells unless the alias means what it meant."""
+def _move(old: Agent, new: Agent, alias: str, caller: Identity, *writes: Write) -> Change:
+    """The change, which the history tells unless the alias means what it meant, together with other writes."""
     moved = old.aliases.get(alias) != new.aliases.get(alias)
-    return Change(new, (tell_move(old, new, alias, caller.uid),) if moved else ())
+    return Change(new, (tell_move(old, new, alias, caller.uid), *writes) if moved else ())
 
 
 def _check_name(alias: str) -> None:

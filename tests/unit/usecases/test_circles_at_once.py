@@ -13,6 +13,7 @@ from shared.domain.errors import InvalidArgument
 from shared.domain.ids import AgentId
 from shared.ports.documents import Documents
 from shared.usecases.agents.create_agent import create_agent
+from shared.usecases.agents.delete_agent import delete_agent
 from shared.usecases.agents.move_alias import move_alias
 from shared.usecases.agents.publish_draft import publish_draft
 from shared.usecases.agents.save_draft import save_draft
@@ -56,6 +57,9 @@ class Shop:
 
     async def head(self, agent: AgentId) -> int:
         return (await self.rig.documents.get(agent_path(agent))).fields["head"]
+
+    async def aliases(self, agent: AgentId) -> dict[str, int]:
+        return (await self.rig.documents.get(agent_path(agent))).fields["aliases"]
 
 
 def proposal(name: str, raw: dict[str, Any]) -> Proposal:
@@ -134,3 +138,58 @@ async def test_an_agent_that_refers_to_an_alias_of_its_own_is_saved_also_where_i
     )
     await shop.save("one", one, asks(one, version="first"), changed)
     assert (await shop.head(one), changed.commits) == (2, 2)
+
+
+async def test_an_alias_is_not_moved_to_what_would_come_to_run_it() -> None:
+    shop = Shop()
+    one, two = await shop.make("one"), await shop.make("two")
+    await move_alias(shop.shelf(), OWNER, two, "prod", 1)
+    await shop.save("one", one, asks(two, version="prod"))
+    await shop.save("two", two, asks(one))
+    with pytest.raises(InvalidArgument) as refused:
+        await move_alias(shop.shelf(), OWNER, two, "prod", 2)
+    assert reasons(refused) == [f"the agents run each other: {two} → {one} → {two}"]
+    assert refused.value.message == "The agents run each other."
+    assert await shop.aliases(two) == {"prod": 1}
+
+
+async def test_nor_to_one_that_refers_to_it_itself() -> None:
+    shop = Shop()
+    one = await shop.make("one")
+    await move_alias(shop.shelf(), OWNER, one, "prod", 1)
+    await shop.save("one", one, asks(one, version="prod"))
+    with pytest.raises(InvalidArgument) as refused:
+        await move_alias(shop.shelf(), OWNER, one, "prod", "latest")
+    assert reasons(refused) == [f"the agents run each other: {one} → {one}"]
+
+
+async def test_of_two_aliases_that_would_close_a_circle_together_the_second_stays() -> None:
+    shop = Shop()
+    one, two = await shop.make("one"), await shop.make("two")
+    for agent in (one, two):
+        await move_alias(shop.shelf(), OWNER, agent, "prod", 1)
+    await shop.save("one", one, asks(two, version="prod"))
+    await shop.save("two", two, asks(one, version="prod"))
+    documents = shop.meanwhile(lambda: move_alias(shop.shelf(), OWNER, two, "prod", 2))
+    with pytest.raises(InvalidArgument) as refused:
+        await move_alias(shop.shelf(documents), OWNER, one, "prod", 2)
+    assert reasons(refused) == [f"the agents run each other: {one} → {two} → {one}"]
+    assert (await shop.aliases(one), await shop.aliases(two)) == ({"prod": 1}, {"prod": 2})
+
+
+async def test_an_alias_beside_the_circle_moves() -> None:
+    shop = Shop()
+    one, two = await shop.make("one"), await shop.make("two")
+    await shop.save("one", one, asks(two, version=1))
+    await shop.save("two", two, asks(one))
+    await move_alias(shop.shelf(), OWNER, two, "prod", 2)
+    assert await shop.aliases(two) == {"prod": 2}
+
+
+async def test_an_alias_moves_back_to_what_refers_to_an_agent_that_was_deleted() -> None:
+    shop = Shop()
+    one, two = await shop.make("one"), await shop.make("two")
+    await shop.save("one", one, asks(two))
+    await delete_agent(shop.shelf(), OWNER, two)
+    await move_alias(shop.shelf(), OWNER, one, "prod", 2)
+    assert await shop.aliases(one) == {"prod": 2}

@@ -208,18 +208,29 @@ async def test_an_agent_may_ask_a_version_of_its_own_that_asks_nobody(here: Depl
     assert (await here.run(agent_id=one, input="The forge is hot. What is hot?"))["state"] == "succeeded"
 
 
-async def moved_into_a_circle(here: Deployment, nodes: int = 1) -> tuple[str, str]:
-    """Two graphs that ask each other since an alias was moved: no save closed the circle."""
+async def test_an_alias_does_not_move_where_agents_would_come_to_run_each_other(here: Deployment) -> None:
+    one = (await here.make(name="one"))["id"]
+    await here.ask("PUT", f"/agents/{one}/aliases/prod", json={"version": 1})
+    two = (await here.make(**asks({"id": one, "version": "prod"}, name="two")))["id"]
+    await here.ask("PUT", f"/agents/{one}", json=asks({"id": two}, name="one"))
+    refused = (await here.ask("PUT", f"/agents/{one}/aliases/prod", 400, json={"version": 2})).json()
+    assert [fault["reason"] for fault in refused["faults"]] == [f"the agents run each other: {one} → {two} → {one}"]
+
+
+async def brought_back_into_a_circle(here: Deployment, nodes: int = 1) -> tuple[str, str]:
+    """Two graphs that ask each other since one of them was restored: no save and no alias closed the circle."""
     one = (await here.make(name="one"))["id"]
     await here.ask("PUT", f"/agents/{one}/aliases/prod", json={"version": 1})
     two = (await here.make(**asks(*[{"id": one, "version": "prod"}] * nodes, name="two")))["id"]
     await here.ask("PUT", f"/agents/{one}", json=asks(*[{"id": two}] * nodes, name="one"))
+    await here.ask("DELETE", f"/agents/{two}", 204)
     await here.ask("PUT", f"/agents/{one}/aliases/prod", json={"version": 2})
+    await here.ask("POST", f"/agents/{two}/restore")
     return one, two
 
 
 async def test_agents_that_came_to_refer_to_each_other_are_neither_exported_nor_run(here: Deployment) -> None:
-    one, two = await moved_into_a_circle(here)
+    one, two = await brought_back_into_a_circle(here)
     refused = await here.ask("GET", f"/agents/{one}/export?format=zip", 400)
     assert "in a circle" in refused.json()["detail"]
     for agent in (one, two):
@@ -227,8 +238,19 @@ async def test_agents_that_came_to_refer_to_each_other_are_neither_exported_nor_
         assert any("the agents run each other" in fault["reason"] for fault in run.json()["faults"])
 
 
+async def test_a_draft_that_closes_a_circle_is_kept_and_not_run(here: Deployment) -> None:
+    one = (await here.make(name="one"))["id"]
+    draft = await here.ask("PUT", f"/agents/{one}?draft=true", json={"name": "one", "model": "local:extractive"})
+    two = (await here.make(**asks({"id": one, "version": "draft"}, name="two")))["id"]
+    seen = {"If-Match": draft.headers["etag"]}
+    await here.ask("PUT", f"/agents/{one}?draft=true", json=asks({"id": two}, name="one"), headers=seen)
+    for agent in ({"agent_id": one, "version": "draft"}, {"agent_id": two}):
+        run = await here.ask("POST", "/runs", 400, json={**agent, "input": "hello"})
+        assert any("the agents run each other" in fault["reason"] for fault in run.json()["faults"])
+
+
 async def test_a_circle_of_many_nodes_is_refused_with_so_many_faults(here: Deployment) -> None:
     """Each of the one's nodes runs each of the other's, so their faults multiply."""
-    one, _ = await moved_into_a_circle(here, nodes=20)
+    one, _ = await brought_back_into_a_circle(here, nodes=20)
     refused = await here.ask("POST", "/runs", 400, json={"agent_id": one, "input": "hello"})
     assert 1 <= len(refused.json()["faults"]) <= 100

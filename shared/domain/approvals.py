@@ -20,7 +20,6 @@ from shared.domain.writes import Create
 
 KEPT_OPEN = timedelta(days=7)
 """How long a person has to answer where the definition does not say."""
-MAX_ASKED = 20
 MAX_MESSAGE_CHARACTERS = 20_000
 MAX_ANSWER_CHARACTERS = 200_000
 

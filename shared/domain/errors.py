@@ -6,7 +6,6 @@ DomainError
 │   └── UnsupportedMediaType
 ├── FailedPrecondition       well formed, but not possible in this state
 │   ├── PreconditionRequired
-│   ├── NodeOutputTooLarge
 │   ├── OutputInvalid        an answer that does not fit the agent's output_schema
 │   ├── DocumentTooLarge
 │   └── SessionTooLarge      there is more of it than is forked: waiting does not help
@@ -31,7 +30,6 @@ DomainError
 │   └── LimitReached         a limit of the definition: waiting does not help
 │       ├── BudgetExceeded   the run's own budget
 │       └── QuotaExceeded    a person's quota of a day, or what a grant allows in one
-├── Cancelled
 ├── DeadlineExceeded
 ├── Unavailable
 │   ├── ModelUnavailable
@@ -58,7 +56,6 @@ class Category(StrEnum):
     ALREADY_EXISTS = "already_exists"
     ABORTED = "aborted"
     RESOURCE_EXHAUSTED = "resource_exhausted"
-    CANCELLED = "cancelled"
     DEADLINE_EXCEEDED = "deadline_exceeded"
     UNAVAILABLE = "unavailable"
     INTERNAL = "internal"
@@ -135,12 +132,6 @@ class PreconditionRequired(FailedPrecondition):
     """The request would overwrite somebody's work unseen; it must say what it means to replace."""
 
     code = "precondition_required"
-
-
-class NodeOutputTooLarge(FailedPrecondition):
-    """A node's output does not fit into a Firestore document."""
-
-    code = "node_output_too_large"
 
 
 class OutputInvalid(FailedPrecondition):
@@ -300,13 +291,6 @@ class TooManyKept(ResourceExhausted):
 
     code = "too_many_kept"
     retryable = False
-
-
-class Cancelled(DomainError):
-    """The work was cancelled on request."""
-
-    category = Category.CANCELLED
-    code = "cancelled"
 
 
 class DeadlineExceeded(DomainError):

@@ -157,21 +157,6 @@ def names_in(value: Any) -> frozenset[str]:
     return frozenset(_names(value))
 
 
-def fill_in(value: Any, secrets: Mapping[str, SecretText]) -> Any:
-    """A copy of a part of a definition, with each reference replaced by the value that it stands for.
-
-    Raises:
-        KeyError: a secret is not among `secrets`.
-    """
-    if is_reference(value):
-        return secrets[value[_REFERENCE_KEY]].reveal()
-    if isinstance(value, dict):
-        return {key: fill_in(part, secrets) for key, part in cast("dict[Any, Any]", value).items()}
-    if isinstance(value, list | tuple):
-        return [fill_in(part, secrets) for part in cast("Iterable[Any]", value)]
-    return value
-
-
 def _names(value: Any) -> Iterator[str]:
     if is_reference(value):
         yield value[_REFERENCE_KEY]

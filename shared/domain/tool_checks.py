@@ -23,7 +23,6 @@ _USE = TypeAdapter(ToolUse)
 _HTTP = TypeAdapter(HttpTool)
 _MCP = TypeAdapter(McpServer)
 _EXAMPLE = "x"
-_THIS_MACHINE = ("localhost", "127.0.0.1", "::1")
 _NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]{0,63}")
 # What the HTTP client says itself, or what concerns one connection only.
 _RESERVED_HEADERS = frozenset(

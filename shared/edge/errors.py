@@ -31,7 +31,6 @@ STATUS_OF_CATEGORY: Mapping[Category, int] = {
     Category.ALREADY_EXISTS: 409,
     Category.ABORTED: 409,
     Category.RESOURCE_EXHAUSTED: 429,
-    Category.CANCELLED: 499,
     Category.DEADLINE_EXCEEDED: 504,
     Category.UNAVAILABLE: 503,
     Category.INTERNAL: 500,
@@ -76,7 +75,7 @@ def render_problem(  # noqa: PLR0913 - all but three by keyword, each with a def
     facts = current_request()
     body = {
         "type": f"urn:fireloom:error:{code}",
-        "title": _title(status),
+        "title": HTTPStatus(status).phrase,
         "status": status,
         "detail": detail,
         "code": code,
@@ -150,10 +149,3 @@ def _fault_of(found: Mapping[str, Any]) -> Fault:
 def _render_fault(fault: Fault) -> dict[str, Any]:
     place = {} if fault.line is None else {"line": fault.line, "column": fault.column}
     return {"path": fault.path, "reason": fault.reason, "suggestion": fault.suggestion, **place}
-
-
-def _title(status: int) -> str:
-    try:
-        return HTTPStatus(status).phrase
-    except ValueError:
-        return "Client Closed Request"

@@ -16,7 +16,6 @@ from shared.domain.secrets import (
     EntryId,
     SecretText,
     StoredSecret,
-    fill_in,
     names_in,
     secret_fault,
 )
@@ -53,15 +52,6 @@ def test_a_secret_does_not_show_itself_by_accident() -> None:
 def test_a_reference_is_a_map_of_one_key_and_nothing_else_is() -> None:
     assert names_in(CONFIG) == {"token", "other", "third", "inner"}
     assert names_in("{'secret': 'x'}") == frozenset()
-
-
-def test_references_are_replaced_by_values_in_a_copy() -> None:
-    values = {name: SecretText(f"value of {name}") for name in names_in(CONFIG)}
-    filled = fill_in(CONFIG, values)
-    assert filled["headers"] == {"Authorization": "value of token", "X-Kind": "secret"}
-    assert filled["list"] == ["value of other", "value of token", ["value of third"]]
-    assert filled["not"][:2] == [{"secret": "a", "more": 1}, {"secret": 7}]
-    assert CONFIG["headers"]["Authorization"] == {"secret": "token"}
 
 
 @pytest.mark.parametrize(

@@ -5,6 +5,7 @@ DomainError
 │   ├── TooLarge
 │   └── UnsupportedMediaType
 ├── FailedPrecondition       well formed, but not possible in this state
+│   ├── RunEnded             so it can be neither paused nor resumed
 │   ├── PreconditionRequired
 │   ├── OutputInvalid        an answer that does not fit the agent's output_schema
 │   ├── DocumentTooLarge

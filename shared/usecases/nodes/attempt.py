@@ -111,11 +111,6 @@ class Attempt:
         return node_path(self.run_id, self.instance)
 
     @property
-    def is_stopping(self) -> bool:
-        """Whether cancelling was requested."""
-        return self._holding.stops
-
-    @property
     def is_in_doubt(self) -> bool:
         """Whether work was stopped in a commit of which nobody knows: it may be applied while the lease exists."""
         return self._holding.in_doubt

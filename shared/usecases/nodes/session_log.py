@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from shared.domain.events import Event, append, event_path
+from shared.domain.events import Event, append
 from shared.domain.ids import SessionId
 from shared.domain.sessions import slot_path
 from shared.domain.writes import Update, Write
@@ -29,8 +29,3 @@ class SessionLog:
         numbered = replace(event, seq=self.next_seq)
         self.next_seq += 1
         return numbered
-
-    @property
-    def next_path(self) -> str:
-        """Where the next event will be stored."""
-        return event_path(self.session_id, self.next_seq)

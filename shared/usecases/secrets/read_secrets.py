@@ -5,27 +5,10 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Collection, Mapping
 
-from shared.domain.errors import FailedPrecondition, NotFound
-from shared.domain.ids import RunId, Uid
-from shared.domain.records import parse
-from shared.domain.runs import Run, run_path
+from shared.domain.errors import FailedPrecondition
+from shared.domain.ids import Uid
 from shared.domain.secrets import SecretText, StoredSecret, secret_path
-from shared.ports.documents import Documents
 from shared.usecases.secrets.vault import Vault, secret_in
-
-
-async def author_of(documents: Documents, run_id: RunId) -> Uid:
-    """Whose secrets the definition of a run names: those of who wrote it, whoever runs it.
-
-    Raises:
-        NotFound: there is no such run, or it does not say who wrote what it executes.
-        Unavailable: the store does not answer.
-    """
-    found = await documents.get(run_path(run_id))
-    run = None if found.fields is None else parse(Run, found.fields)
-    if run is None or run.author_uid is None:
-        raise NotFound(f"It is not known who wrote what run {run_id} executes.")
-    return run.author_uid
 
 
 async def read_secrets(vault: Vault, owner: Uid, names: Collection[str]) -> Mapping[str, SecretText]:

@@ -24,7 +24,7 @@ from shared.domain.errors import (
     Unavailable,
 )
 from shared.domain.grants import EVERYONE, Permission, grant_path
-from shared.domain.ids import AgentId, RunId, Uid
+from shared.domain.ids import AgentId, Uid
 from shared.domain.writes import Update
 from shared.ports.agent_runner import Forecast
 from shared.ports.documents import OutcomeUnknown
@@ -38,7 +38,6 @@ from shared.usecases.agents.update_agent import update_agent
 from shared.usecases.grants.list_grants import get_grant, list_grants
 from shared.usecases.grants.list_shared_agents import list_shared_agents
 from shared.usecases.grants.revoke_grant import revoke_grant
-from shared.usecases.secrets.read_secrets import author_of
 from shared.usecases.sessions.open_session import NewSession, open_session
 from tests.support.engine_rig import ANN
 from tests.support.forwarding_documents import ForwardingDocuments
@@ -161,9 +160,7 @@ async def test_the_secrets_of_a_run_are_those_of_who_wrote_its_version(here: Sha
     await update_agent(shelf(here), BOB, agent, proposal(name="agent"))
     for version, author in ((1, ANN), (2, "bob"), (None, "bob")):
         run = (await here.start(agent, "eve", version=version)).run
-        assert await author_of(here.documents, run.id) == author
-    with pytest.raises(NotFound):
-        await author_of(here.documents, RunId("none"))
+        assert run.author_uid == author
 
 
 async def test_who_administers_by_grant_deletes_restores_and_shares_less(here: SharingRig, agent: AgentId) -> None:

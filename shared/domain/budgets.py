@@ -14,6 +14,7 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Any
 
+from shared.domain.costs import dollars
 from shared.domain.errors import BudgetExceeded, LimitReached, QuotaExceeded
 from shared.domain.ids import AgentId, Instance, RunId, Uid
 from shared.domain.usage import Usage
@@ -276,5 +277,5 @@ def _spent(used: Amount) -> dict[str, Increment]:
 
 def _told(name: str, number: int) -> str:
     if name == "cost_usd_micros":
-        return f"${number / 1_000_000:.6f}".rstrip("0").rstrip(".")
+        return dollars(number)
     return f"{number} {'model calls' if name == 'calls' else name}"

@@ -27,5 +27,5 @@ def check_cost(most: int | None, used: Usage) -> None:
 
 
 def dollars(micros: int) -> str:
-    """An amount, for people."""
+    """An amount in millionths of a US dollar, for people: `$2.25`."""
     return f"${micros / 1_000_000:.6f}".rstrip("0").rstrip(".")

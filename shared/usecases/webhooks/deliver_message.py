@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import hashlib
 from contextlib import suppress
 
 from shared.domain.dead_letters import DeadLetterKind, bury
 from shared.domain.errors import DomainError, FailedPrecondition
-from shared.domain.ids import DeliveryId
+from shared.domain.ids import DeliveryId, share_of
 from shared.domain.records import parse, render
 from shared.domain.webhooks import (
     DELIVERIES,
@@ -84,7 +83,7 @@ async def _give_up(desk: Desk, snapshot: Snapshot, delivery: Delivery, webhook: 
 
 async def _record(desk: Desk, begun: Delivery, attempt: DeliveryAttempt) -> Delivery | None:
     """Store what came of a try; None where that is not known, or somebody else has taken the delivery over."""
-    share = int.from_bytes(hashlib.sha256((begun.token or "").encode()).digest()[:4]) / 2**32
+    share = share_of(begun.token or "")
     for n in range(TRIES):
         snapshot = await desk.documents.get(begun.path)
         delivery = None if snapshot.fields is None else parse(Delivery, snapshot.fields)

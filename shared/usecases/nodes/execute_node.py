@@ -141,6 +141,7 @@ async def _attempt(engine: Engine, context: NodeContext, recorder: NodeRecorder)
     if context.skips:
         return Outcome(NodeState.SKIPPED)
     if context.attempt.number - context.waits > engine.max_attempts:
+        context.attempt.check()  # what is cancelled ends so, however often it was attempted
         raise FailedPrecondition(f"the node was attempted {engine.max_attempts} times without an end")
 
     async def work() -> Outcome:

@@ -9,10 +9,11 @@ import pytest
 
 from shared.domain.approvals import Approval, ApprovalState
 from shared.domain.errors import ModelUnavailable
-from shared.domain.ids import RunId
-from shared.domain.nodes import NodeRun, nodes_path
+from shared.domain.ids import Instance, RunId
+from shared.domain.nodes import NodeRun, node_path, nodes_path
 from shared.domain.records import parse
 from shared.domain.states import NodeState, RunState, is_terminal
+from shared.domain.writes import Update
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import Query
 from shared.usecases.runs.cancel_run import cancel_run
@@ -166,3 +167,18 @@ async def test_cancelling_a_run_ends_them_too(fate: Fate) -> None:
 
     for at in range(await end(None)):
         await end(at)
+
+
+async def test_who_was_attempted_too_often_is_cancelled_as_well() -> None:
+    """A node that is cancelled fails no more, however often it was handed over before."""
+    here = EngineRig(ScriptedRunner(play))
+    run_id = await start(here, ASKS, ends_early=False)
+    for _ in range(3):
+        await here.queue.deliver_next(here.deliver)
+    await here.documents.commit(
+        [Update(node_path(run_id, Instance("talk~0")), {"attempt": here.engine().max_attempts})]
+    )
+    await cancel_run(here.core, ANN, run_id)
+    await here.work(run_id)
+    assert (await here.run(run_id)).state is RunState.CANCELLED
+    await assert_who_was_to_be_tried_again_is_cancelled(here, run_id)

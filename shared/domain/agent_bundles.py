@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from graphlib import CycleError, TopologicalSorter
 from typing import Any, NamedTuple, TypeAlias, cast
 
-from shared.domain.tool_checks import parts_in
+from shared.domain.written_definitions import fields_of, items_of, parts_in
 
 Raw: TypeAlias = Mapping[str, Any]
 
@@ -136,14 +136,10 @@ def _agent_refs(raw: Raw) -> Iterator[dict[str, Any]]:
 
 def _collection_lists(raw: Raw) -> Iterator[list[Any]]:
     for _, part in parts_in("", raw):
-        tools = part.get("tools")
-        uses = cast("list[Any]", tools) if isinstance(tools, list) else []
-        maps = [cast("dict[str, Any]", use) for use in uses if isinstance(use, dict)]
-        searching = [use for use in maps if use.get("name") == _KNOWLEDGE]
+        searching = [use for use in map(fields_of, items_of(part.get("tools"))) if use.get("name") == _KNOWLEDGE]
         if part.get("kind") == "tool" and part.get("tool") == _KNOWLEDGE:
-            searching.append(cast("dict[str, Any]", part))
+            searching.append(part)
         for use in searching:
-            config = use.get("config")
-            names = cast("dict[str, Any]", config).get("collections") if isinstance(config, dict) else None
+            names = fields_of(use.get("config")).get("collections")
             if isinstance(names, list):
                 yield cast("list[Any]", names)

@@ -7,7 +7,7 @@ wrong besides faults of form.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from typing import Any
 
 from shared.domain.definitions import MAX_DELEGATION_DEPTH
 from shared.domain.errors import Fault
@@ -15,6 +15,7 @@ from shared.domain.graph_checks import graph_faults
 from shared.domain.model_checks import model_faults
 from shared.domain.templates import malformed
 from shared.domain.tool_checks import tool_faults
+from shared.domain.written_definitions import fields_of
 
 
 def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
@@ -26,13 +27,13 @@ def check_references(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _delegation_faults(raw)
     yield from model_faults("model", raw.get("model"))
     yield from tool_faults(raw)
-    yield from graph_faults("graph.nodes", _fields(_fields(raw.get("graph")).get("nodes")))
-    for name, workflow in _fields(raw.get("workflows")).items():
+    yield from graph_faults("graph.nodes", fields_of(fields_of(raw.get("graph")).get("nodes")))
+    for name, workflow in fields_of(raw.get("workflows")).items():
         yield from _workflow_faults(f"workflows.{name}", workflow)
 
 
 def _delegation_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
-    agents = _fields(raw.get("agents"))
+    agents = fields_of(raw.get("agents"))
     if raw.get("type") == "delegation" and not agents:
         yield Fault("agents", "is missing: a definition of type 'delegation' names the agents that it may ask")
     if raw.get("type") != "delegation" and agents:
@@ -45,15 +46,11 @@ def _sub_agent_faults(path: str, agents: Mapping[str, Any], depth: int) -> Itera
         yield Fault(path, f"agents may stand at most {MAX_DELEGATION_DEPTH} deep below one another")
         return
     for name, raw in agents.items():
-        fields = _fields(raw)
+        fields = fields_of(raw)
         yield from model_faults(f"{path}.{name}.model", fields.get("model"))
-        yield from _sub_agent_faults(f"{path}.{name}.agents", _fields(fields.get("agents")), depth - 1)
+        yield from _sub_agent_faults(f"{path}.{name}.agents", fields_of(fields.get("agents")), depth - 1)
 
 
 def _workflow_faults(path: str, raw: Any) -> Iterator[Fault]:
     for placeholder in malformed(raw):
         yield Fault(path, f"{placeholder[:100]} is not a path", "{{ search_results }}")
-
-
-def _fields(raw: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", raw) if isinstance(raw, dict) else {}

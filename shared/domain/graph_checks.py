@@ -30,6 +30,7 @@ from shared.domain.nodes import FAILED_CASE
 from shared.domain.plans import APPROVED, DENIED, OTHERWISE
 from shared.domain.suggestions import closest
 from shared.domain.templates import malformed, references
+from shared.domain.written_definitions import fields_of
 
 _NODE: TypeAdapter[GraphNode] = TypeAdapter(GraphNode)
 _OF_ITEMS = ("item", "index")
@@ -67,7 +68,7 @@ def graph_faults(
         place = f"{path}.{name}"
         if name in _RESERVED:
             yield Fault(place, f"'{name}' means something else in templates; choose another name")
-        for part_path, part in _raw_parts(place, _fields(raw)):
+        for part_path, part in _raw_parts(place, fields_of(raw)):
             yield from _part_faults(part_path, part, outside | raw_nodes.keys(), depth)
         if name in nodes:
             yield from _after_faults(f"{place}.after", name, nodes[name], raw_nodes)
@@ -79,7 +80,7 @@ def _part_faults(path: str, part: Mapping[str, Any], outside: frozenset[str], de
     yield from model_faults(f"{path}.model", part.get("model"))
     yield from _agent_faults(path, part)
     if part.get("kind") == "subgraph":
-        nodes = _fields(_fields(part.get("graph")).get("nodes"))
+        nodes = fields_of(fields_of(part.get("graph")).get("nodes"))
         yield from graph_faults(f"{path}.graph.nodes", nodes, outside, depth + 1)
 
 
@@ -88,7 +89,7 @@ def _raw_parts(path: str, fields: Mapping[str, Any]) -> Iterator[tuple[str, Mapp
     yield path, fields
     for key in ("body", "fallback"):
         if isinstance(fields.get(key), dict):
-            yield from _raw_parts(f"{path}.{key}", _fields(fields[key]))
+            yield from _raw_parts(f"{path}.{key}", fields_of(fields[key]))
 
 
 def _agent_faults(path: str, fields: Mapping[str, Any]) -> Iterator[Fault]:
@@ -157,9 +158,9 @@ def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any
 
 def cases_of_raw(raw: Any) -> tuple[str, ...]:
     """The ways in which a node, as its author wrote it, can end."""
-    fields = _fields(raw)
+    fields = fields_of(raw)
     own: dict[Any, tuple[str, ...]] = {
-        "branch": (*_fields(fields.get("cases")), OTHERWISE),
+        "branch": (*fields_of(fields.get("cases")), OTHERWISE),
         "approval": (APPROVED, DENIED),
     }
     return (*own.get(fields.get("kind"), ()), FAILED_CASE)
@@ -231,7 +232,3 @@ def _parsed(raw: Any) -> GraphNode | None:
         return _NODE.validate_python(raw)
     except ValidationError:
         return None
-
-
-def _fields(raw: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", raw) if isinstance(raw, dict) else {}

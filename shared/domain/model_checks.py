@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from typing import Any, cast
+from collections.abc import Iterator
+from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
 from shared.domain.errors import Fault
 from shared.domain.model_specs import ModelSpec
 from shared.domain.suggestions import closest
+from shared.domain.written_definitions import fields_of, items_of
 
 _LOCAL_MODELS = ("extractive", "scripted")
 _MODEL = TypeAdapter(ModelSpec)
@@ -32,6 +33,5 @@ def model_faults(path: str, raw: Any) -> Iterator[Fault]:
         yield Fault(f"{path}.script", "only local:scripted plays a script")
     if model.usd_micros_per_token and (model.provider, model.model) != ("local", "scripted"):
         yield Fault(f"{path}.usd_micros_per_token", "only local:scripted says so itself; others have a price")
-    fallbacks: Any = cast("Mapping[str, Any]", raw).get("fallbacks") if isinstance(raw, dict) else None
-    for place, fallback in enumerate(cast("list[Any]", fallbacks) if isinstance(fallbacks, list) else ()):
-        yield from model_faults(f"{path}.fallbacks.{place}", fallback)
+    for position, fallback in enumerate(items_of(fields_of(raw).get("fallbacks"))):
+        yield from model_faults(f"{path}.fallbacks.{position}", fallback)

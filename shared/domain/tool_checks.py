@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar, cast
+from typing import Any, TypeVar
 
 from pydantic import TypeAdapter, ValidationError
 
@@ -17,6 +17,7 @@ from shared.domain.suggestions import closest, plain
 from shared.domain.templates import references
 from shared.domain.tool_definitions import HttpTool, McpServer, ToolUse
 from shared.domain.tool_specs import ASKING, BUILT_IN, argument_faults, config_faults
+from shared.domain.written_definitions import fields_of, items_of, parts_in
 
 T = TypeVar("T")
 _USE = TypeAdapter(ToolUse)
@@ -60,15 +61,15 @@ def tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     yield from _own_tool_faults(raw)
     for path, fields in parts_in("", raw):
         yield from _tool_list_faults(f"{path}tools", fields.get("tools"), own)
-        for name in _fields(fields.get("agents")):
+        for name in fields_of(fields.get("agents")):
             if f"{ASKING}{name}" in BUILT_IN:
                 reason = f"would be asked as '{ASKING}{name}', which is a built-in tool; choose another name"
                 yield Fault(f"{path}agents.{name}", reason)
         if fields.get("kind") == "tool" and isinstance(fields.get("tool"), str):
             yield from _tool_node_faults(path.removesuffix("."), fields["tool"], fields, own)
-    for name, workflow in _fields(raw.get("workflows")).items():
-        for position, step in enumerate(_items(_fields(workflow).get("steps"))):
-            tool = _fields(step).get("tool")
+    for name, workflow in fields_of(raw.get("workflows")).items():
+        for position, step in enumerate(items_of(fields_of(workflow).get("steps"))):
+            tool = fields_of(step).get("tool")
             if isinstance(tool, str) and not own.has(tool):
                 path = f"workflows.{name}.steps.{position}.tool"
                 yield Fault(path, f"there is no tool '{tool}'", closest(tool, own.names))
@@ -78,28 +79,18 @@ def unused_tools(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """The tools that a definition brings and nothing in it uses."""
     used: set[str] = set()
     for _, fields in parts_in("", raw):
-        listed = (_parsed(_USE, item) for item in _items(fields.get("tools")))
+        listed = (_parsed(_USE, item) for item in items_of(fields.get("tools")))
         used |= {use.name for use in listed if use is not None} | {str(fields.get("tool"))}
-    steps = (step for flow in _fields(raw.get("workflows")).values() for step in _items(_fields(flow).get("steps")))
-    used |= {str(_fields(step).get("tool")) for step in steps}
+    steps = (
+        step for flow in fields_of(raw.get("workflows")).values() for step in items_of(fields_of(flow).get("steps"))
+    )
+    used |= {str(fields_of(step).get("tool")) for step in steps}
     own = own_tools(raw)
     for key, names in (("http_tools", own.http), ("mcp_servers", own.servers)):
         for position, name in enumerate(names):
             server = own.servers.get(name) if key == "mcp_servers" else None
             if name not in used and not (server and any(server.may_offer(tool) for tool in used)):
                 yield Fault(f"{key}.{position}", f"'{name}' is used by nothing: list it in 'tools'")
-
-
-def parts_in(path: str, raw: Mapping[str, Any]) -> Iterator[tuple[str, Mapping[str, Any]]]:
-    """Every part of a definition that may list or call tools, with its path: agents, those they ask, and nodes."""
-    yield path, raw
-    for name, below in _fields(raw.get("agents")).items():
-        yield from parts_in(f"{path}agents.{name}.", _fields(below))
-    for name, node in _fields(_fields(raw.get("graph")).get("nodes")).items():
-        yield from parts_in(f"{path}graph.nodes.{name}.", _fields(node))
-    for key in ("body", "fallback"):
-        if isinstance(raw.get(key), dict):
-            yield from parts_in(f"{path}{key}.", _fields(raw[key]))
 
 
 def own_tools(raw: Mapping[str, Any]) -> OwnTools:
@@ -111,12 +102,12 @@ def own_tools(raw: Mapping[str, Any]) -> OwnTools:
 def _own_tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     """What is wrong with the tools that a definition brings."""
     yield from _name_faults(raw)
-    for position, item in enumerate(_items(raw.get("http_tools"))):
-        yield from _header_faults(f"http_tools.{position}.headers", _fields(item).get("headers"))
+    for position, item in enumerate(items_of(raw.get("http_tools"))):
+        yield from _header_faults(f"http_tools.{position}.headers", fields_of(item).get("headers"))
         if (tool := _parsed(_HTTP, item)) is not None:
             yield from _http_faults(f"http_tools.{position}", tool)
-    for position, item in enumerate(_items(raw.get("mcp_servers"))):
-        yield from _header_faults(f"mcp_servers.{position}.headers", _fields(item).get("headers"))
+    for position, item in enumerate(items_of(raw.get("mcp_servers"))):
+        yield from _header_faults(f"mcp_servers.{position}.headers", fields_of(item).get("headers"))
         if (server := _parsed(_MCP, item)) is not None:
             yield from _address_faults(f"mcp_servers.{position}.url", server.url)
             yield from _offer_faults(f"mcp_servers.{position}", server, raw)
@@ -125,8 +116,8 @@ def _own_tool_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
 def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
     seen: set[str] = set()
     for key in ("http_tools", "mcp_servers"):
-        for position, item in enumerate(_items(raw.get(key))):
-            name = str(_fields(item).get("name"))
+        for position, item in enumerate(items_of(raw.get(key))):
+            name = str(fields_of(item).get("name"))
             if name.startswith(ASKING):
                 yield Fault(f"{key}.{position}.name", f"'{ASKING}' begins the names of sub-agents")
             if name in BUILT_IN:
@@ -139,7 +130,7 @@ def _name_faults(raw: Mapping[str, Any]) -> Iterator[Fault]:
 def _tool_list_faults(path: str, raw: Any, own: OwnTools) -> Iterator[Fault]:
     """What is wrong with a list of tools."""
     seen: set[str] = set()
-    for position, item in enumerate(_items(raw)):
+    for position, item in enumerate(items_of(raw)):
         use = _parsed(_USE, item)
         if use is None:
             continue
@@ -159,8 +150,8 @@ def _tool_node_faults(path: str, tool: str, node: Mapping[str, Any], own: OwnToo
         found = f"{tool}_…" if tool in own.servers else closest(tool, own.names)
         yield Fault(f"{path}.tool", f"there is no tool '{tool}'", found)
         return
-    yield from _config_faults(f"{path}.config", tool, _fields(node.get("config")))
-    arguments = _fields(node.get("arguments"))
+    yield from _config_faults(f"{path}.config", tool, fields_of(node.get("config")))
+    arguments = fields_of(node.get("arguments"))
     fixed = {key: value for key, value in arguments.items() if not references(value)}
     properties = _properties(tool, own)
     if properties is None:
@@ -279,7 +270,7 @@ def _taken(name: str) -> str:
 
 def _header_faults(path: str, raw: Any) -> Iterator[Fault]:
     seen: set[str] = set()
-    for name in _fields(raw):
+    for name in fields_of(raw):
         lower = str(name).lower()
         if lower in _RESERVED_HEADERS or lower.startswith(("proxy-", "mcp-")):
             yield Fault(f"{path}.{name}", "is a header that Fireloom sets itself")
@@ -289,8 +280,8 @@ def _header_faults(path: str, raw: Any) -> Iterator[Fault]:
 
 
 def _named(raw: Any) -> Iterator[tuple[str, Any]]:
-    for item in _items(raw):
-        name = _fields(item).get("name")
+    for item in items_of(raw):
+        name = fields_of(item).get("name")
         if isinstance(name, str):
             yield name, item
 
@@ -301,11 +292,3 @@ def _parsed(kind: TypeAdapter[T], raw: Any) -> T | None:
         return kind.validate_python(raw)
     except ValidationError:
         return None
-
-
-def _fields(raw: Any) -> Mapping[str, Any]:
-    return cast("Mapping[str, Any]", raw) if isinstance(raw, dict) else {}
-
-
-def _items(raw: Any) -> list[Any]:
-    return cast("list[Any]", raw) if isinstance(raw, list) else []

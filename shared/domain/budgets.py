@@ -8,7 +8,7 @@ consumed, and adds the rest to what is spent. So `granted - spent` is what runni
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, fields
 from datetime import UTC, datetime, time, timedelta
 from enum import StrEnum
 from functools import lru_cache
@@ -71,6 +71,7 @@ class Amount:
         return number
 
 
+NOTHING = Amount()
 NAMES = tuple(one.name for one in fields(Amount))
 """The names of what is limited."""
 
@@ -141,7 +142,7 @@ class Fund:
     def draw(self, day: str, chunk: Amount) -> Merge:
         """The write that draws a chunk; its sums say what is granted and spent in all."""
         granted = {f"granted_{name}": Increment(chunk[name]) for name in self.limits.limited}
-        return Merge(self.path(day), {**self._facts(day), **granted, **_spent(Amount())})
+        return Merge(self.path(day), {**self._facts(day), **granted, **_spent(NOTHING)})
 
     def close(self, day: str, granted: Amount, used: Amount) -> Merge:
         """The write that returns what was granted and not used, and counts what was as spent."""
@@ -189,7 +190,7 @@ class Held:
     """
 
     day: str
-    amount: Amount = field(default_factory=Amount)
+    amount: Amount = NOTHING
 
 
 def chunk(funds: Iterable[Fund], needed: Amount, left: Amount) -> Amount:
@@ -266,7 +267,7 @@ def days_path(uid: Uid) -> str:
 def count_run(uid: Uid, now: datetime, used: Usage, *, metered: bool) -> Merge:
     """The write that counts a run that ends, and what it consumed unless its nodes have counted that themselves."""
     day = day_of(now)
-    consumed = Amount() if metered else Amount.of(used)
+    consumed = NOTHING if metered else Amount.of(used)
     facts = {"owner_uid": uid, "day": day, "resets_at": end_of_day(day)}
     return Merge(f"{days_path(uid)}/{day}", {**facts, **_spent(consumed), "runs": Increment(1)})
 

@@ -17,7 +17,7 @@ from shared.domain.ids import Instance, RunId
 from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json, parse, render, to_json
 from shared.domain.tools import Attachment, ToolCall, ToolResult
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 from shared.domain.writes import Create
 
 _PLAIN = re.compile(r"[A-Za-z0-9_-]{1,80}")
@@ -39,7 +39,7 @@ class Journal:
     messages: tuple[str, ...] = ()
     steps: int = 0
     said: tuple[str, ...] = ()
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     results: Mapping[str, ToolResult] = field(default_factory=dict[str, ToolResult])
     intents: Mapping[str, int] = field(default_factory=dict[str, int])
     decisions: Mapping[str, Decision] = field(default_factory=dict[str, Decision])
@@ -121,7 +121,7 @@ def _read(entries: Iterable[tuple[str, Mapping[str, Any]]]) -> Journal:
     messages: list[str] = []
     said: list[str] = []
     steps = 0
-    usage = Usage()
+    usage = NO_USAGE
     results: dict[str, ToolResult] = {}
     intents: dict[str, int] = {}
     decisions: dict[str, Decision] = {}

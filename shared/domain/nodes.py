@@ -12,7 +12,7 @@ from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 
 LABEL_CHARACTERS = 120
 FAILED_CASE = "failed"
@@ -65,7 +65,7 @@ class NodeRun:
     chosen: str | None = None
     next_index: int | None = None
     error: Failure | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     failures: int = 0
     waits: int = 0
     waits_for: tuple[ApprovalId, ...] = ()
@@ -106,7 +106,7 @@ class Outcome:
     chosen: str | None = None
     next_index: int | None = None
     error: Failure | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     messages: tuple[str, ...] = ()
     text: str = ""
     said: str | None = None

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Literal, TypeAlias
 
@@ -13,7 +13,7 @@ from shared.domain.large_values import ValueFile
 from shared.domain.records import from_json
 from shared.domain.run_bounds import PlanBounds, bound_warnings
 from shared.domain.states import RunState
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 
 Shape: TypeAlias = Literal["single", "delegation", "graph"]
 SWEEP_AFTER = timedelta(seconds=60)
@@ -101,7 +101,7 @@ class Run:
     cancel_requested: bool = False
     output_json: str | None = None
     output_file: ValueFile | None = None
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
     error: Failure | None = None
     body_digest: str | None = None
     trace_id: str | None = None

@@ -33,3 +33,6 @@ class Usage:
             output_tokens=self.output_tokens + other.output_tokens,
             cost_usd_micros=(self.cost_usd_micros or 0) + (other.cost_usd_micros or 0) if known else None,
         )
+
+
+NO_USAGE = Usage()

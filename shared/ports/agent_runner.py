@@ -7,12 +7,12 @@ Steps count the model responses of one node execution from 0, over all attempts.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 from shared.domain.definitions import AgentSpec
 from shared.domain.tools import Attachment, ShownFile, ToolCall, ToolResult, ToolSpec
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,7 +39,7 @@ class AgentTurn:
     history: tuple[str, ...] = ()
     recorded: tuple[str, ...] = ()
     recorded_steps: int = 0
-    recorded_usage: Usage = field(default_factory=Usage)
+    recorded_usage: Usage = NO_USAGE
     attempt: int = 1
     is_metered: bool = False
 

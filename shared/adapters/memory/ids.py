@@ -3,9 +3,6 @@
 from __future__ import annotations
 
 import random
-import string
-
-_ALPHABET = string.ascii_letters + string.digits
 
 
 class MemoryIds:
@@ -17,4 +14,4 @@ class MemoryIds:
 
     def new(self) -> str:
         """The next id."""
-        return "".join(self._random.choices(_ALPHABET, k=20))
+        return f"{self._random.getrandbits(80):020x}"

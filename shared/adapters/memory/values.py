@@ -30,13 +30,14 @@ IMMUTABLE = frozenset({str, int, float, bool, bytes, type(None)})
 
 def stored(value: Any) -> Any:
     """A deep copy of a value, as a reader would get it back."""
-    if type(value) in IMMUTABLE:
+    kind = type(value)
+    if kind in IMMUTABLE or (kind is datetime and value.tzinfo is UTC):
         return value
     match value:
         case str():
             return str(value)  # a member of a StrEnum comes back as its text
         case datetime():
-            return value if value.tzinfo is UTC else value.astimezone(UTC)
+            return value.astimezone(UTC)
         case list() | tuple():
             return [item if type(item) in IMMUTABLE else stored(item) for item in cast("Sequence[Any]", value)]
         case dict() | Mapping():  # what is a dict is a mapping, but to ask for that takes longer

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.domain.costs import check_cost
 from shared.domain.definitions import Limits
 from shared.domain.errors import LimitReached
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 
 
 class Allowance:
@@ -14,7 +14,7 @@ class Allowance:
     def __init__(self, limits: Limits | None = None, used: Usage | None = None) -> None:
         """Begin with what earlier attempts consumed; without limits everything is allowed."""
         self._limits = limits
-        self._used = used or Usage()
+        self._used = used or NO_USAGE
 
     def spend(self, usage: Usage) -> None:
         """Count a model response."""

@@ -12,7 +12,7 @@ from typing import Any, NoReturn, TypeVar
 
 from shared.domain.ids import Instance, RunId, Token
 from shared.domain.nodes import lease_path, node_path
-from shared.domain.writes import Delete, Increment, ServerTime, Update, Write
+from shared.domain.writes import Delete, Fields, Increment, ServerTime, Update, Write
 from shared.ports.documents import CommitRefused, Committed, OutcomeUnknown, Snapshot
 from shared.usecases.nodes.engine import Core
 
@@ -21,6 +21,7 @@ MOST_BEAT_SECONDS = 5.0
 RESEND_SECONDS = 0.05
 YIELD_AFTER_SECONDS = 25 * 60
 """Cloud Tasks ends a request after 30 minutes. Source: https://cloud.google.com/tasks/docs/dual-overview"""
+_BEAT: Fields = {"beat": ServerTime(), "cancel": Increment(0), "pause": Increment(0)}
 
 
 class Superseded(Exception):
@@ -166,7 +167,7 @@ class Attempt:
 
     def fence(self) -> Update:
         """The write that proves that the lease is held, and prolongs it."""
-        return Update(self._lease, {"beat": ServerTime(), "cancel": Increment(0), "pause": Increment(0)})
+        return Update(self._lease, _BEAT)
 
     def note_beat(self, sent: float, sums: Mapping[str, int]) -> None:
         """Take note of an applied `fence` that was sent at monotonic time `sent`."""

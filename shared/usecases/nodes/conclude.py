@@ -17,7 +17,7 @@ from shared.domain.records import parse
 from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE
 from shared.ports.documents import Documents, Query
 from shared.usecases.nodes.end_run import cancelled
 from shared.usecases.nodes.engine import Engine
@@ -30,7 +30,7 @@ async def conclude_graph(engine: Engine, context: NodeContext) -> Outcome:
     documents, run, graph = engine.core.documents, context.run, context.target.graph
     found = await documents.query(Query(nodes_path(run.id)))
     nodes = [parse(NodeRun, snapshot.fields) for snapshot in found if snapshot.fields is not None]
-    usage = sum((node.usage for node in nodes if node.parent is None), Usage())
+    usage = sum((node.usage for node in nodes if node.parent is None), NO_USAGE)
     if run.cancel_requested:
         return cancelled(usage)
     own = [node for node in nodes if node.node in graph.by_id and graph.by_id[node.node].within is None]

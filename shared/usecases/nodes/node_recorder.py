@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 from typing import Any
 
 from shared.domain.approvals import Request, uncertain_request
@@ -27,7 +27,7 @@ from shared.domain.records import render, to_json
 from shared.domain.segments import first_try
 from shared.domain.states import NodeState
 from shared.domain.tools import Effect, ToolCall, ToolResult
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 from shared.domain.writes import Update, Write
 from shared.ports.agent_runner import CallWaits, Forecast, StepResponse
 from shared.ports.documents import Snapshot
@@ -51,7 +51,7 @@ class Answer:
     """A call's result, and what models consumed for it."""
 
     result: ToolResult
-    usage: Usage = field(default_factory=Usage)
+    usage: Usage = NO_USAGE
 
 
 class NodeRecorder:
@@ -117,7 +117,7 @@ class NodeRecorder:
         try:
             self._check_may_ask()
         except BaseException:
-            self._context.purse.settle(self, Usage())
+            self._context.purse.settle(self, NO_USAGE)
             raise
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)

@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any
 
-from shared.domain.budgets import NAMES, Amount, Fund, Held, chunk, day_of, tightest
+from shared.domain.budgets import NAMES, NOTHING, Amount, Fund, Held, chunk, day_of, tightest
 from shared.domain.errors import DomainError, FailedPrecondition, LimitReached, ModelUnavailable
 from shared.domain.records import parse, render
 from shared.domain.usage import Usage
@@ -69,7 +69,7 @@ class Purse:
 
     def __post_init__(self) -> None:
         """Count as spent whatever is held from before."""
-        lost = self.held.amount if self.held is not None else Amount()
+        lost = self.held.amount if self.held is not None else NOTHING
         self._granted, self._used = lost, lost - Amount(places=lost.places)
         self._usable = lost
         self._day = self.held.day if self.held is not None else day_of(self.core.clock.now())
@@ -159,7 +159,7 @@ class Purse:
     def closes(self) -> list[Write]:
         """The writes that account for what was drawn; none if nothing was."""
         used = sum((call.reserved for call in self._calls.values()), self._used)
-        if self._granted == Amount() == used:
+        if self._granted == NOTHING == used:
             return []
         return [fund.close(self._day, self._granted, used) for fund in self.funds]
 
@@ -185,7 +185,7 @@ class Purse:
             await self._returned.wait()
 
     def _left(self) -> Amount:
-        return sum((Amount() - call.reserved for call in self._calls.values()), self._usable - self._used)
+        return sum((NOTHING - call.reserved for call in self._calls.values()), self._usable - self._used)
 
     def _is_there(self, needed: Amount) -> bool:
         left, limited = self._left(), tightest(self.funds).limited
@@ -236,7 +236,7 @@ class Purse:
         """Learn what was drawn as of now; when the node was last written."""
         node = await self.core.documents.get(self.attempt.path)
         held = (node.fields or {}).get("held")
-        self._granted = Amount() if held is None else parse(Held, held).amount
+        self._granted = NOTHING if held is None else parse(Held, held).amount
         return node.update_time
 
 

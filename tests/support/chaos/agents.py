@@ -24,6 +24,7 @@ from tests.support.chaos.processes import Died, Process
 
 COST = Usage(requests=1, input_tokens=10, output_tokens=5, cost_usd_micros=7)
 FORECAST = Forecast(15, 7)
+SPECS = {name: ToolSpec(name, f"the tool {name}", effect, {"type": "object"}) for name, effect in EFFECTS.items()}
 
 
 class Watched(Surroundings, Protocol):
@@ -149,14 +150,9 @@ class SimulatedTools:
         raise NotFound(f"the session {context.session_id} has no file {attachment.name!r}")
 
     async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
-        return {
-            use.name: Tool(
-                ToolSpec(use.name, f"the tool {use.name}", EFFECTS[use.name], {"type": "object"}),
-                partial(self.call, context=context),
-                requires_approval=use.name in ASKING,
-            )
-            for use in kit.tools
-        }
+        call = partial(self.call, context=context)
+        names = [use.name for use in kit.tools]
+        return {name: Tool(SPECS[name], call, requires_approval=name in ASKING) for name in names}
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:
         world, process = self._world, self._process

@@ -17,7 +17,7 @@ from shared.domain.records import from_json, parse
 from shared.domain.runs import Run
 from shared.domain.segments import segments_path
 from shared.domain.states import NodeState, RunState, is_terminal
-from shared.domain.usage import Usage
+from shared.domain.usage import NO_USAGE, Usage
 from shared.usecases.sessions.turn_updates import EventAppended, PeopleAsked, RunPaused, RunWithdrawn, TextShown
 from tests.support.chaos.agents import COST
 from tests.support.chaos.clients import Reading
@@ -111,7 +111,7 @@ class RunCheck:
         ended = {node.instance: (node.state, node.attempt) for node in (self._nodes | self._children).values()}
         if self._run.state is not RunState.CANCELLED or ended != dict.fromkeys(entries, (NodeState.CANCELLED, 0)):
             yield f"never began, is {self._run.state}, and has nodes {ended}"
-        if self._run.usage != Usage():
+        if self._run.usage != NO_USAGE:
             yield f"never began, and used {self._run.usage}"
 
     # Nodes.
@@ -267,7 +267,7 @@ class RunCheck:
         if node.state is NodeState.SUCCEEDED:
             if steps and responses != steps - 1:
                 yield f"has {responses} recorded responses, and its script {steps - 1}"
-            ended_by = COST if steps else Usage()
+            ended_by = COST if steps else NO_USAGE
             known = any(entry["kind"] == "result" and not entry["is_error"] for entry in begun)
             if isinstance(work, ToolWork) and not recorded.tool_calls and not known:
                 ended_by = Usage(tool_calls=1)
@@ -285,7 +285,7 @@ class RunCheck:
         entries = self._journal(node)
         responses = [parse(Usage, entry["usage"]) for entry in entries if entry["kind"] == "response"]
         results = [parse(Usage, entry["usage"]) + Usage(tool_calls=1) for entry in entries if entry["kind"] == "result"]
-        return sum([*responses, *results], Usage()), len(responses)
+        return sum([*responses, *results], NO_USAGE), len(responses)
 
     # The run.
 
@@ -313,7 +313,7 @@ class RunCheck:
         most = (0, 0, 0) if bounds is None else (bounds.node_runs, bounds.requests, bounds.tool_calls)
         if any(one > limit for one, limit in zip(came_to, most, strict=True)):
             yield f"came to {came_to} of nodes, requests and calls, and was to come to {most} at most"
-        usage = sum((node.usage for node in self._nodes.values() if node.node != END), Usage())
+        usage = sum((node.usage for node in self._nodes.values() if node.node != END), NO_USAGE)
         if run.usage != usage and not self._hurries:
             yield f"used {run.usage}, its nodes {usage}"
         below = f"{nodes_path(run.id)}/"
@@ -325,7 +325,7 @@ class RunCheck:
 
 def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:
     """What was taken over is what it was, and cost nothing."""
-    if node.usage != Usage():
+    if node.usage != NO_USAGE:
         yield f"used {node.usage}, and its outcome was there"
     if node.state is NodeState.SUCCEEDED and held.state is not NodeState.SUCCEEDED:
         yield "succeeded, and had failed"

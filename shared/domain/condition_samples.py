@@ -8,10 +8,10 @@ from typing import Any, cast
 
 from shared.domain.errors import Fault
 from shared.domain.graph_types import Condition
+from shared.domain.node_references import without_texts
 from shared.domain.template_types import path_faults
 from shared.domain.value_types import Schema, at
 
-_LITERAL = re.compile(r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\"""")
 _PATH = re.compile(r"(?<![\w.])([a-z_]\w*)((?:\.[A-Za-z_]\w*\b(?!\s*\())*)(\s*\[)?", re.ASCII)
 _OF_MACROS = re.compile(r"\.(?:all|exists|exists_one|map|filter)\(\s*([A-Za-z_]\w*)\s*,", re.ASCII)
 _TYPES = {
@@ -33,7 +33,7 @@ _SAMPLES: Mapping[str, Any] = {"string": "text", "integer": 1, "number": 1.5, "b
 
 def unknown_names(condition: Condition, names: list[str]) -> Iterator[Fault]:
     """The names of a condition, as CEL has found them, that stand for nothing."""
-    own = {*_OF_MACROS.findall(_LITERAL.sub(" ", condition.text)), *_TYPES, *condition.scope}
+    own = {*_OF_MACROS.findall(without_texts(condition.text)), *_TYPES, *condition.scope}
     for name in sorted(set(names) - own):
         yield Fault(condition.path, f"'{name}' is no node beside this one, and not the input")
 
@@ -57,7 +57,7 @@ def sample_scope(condition: Condition) -> dict[str, Any] | None:
 
 def _paths(condition: Condition) -> Iterator[tuple[str, list[str], bool]]:
     """The paths that begin with a known name: the name, the steps, and whether one by position follows."""
-    for root, rest, indexed in _PATH.findall(_LITERAL.sub(" ", condition.text)):
+    for root, rest, indexed in _PATH.findall(without_texts(condition.text)):
         if root in condition.scope:
             yield root, rest.split(".")[1:], bool(indexed)
 

@@ -48,7 +48,7 @@ class _Names:
     @property
     def known(self) -> tuple[str, ...]:
         """What templates may begin with."""
-        return (*self.nodes, "input", *(("item", "index") if self.in_body else ()))
+        return (*self.nodes, "input", *(_OF_ITEMS if self.in_body else ()))
 
 
 def graph_faults(
@@ -148,7 +148,7 @@ def _fallback_faults(path: str, name: str, fallback: Fallback | None, names: _Na
 def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any]) -> Iterator[Fault]:
     for position, reference in enumerate(node.after):
         before, _, case = reference.partition(".")
-        if case and before in names and case not in (known := cases_of_raw(names[before])):
+        if case and before in names and case not in (known := _cases_of(names[before])):
             yield Fault(f"{path}.{position}", f"'{before}' has no case '{case}'", closest(case, known))
         if before == name:
             yield Fault(f"{path}.{position}", "a node cannot wait for itself")
@@ -156,7 +156,7 @@ def _after_faults(path: str, name: str, node: GraphNode, names: Mapping[str, Any
             yield Fault(f"{path}.{position}", f"there is no node '{before}'", closest(before, names))
 
 
-def cases_of_raw(raw: Any) -> tuple[str, ...]:
+def _cases_of(raw: Any) -> tuple[str, ...]:
     """The ways in which a node, as its author wrote it, can end."""
     fields = fields_of(raw)
     own: dict[Any, tuple[str, ...]] = {

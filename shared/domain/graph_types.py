@@ -17,6 +17,7 @@ from shared.domain.graph_definitions import (
     MapNode,
     SubgraphNode,
     ToolNode,
+    fallback_of,
 )
 from shared.domain.kept_agents import KeptAgent, KeptAgents
 from shared.domain.node_references import input_of, predecessors
@@ -195,8 +196,7 @@ def _steps(path: str, node: GraphNode) -> Iterator[tuple[str, AgentNode | ToolNo
     """A node and its fallbacks, as far as they do something themselves."""
     if isinstance(node, AgentNode | ToolNode | SubgraphNode):
         yield path, node
-    fallback = node.fallback if isinstance(node, AgentNode | ToolNode | SubgraphNode | LoopNode) else None
-    if fallback is not None:
+    if (fallback := fallback_of(node)) is not None:
         yield from _steps(f"{path}.fallback", fallback)
 
 

@@ -70,7 +70,12 @@ def conditions_of(node: GraphNode | AnyWork) -> list[str]:
 
 def names_in(conditions: list[str]) -> list[str]:
     """The identifiers in CEL expressions that stand at the beginning of a path."""
-    return [name for condition in conditions for name in _IDENTIFIER.findall(_LITERAL.sub(" ", condition))]
+    return [name for condition in conditions for name in _IDENTIFIER.findall(without_texts(condition))]
+
+
+def without_texts(condition: str) -> str:
+    """A CEL expression without the texts in it, whose words are no names."""
+    return _LITERAL.sub(" ", condition)
 
 
 def templates_of(node: GraphNode | AnyWork) -> list[Any]:

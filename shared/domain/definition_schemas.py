@@ -10,12 +10,13 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
-from functools import cache
 from typing import Any, cast
 
 from shared.domain.errors import Fault
 from shared.domain.records import to_json
+from shared.domain.schema_patterns import compiled
 from shared.domain.suggestions import closest
+from shared.domain.written_definitions import fields_of
 
 MAX_SCHEMA_CHARACTERS = 65_536
 MAX_PARTS = 2_000
@@ -70,8 +71,7 @@ def with_defaults(schema: Mapping[str, Any], value: Mapping[str, Any]) -> dict[s
 
 
 def _definitions(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    found = schema.get("$defs")
-    return cast("Mapping[str, Any]", found) if isinstance(found, dict) else {}
+    return fields_of(schema.get("$defs"))
 
 
 def _keyword_faults(path: str, schema: Any, definitions: Mapping[str, Any]) -> Iterator[Fault]:
@@ -180,22 +180,3 @@ def _below(path: str, schema: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         elif key in _IN_MAPS and isinstance(value, dict):
             for name, below in cast("dict[str, Any]", value).items():
                 yield f"{place}.{name}", below
-
-
-@cache
-def _re2() -> Any:
-    import re2  # noqa: PLC0415 - only where a schema has a pattern
-
-    return re2
-
-
-def compiled(pattern: str) -> Any:
-    """The pattern, ready to search with in linear time; None where RE2 does not understand it."""
-    re2 = _re2()
-    options = re2.Options()
-    options.log_errors = False
-    options.max_mem = 1 << 20
-    try:
-        return re2.compile(pattern, options)
-    except re2.error:
-        return None

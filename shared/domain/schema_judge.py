@@ -12,9 +12,9 @@ import jsonschema
 import jsonschema.validators
 import referencing
 
-from shared.domain.definition_schemas import compiled
 from shared.domain.errors import Fault
 from shared.domain.records import to_json
+from shared.domain.schema_patterns import compiled
 from shared.domain.suggestions import closest
 
 _WORDS = {

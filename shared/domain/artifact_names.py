@@ -5,11 +5,10 @@ from __future__ import annotations
 import unicodedata
 from urllib.parse import quote
 
+from shared.domain.document_limits import MAX_ID_BYTES
 from shared.domain.errors import Fault, InvalidArgument
 
 MAX_NAME_BYTES = 512
-MAX_ID_BYTES = 1500
-"""Source: https://cloud.google.com/firestore/quotas#collections_documents_and_fields"""
 
 _BIDI = frozenset("\u061c\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 _SHOWN_CHARACTERS = 80

@@ -23,8 +23,9 @@ MAX_METADATA_CHARACTERS = 32_768
 MAX_EDIT_MARKS = 20
 INLINE_BYTES = 256 * 1024
 CHUNK_BYTES = 512 * 1024
+"""Of content in one document, also of knowledge."""
 COMMIT_BYTES = 3 * 1024 * 1024
-"""Chunk bytes in one commit: a request may have 10 MiB in production, and 4 MiB on the emulator.
+"""Of content in one commit: a request may have 10 MiB in production, and 4 MiB on the emulator.
 
 Source: https://cloud.google.com/firestore/quotas
 """

@@ -17,6 +17,7 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NewType
 
+from shared.domain.artifacts import CHUNK_BYTES, COMMIT_BYTES
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import Uid, hashed_id
 from shared.domain.media_types import media_type_fault
@@ -36,8 +37,6 @@ DIMENSIONS = 768
 
 Source: https://ai.google.dev/gemini-api/docs/embeddings#control-embedding-size
 """
-CONTENT_CHUNK_BYTES = 512 * 1024
-COMMIT_BYTES = 3 * 1024 * 1024
 PASSAGES = "passages"
 INGESTIONS = "ingestions"
 COLLECTIONS = "knowledge"
@@ -248,18 +247,18 @@ def ingestion_path(collection_id: CollectionId, document_id: DocumentId | None) 
 
 def plan_content(document: KnowledgeDocument, content: bytes) -> list[list[Put]]:
     """The commits that store a document's bytes."""
-    pieces = [content[start : start + CONTENT_CHUNK_BYTES] for start in range(0, len(content), CONTENT_CHUNK_BYTES)]
+    pieces = [content[start : start + CHUNK_BYTES] for start in range(0, len(content), CHUNK_BYTES)]
     puts = [
         Put(path, {"owner_uid": document.owner_uid, "upload": document.upload, "content": piece})
         for path, piece in zip(content_paths(document), pieces, strict=True)
     ]
-    most = COMMIT_BYTES // CONTENT_CHUNK_BYTES
+    most = COMMIT_BYTES // CHUNK_BYTES
     return [puts[start : start + most] for start in range(0, len(puts), most)]
 
 
 def count_chunks(content: bytes) -> int:
     """In how many pieces the bytes are stored."""
-    return -(-len(content) // CONTENT_CHUNK_BYTES)
+    return -(-len(content) // CHUNK_BYTES)
 
 
 def without_repetition(names: Iterable[str]) -> tuple[str, ...]:

@@ -41,7 +41,7 @@ class NodeRun:
         waits: how many attempts ended in waiting, for people or for a budget that other nodes hold.
         waits_for: the approvals that are still to be decided.
         not_before: a ready node must not start before.
-        run_seconds: how much of its run's time had passed when it ended, for the first node of a part.
+        run_seconds: how much of its run's time had passed when it began, for the first node of a part.
         held: what it has drawn of budgets and not accounted for.
     """
 

@@ -67,6 +67,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
         log=SessionLog(run.session_id, parse(Slot, snapshots[slot].fields or {}).next_seq) if slot else None,
         history=history_of(history, run.turn),
         stored=stored,
+        run_seconds=run.seconds_by(engine.core.clock.now()),
     )
 
 

@@ -82,7 +82,6 @@ def _resolution(context: NodeContext, edge: Edge, outcome: Outcome) -> Write:
 
 
 def _ended(engine: Engine, context: NodeContext, outcome: Outcome) -> dict[str, Any]:
-    now = engine.core.clock.now()
     begins_part = isinstance(context.target.work, InputWork)
     return {
         "state": outcome.state,
@@ -94,8 +93,8 @@ def _ended(engine: Engine, context: NodeContext, outcome: Outcome) -> dict[str, 
         "next_index": outcome.next_index,
         "error": None if outcome.error is None else render(outcome.error),
         "usage": render(outcome.usage),
-        "completed_at": now,
-        **({"run_seconds": context.run.seconds_by(now)} if begins_part else {}),
+        "completed_at": engine.core.clock.now(),
+        **({"run_seconds": context.run_seconds} if begins_part else {}),
     }
 
 

@@ -92,6 +92,7 @@ class NodeContext:
         viewer: who watches in this process.
         allowance: what the node and its delegates may consume together.
         stored: the node as it was read after the claim; None where the claim came with the run.
+        run_seconds: how much of the run's time had passed when it was read; it may have stood still since.
         drawn: the purse of the node and its delegates; None until the node is executed.
     """
 
@@ -105,6 +106,7 @@ class NodeContext:
     viewer: Viewer | None = None
     allowance: Allowance = field(default_factory=Allowance)
     stored: Snapshot | None = None
+    run_seconds: float = 0.0
     drawn: Purse | None = None
 
     @property

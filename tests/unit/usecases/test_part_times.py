@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from functools import partial
 from typing import Any
 
 import pytest
@@ -15,6 +16,7 @@ from shared.ports.agent_runner import AgentTurn
 from shared.usecases.runs.pause_run import pause_run, resume_run
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate, at_commit
+from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import Step
 from tests.unit.usecases.test_approvals import GUARDED, STEPS, decide, inbox, playing
 
@@ -184,6 +186,28 @@ async def test_a_kept_graph_whose_first_node_stood_by_in_a_pause_has_all_its_tim
     run = await drain(here, run, pause=4)
     states = [(await here.node(run.id, f"in.{name}~0")).state for name in "abc"]
     assert states == [NodeState.SUCCEEDED, NodeState.SUCCEEDED, NodeState.FAILED]
+
+
+async def test_a_pause_while_its_first_node_works_gives_a_kept_graph_no_time() -> None:
+    here = playing(lambda _: ())
+    kept = {**await keep(here, 10, CHAIN), "input": {"text": "{{ before.output }}"}}
+    run = await start(here, {"before": echo("go"), "in": kept})
+    await here.queue.deliver_next(here.deliver)
+
+    async def stand_still_a_little() -> None:
+        assert (await here.node(run.id, "in.input~0")).state is NodeState.RUNNING
+        await pause_run(here.core, ANN, run.id)
+        here.clock.jump(8)
+        await resume_run(here.core, ANN, run.id)
+
+    reads_what_it_is_given = InterferingDocuments(here.documents, stand_still_a_little, before_read=3)
+    await here.queue.deliver_next(partial(here.deliver, documents=reads_what_it_is_given))
+    assert (await here.run(run.id)).waited_seconds >= 8
+    assert (await here.node(run.id, "in.input~0")).state is NodeState.SUCCEEDED
+    await here.clock.advance(4)
+    run = await drain(here, run, pause=4)
+    told = "the limit of 10 s of the agent that is in~0 is reached"
+    assert await error(here, run, "in.c~0") == ("limit_reached", told)
 
 
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])

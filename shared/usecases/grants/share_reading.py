@@ -11,7 +11,6 @@ from shared.domain.errors import (
     Fault,
     InvalidArgument,
     NotFound,
-    PermissionDenied,
     TooManyKept,
     Unavailable,
 )
@@ -21,17 +20,13 @@ from shared.domain.writes import Update
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
 from shared.usecases.grants.find_person import find_person
 from shared.usecases.grants.sharing import Sharing
+from shared.usecases.read_owned import Owned, check_owner
 
 _ATTEMPTS = 10
 
 
-class Readable(Protocol):
+class Readable(Owned, Protocol):
     """What has an owner, and readers besides."""
-
-    @property
-    def owner_uid(self) -> Uid:
-        """Who changes it."""
-        ...
 
     @property
     def readers(self) -> tuple[Uid, ...]:
@@ -102,8 +97,7 @@ async def remove_reader_of(documents: Documents, shelved: Shelved, caller: Uid, 
 
 def _own(shelved: Shelved, snapshot: Snapshot, caller: Uid) -> Readable:
     found = shelved.read(snapshot, caller)
-    if found.owner_uid != caller:
-        raise PermissionDenied(f"Only its owner changes a {shelved.noun}.")
+    check_owner(found, caller, shelved.noun)
     return found
 
 

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from shared.domain.errors import NotFound, PermissionDenied
+from shared.domain.errors import NotFound
 from shared.domain.ids import Uid
 from shared.domain.knowledge import COLLECTIONS, Collection, CollectionId, collection_path
 from shared.domain.pages import Page
 from shared.domain.records import parse
 from shared.ports.documents import Documents, Filter, Order, Query, Snapshot
+from shared.usecases.read_owned import check_owner
 from shared.usecases.read_page import read_page
 
 
@@ -29,8 +30,7 @@ async def get_own_collection(documents: Documents, uid: Uid, collection_id: Coll
         PermissionDenied: the person may read the collection but not change it.
     """
     collection = await get_collection(documents, uid, collection_id)
-    if collection.owner_uid != uid:
-        raise PermissionDenied("Only its owner changes a collection.")
+    check_owner(collection, uid, "collection")
     return collection
 
 

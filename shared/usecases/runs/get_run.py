@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from shared.domain.errors import Fault, InvalidArgument, NotFound, PermissionDenied
+from shared.domain.errors import Fault, InvalidArgument, NotFound
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.domain.nodes import NodeRun, nodes_path
 from shared.domain.pages import DEFAULT_LIMIT, Page
@@ -13,6 +13,7 @@ from shared.domain.runs import Run, run_path
 from shared.domain.sessions import session_path
 from shared.domain.states import RunState
 from shared.ports.documents import Documents, Filter, Order, Query
+from shared.usecases.read_owned import check_owner
 from shared.usecases.read_page import read_page
 
 
@@ -54,8 +55,7 @@ async def get_own_run(documents: Documents, uid: Uid, run_id: RunId) -> Run:
         Unavailable: the store does not answer.
     """
     run = await get_run(documents, uid, run_id)
-    if run.owner_uid != uid:
-        raise PermissionDenied("Only its owner changes a run.")
+    check_owner(run, uid, "run")
     return run
 
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from shared.domain.errors import NotFound, PermissionDenied
+from shared.domain.errors import NotFound
 from shared.domain.ids import SessionId, Uid
 from shared.domain.records import parse
 from shared.domain.sessions import Session, session_path
 from shared.ports.documents import Documents, Snapshot
+from shared.usecases.read_owned import check_owner
 
 
 async def get_session(documents: Documents, uid: Uid, session_id: SessionId) -> Session:
@@ -48,6 +49,5 @@ def own(session: Session, uid: Uid) -> Session:
     Raises:
         PermissionDenied: it is somebody else's.
     """
-    if session.owner_uid != uid:
-        raise PermissionDenied("Only its owner changes a session.")
+    check_owner(session, uid, "session")
     return session

@@ -14,6 +14,7 @@ from shared.domain.grants import MAX_DAILY_COST_USD_MICROS, MAX_GRANTED_RUNS, Co
 from shared.domain.ids import AgentId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.ports.identity import Identity
 from shared.usecases.grants.list_grants import KnownGrant, get_grant, list_grants, with_grantees
@@ -95,7 +96,7 @@ class SharedAgentPage(BaseModel):
 
 def sharing_routes(sharing: Sharing) -> APIRouter:
     """The route that lists what others shared; it goes before those of single agents, which have an id in its place."""
-    router = APIRouter(tags=["grants"])
+    router = APIRouter(tags=["grants"], route_class=JsonRoute)
 
     @router.get("/agents/shared", responses=problem_responses(400, 401))
     async def find_shared(caller: Caller, query: Annotated[PageQuery, Query()]) -> SharedAgentPage:
@@ -108,7 +109,7 @@ def sharing_routes(sharing: Sharing) -> APIRouter:
 
 def grant_routes(sharing: Sharing) -> APIRouter:
     """The routes of an agent's grants."""
-    router = APIRouter(tags=["grants"])
+    router = APIRouter(tags=["grants"], route_class=JsonRoute)
 
     @router.post("/agents/{agent_id}/grants", responses=problem_responses(400, 401, 403, 404, 409, 503))
     async def grant(caller: Caller, agent_id: ResourceId, body: GrantBody, response: Response) -> GrantView:

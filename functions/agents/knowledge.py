@@ -21,6 +21,7 @@ from shared.domain.knowledge import (
 )
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.middleware import BodyLimit
 from shared.edge.path_ids import ResourceId
 from shared.edge.sent_file import ANY_BYTES, named_media_type
@@ -117,7 +118,7 @@ class DocumentPage(BaseModel):
 
 def knowledge_routes(library: Library) -> APIRouter:
     """The routes of collections."""
-    router = APIRouter(tags=["knowledge"])
+    router = APIRouter(tags=["knowledge"], route_class=JsonRoute)
 
     @router.post("/knowledge", status_code=201, responses=problem_responses(400, 401, 409))
     async def create(caller: Caller, body: CollectionBody, response: Response) -> CollectionView:
@@ -147,7 +148,7 @@ def knowledge_routes(library: Library) -> APIRouter:
 
 def document_reading_routes(library: Library) -> APIRouter:
     """The routes that show a collection's documents."""
-    router = APIRouter(tags=["knowledge"])
+    router = APIRouter(tags=["knowledge"], route_class=JsonRoute)
 
     @router.get("/knowledge/{collection_id}/documents", responses=problem_responses(400, 401, 404))
     async def find(caller: Caller, collection_id: ResourceId, query: Annotated[PageQuery, Query()]) -> DocumentPage:
@@ -168,7 +169,7 @@ def document_reading_routes(library: Library) -> APIRouter:
 
 def document_routes(library: Library) -> APIRouter:
     """The routes that change a collection's documents."""
-    router = APIRouter(tags=["knowledge"])
+    router = APIRouter(tags=["knowledge"], route_class=JsonRoute)
 
     @router.put(
         "/knowledge/{collection_id}/documents",

@@ -8,6 +8,7 @@ from shared.domain.ids import Uid
 from shared.domain.knowledge import CollectionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.edge.readers import PersonView, ReaderBody, ReaderId
 from shared.usecases.grants.sharing import Sharing
@@ -22,7 +23,7 @@ class CollectionReaderView(PersonView):
 
 def knowledge_reader_routes(sharing: Sharing) -> APIRouter:
     """The routes of a collection's readers."""
-    router = APIRouter(tags=["knowledge"])
+    router = APIRouter(tags=["knowledge"], route_class=JsonRoute)
 
     @router.post("/knowledge/{collection_id}/readers", responses=problem_responses(400, 401, 403, 404, 409, 429, 503))
     async def add(

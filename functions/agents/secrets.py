@@ -13,6 +13,7 @@ from shared.domain.pages import Page
 from shared.domain.secrets import MAX_SECRET_BYTES, MIN_SECRET_CHARACTERS, NAME_PATTERN, SecretText, StoredSecret
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.usecases.secrets.delete_secret import delete_secret
 from shared.usecases.secrets.list_secrets import list_secrets
 from shared.usecases.secrets.put_secret import put_secret
@@ -50,7 +51,7 @@ class SecretPage(BaseModel):
 
 def secret_routes(vault: Vault) -> APIRouter:
     """The routes of one's own secrets."""
-    router = APIRouter(tags=["secrets"])
+    router = APIRouter(tags=["secrets"], route_class=JsonRoute)
 
     @router.put("/secrets/{name}", responses=problem_responses(400, 401, 409, 413, 429, 503))
     async def put(caller: Caller, name: Name, body: SecretBody, response: Response) -> SecretView:

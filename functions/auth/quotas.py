@@ -10,6 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.ids import Uid
 from shared.domain.quotas import Quota
 from shared.edge.auth import Administrator, Caller
+from shared.edge.json_route import JsonRoute
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents
 from shared.usecases.users.get_usage import UsageToday, get_usage
@@ -65,7 +66,7 @@ class UsageShape(BaseModel):
 
 def quota_routes(documents: Documents, clock: Clock, default: Quota) -> APIRouter:
     """What is used of quotas, and who may use how much."""
-    router = APIRouter(prefix="/users", tags=["quotas"])
+    router = APIRouter(prefix="/users", tags=["quotas"], route_class=JsonRoute)
 
     @router.get("/me/usage")
     async def read_own_usage(caller: Caller) -> UsageShape:

@@ -26,6 +26,7 @@ from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.ids import Uid
 from shared.domain.users import Application, User
 from shared.edge.auth import Administrator, Caller
+from shared.edge.json_route import JsonRoute
 from shared.ports.accounts import Accounts, Credentials
 from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
@@ -53,7 +54,7 @@ class People:
 
 def credential_routes(people: People) -> APIRouter:
     """Registering, signing in, and proving that one owns an address. No token is needed, but for a verification."""
-    router = APIRouter(prefix="/auth", tags=["auth"])
+    router = APIRouter(prefix="/auth", tags=["auth"], route_class=JsonRoute)
     documents, accounts, credentials = people.documents, people.accounts, people.credentials
 
     @router.post("/register", status_code=201)
@@ -102,7 +103,7 @@ def credential_routes(people: People) -> APIRouter:
 
 def profile_routes(people: People) -> APIRouter:
     """One's own profile."""
-    router = APIRouter(tags=["users"])
+    router = APIRouter(tags=["users"], route_class=JsonRoute)
 
     @router.get("/auth/me")
     async def read_identity(caller: Caller) -> OwnShape:
@@ -125,7 +126,7 @@ def profile_routes(people: People) -> APIRouter:
 
 def administration_routes(people: People) -> APIRouter:
     """What administrators do to accounts."""
-    router = APIRouter(prefix="/users", tags=["administration"])
+    router = APIRouter(prefix="/users", tags=["administration"], route_class=JsonRoute)
 
     @router.post("/{user_id}/deactivate")
     async def deactivate(user_id: str, administrator: Administrator) -> UserShape:

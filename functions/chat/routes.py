@@ -14,9 +14,11 @@ from shared.domain.states import RunState
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.event_view import EventView, render_event
+from shared.edge.json_route import JsonRoute
 from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
+from shared.edge.run_input import RunInput
 from shared.edge.server_sent_events import EventStream
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.runs.start_run import IfBusy, RunRequest
@@ -39,7 +41,7 @@ class MessageBody(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
+    input: RunInput = Field(description="Text, or an object with the person's words as `text`.")
     stream: bool = Field(default=True, description="Stream the answer; false waits for it and answers in JSON.")
     if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
 
@@ -57,7 +59,7 @@ class MessageAnswer(BaseModel):
 
 def message_routes(engine: Engine) -> APIRouter:
     """The routes of conversations."""
-    router = APIRouter(tags=["chat"])
+    router = APIRouter(tags=["chat"], route_class=JsonRoute)
 
     @router.post(
         "/sessions/{session_id}/messages",

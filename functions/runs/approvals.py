@@ -15,6 +15,7 @@ from shared.domain.ids import ApprovalId
 from shared.domain.records import from_json
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.get_approval import get_approval
@@ -109,7 +110,7 @@ def render_approval(approval: Approval) -> ApprovalView:
 
 def approval_routes(core: Core) -> APIRouter:
     """The routes of approvals."""
-    router = APIRouter(tags=["approvals"])
+    router = APIRouter(tags=["approvals"], route_class=JsonRoute)
     documents = core.documents
 
     @router.get("/approvals", responses=problem_responses(400, 401))

@@ -12,6 +12,7 @@ from shared.domain.ids import NodeId, RunId, Uid
 from shared.domain.runs import RepeatKind
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
@@ -22,7 +23,7 @@ from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 
 def control_routes(core: Core) -> APIRouter:
     """The routes that pause, resume and repeat runs."""
-    router = APIRouter(tags=["runs"])
+    router = APIRouter(tags=["runs"], route_class=JsonRoute)
 
     @router.post("/runs/{run_id}/pause", status_code=202, responses=problem_responses(400, 401, 403, 404, 409))
     async def pause(caller: Caller, run_id: ResourceId) -> RunView:

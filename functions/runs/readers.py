@@ -7,6 +7,7 @@ from fastapi import APIRouter, Response
 from shared.domain.ids import SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.edge.readers import PersonView, ReaderBody, ReaderId
 from shared.usecases.grants.sharing import Sharing
@@ -21,7 +22,7 @@ class ReaderView(PersonView):
 
 def reader_routes(sharing: Sharing) -> APIRouter:
     """The routes of a session's readers."""
-    router = APIRouter(tags=["readers"])
+    router = APIRouter(tags=["readers"], route_class=JsonRoute)
 
     @router.post("/sessions/{session_id}/readers", responses=problem_responses(400, 401, 403, 404, 409, 429, 503))
     async def add(caller: Caller, session_id: ResourceId, body: ReaderBody, response: Response) -> ReaderView:

@@ -6,10 +6,11 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from shared.domain.budgets import Budget
+from shared.domain.definitions import RunBudget
 from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
 from shared.edge.path_ids import ResourceId
+from shared.edge.run_input import RunInput
 from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.runs.start_run import IfBusy
 
@@ -18,18 +19,8 @@ class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
 
-class BudgetBody(_Body):
+class BudgetBody(RunBudget):
     """What a run may consume; where the agent has a budget too, the tighter limit holds."""
-
-    calls: int | None = Field(default=None, ge=1, description="Model requests.")
-    tokens: int | None = Field(default=None, ge=1, description="In and out.")
-    cost_usd_micros: int | None = Field(default=None, ge=1, description="Millionths of a US dollar.")
-    parallel_nodes: int | None = Field(default=None, ge=1, description="Agents and tools of a graph at work at once.")
-
-    @property
-    def limits(self) -> Budget:
-        """The limits."""
-        return Budget(self.calls, self.tokens, self.cost_usd_micros, self.parallel_nodes)
 
 
 class ExecutionBody(_Body):
@@ -37,9 +28,9 @@ class ExecutionBody(_Body):
 
     version: VersionRefParameter | None = Field(default=None, description="The latest if left out.")
     session_id: ResourceId | None = Field(default=None, description="A new session if left out.")
-    input: str | dict[str, Any] = Field(description="Text, or an object with the person's words as `text`.")
+    input: RunInput = Field(description="Text, or an object with the person's words as `text`.")
     if_busy: IfBusy = Field(default="reject", description="What to do while the session has an active run.")
-    budget: BudgetBody = Field(default_factory=BudgetBody, description="What the run may consume.")
+    budget: BudgetBody = Field(default=BudgetBody(), description="What the run may consume.")
 
 
 class RunBody(ExecutionBody):
@@ -58,7 +49,7 @@ class ReplayBody(RepeatBody):
     """From where to replay a run, and on what."""
 
     from_: str = Field(alias="from", min_length=1, max_length=200, description="A node of the run's graph.")
-    input: str | dict[str, Any] | None = Field(
+    input: RunInput | None = Field(
         default=None, description="What the nodes that work again see as the run's input; as before if left out."
     )
 

@@ -11,6 +11,7 @@ from functions.runs.views import NodePage, RunPage, RunView, render_nodes, rende
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
@@ -23,7 +24,7 @@ from shared.usecases.runs.start_run import RunRequest, start_run
 
 def run_routes(core: Core) -> APIRouter:
     """The routes that start and cancel runs."""
-    router = APIRouter(tags=["runs"])
+    router = APIRouter(tags=["runs"], route_class=JsonRoute)
 
     @router.post("/runs", status_code=202, responses=problem_responses(400, 401, 404, 409, 429, 503))
     async def start(
@@ -64,7 +65,7 @@ def run_request(caller: Uid, agent_id: str | None, body: ExecutionBody, idempote
         if_busy=body.if_busy,
         idempotency_key=idempotency_key,
         trace_id=current_request().trace_id,
-        budget=body.budget.limits,
+        budget=body.budget.of_run,
     )
 
 
@@ -77,7 +78,7 @@ async def start_and_show(core: Core, response: Response, request: RunRequest) ->
 
 def run_reading_routes(documents: Documents) -> APIRouter:
     """The routes that show runs and their nodes."""
-    router = APIRouter(tags=["runs"])
+    router = APIRouter(tags=["runs"], route_class=JsonRoute)
 
     @router.get("/runs", responses=problem_responses(400, 401))
     async def find(caller: Caller, query: Annotated[RunQuery, Query()]) -> RunPage:

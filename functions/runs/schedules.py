@@ -15,8 +15,10 @@ from shared.domain.records import from_json
 from shared.domain.schedules import MAX_CRON_CHARACTERS, Schedule, ScheduleId, Tick, TickCause, TickState
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
+from shared.edge.run_input import RunInput
 from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.schedules.change_schedule import delete_schedule, pause_schedule, resume_schedule
 from shared.usecases.schedules.fire_schedules import run_now
@@ -35,7 +37,7 @@ class ScheduleBody(BaseModel):
     version: VersionRefParameter | None = Field(
         default=None, description="A name means at each tick what it means then; the latest if left out."
     )
-    input: str | dict[str, Any] = Field(description="As of `POST /runs`; each tick is a run in a session of its own.")
+    input: RunInput = Field(description="As of `POST /runs`; each tick is a run in a session of its own.")
     cron: str = Field(
         max_length=MAX_CRON_CHARACTERS, description="Minute, hour, day of month, month, day of week: `0 9 * * MON`."
     )
@@ -101,7 +103,7 @@ class TickPage(BaseModel):
 
 def schedule_routes(planner: Planner) -> APIRouter:
     """The routes that make, show and forget schedules."""
-    router = APIRouter(tags=["schedules"])
+    router = APIRouter(tags=["schedules"], route_class=JsonRoute)
     core = planner.core
 
     @router.post("/schedules", status_code=201, responses=problem_responses(400, 401, 403, 404, 429))
@@ -137,7 +139,7 @@ def schedule_routes(planner: Planner) -> APIRouter:
 
 def schedule_control_routes(planner: Planner) -> APIRouter:
     """The routes that pause schedules, run them, and show what became of their ticks."""
-    router = APIRouter(tags=["schedules"])
+    router = APIRouter(tags=["schedules"], route_class=JsonRoute)
     core = planner.core
 
     @router.post("/schedules/{schedule_id}/pause", responses=problem_responses(401, 404, 409))

@@ -20,6 +20,7 @@ from functions.runs.views import (
 from shared.domain.ids import AgentId, SessionId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.logs import current_request
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
@@ -35,7 +36,7 @@ from shared.usecases.sessions.regenerate_answer import RegenerateRequest, regene
 
 def session_routes(core: Core) -> APIRouter:
     """The routes of sessions and their history."""
-    router = APIRouter(tags=["sessions"])
+    router = APIRouter(tags=["sessions"], route_class=JsonRoute)
 
     @router.post("/sessions", status_code=201, responses=problem_responses(400, 401, 404))
     async def open_(caller: Caller, body: SessionBody, response: Response) -> SessionView:

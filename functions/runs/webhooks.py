@@ -15,6 +15,7 @@ from shared.domain.records import from_json
 from shared.domain.webhooks import EVENTS, Delivery, DeliveryState, Webhook, WebhookId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
 from shared.usecases.webhooks.desk import Desk
 from shared.usecases.webhooks.get_webhook import DeliverySearch, list_deliveries, list_webhooks, open_webhook
@@ -120,7 +121,7 @@ class DeliveryQuery(PageQuery):
 
 def webhook_routes(desk: Desk) -> APIRouter:
     """The routes that make, show, change and forget webhooks."""
-    router = APIRouter(tags=["webhooks"])
+    router = APIRouter(tags=["webhooks"], route_class=JsonRoute)
 
     @router.post("/webhooks", status_code=201, responses=problem_responses(400, 401, 429, 503))
     async def create(caller: Caller, body: WebhookBody, response: Response) -> WebhookWithSecret:
@@ -164,7 +165,7 @@ def webhook_routes(desk: Desk) -> APIRouter:
 
 def delivery_log_routes(desk: Desk) -> APIRouter:
     """The routes that show what was sent, and send it again."""
-    router = APIRouter(tags=["webhooks"])
+    router = APIRouter(tags=["webhooks"], route_class=JsonRoute)
 
     @router.get("/webhooks/{webhook_id}/deliveries", responses=problem_responses(400, 401, 404))
     async def log(caller: Caller, webhook_id: ResourceId, query: Annotated[DeliveryQuery, Query()]) -> DeliveryPage:

@@ -17,6 +17,7 @@ from shared.domain.ids import Uid
 from shared.domain.runs import Shape
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.json_route import JsonRoute
 from shared.edge.request_headers import IdempotencyKey
 from shared.ports.conditions import Conditions
 from shared.usecases.agents.check_graph import condition_faults
@@ -28,7 +29,7 @@ _ANSWERS = problem_responses(400, 401, 403, 404, 409, 429, 503)
 
 def workflow_routes(core: Core, models: AllowedModels, conditions: Conditions) -> APIRouter:
     """The routes."""
-    router = APIRouter(tags=["workflows"])
+    router = APIRouter(tags=["workflows"], route_class=JsonRoute)
 
     async def asked(caller: Uid, shape: Shape, body: WorkflowBody, key: str | None) -> RunRequest:
         definition = None if body.definition is None else await _checked(body, shape, models, conditions)

@@ -21,7 +21,9 @@ class Limits(Strict):
 
     requests: int = Field(default=50, ge=1, le=1000, description="Model requests.")
     tool_calls: int = Field(default=200, ge=1, le=10_000, description="Tool calls.")
-    total_tokens: int | None = Field(default=None, ge=1, description="Tokens in and out; no limit if left out.")
+    total_tokens: int | None = Field(
+        default=None, ge=1, le=1_000_000_000_000, description="Tokens in and out; no limit if left out."
+    )
     cost_usd_micros: int | None = Field(
         default=None, ge=1, le=1_000_000_000, description="Cost in millionths of a US dollar; no limit if left out."
     )
@@ -34,7 +36,9 @@ class RunBudget(Strict):
     """What a whole run may consume, all its nodes together; each call is made only if there is enough left for it."""
 
     calls: int | None = Field(default=None, ge=1, le=1_000_000, description="Model requests; no limit if left out.")
-    tokens: int | None = Field(default=None, ge=1, description="Tokens in and out; no limit if left out.")
+    tokens: int | None = Field(
+        default=None, ge=1, le=1_000_000_000_000, description="Tokens in and out; no limit if left out."
+    )
     cost_usd_micros: int | None = Field(
         default=None, ge=1, le=1_000_000_000_000, description="Millionths of a US dollar; no limit if left out."
     )

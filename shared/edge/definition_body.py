@@ -64,8 +64,8 @@ def _parse_json(text: str) -> Any:
         _refuse(f"line {error.lineno}, column {error.colno}: {error.msg}")
     except RecursionError:
         _refuse(f"is nested more than {MAX_DEPTH} deep")
-    except ValueError as error:
-        _refuse(str(error))
+    except ValueError:
+        _refuse("has an integer with too many digits")
 
 
 def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -78,7 +78,7 @@ def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 
 def _no_number(name: str) -> NoReturn:
-    raise ValueError(f"{name} is not a number of JSON")
+    _refuse(f"{name} is not a number of JSON")
 
 
 def yaml_library() -> tuple[Any, Any]:

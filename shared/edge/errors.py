@@ -55,6 +55,8 @@ _CODE_OF_STATUS: Mapping[int, str] = {
 }
 _HIDDEN = "Something went wrong on our side; the request id names it in the logs."
 _RETRY_SECONDS = 1.0
+_NO_BODY = "the body is missing: send a JSON object"
+_NO_MAP = "the body must be a JSON object"
 
 
 def status_of(error: DomainError) -> int:
@@ -141,6 +143,8 @@ def _fault_of(found: Mapping[str, Any]) -> Fault:
     parts = [str(part) for part in found["loc"]]
     if found["type"] == "json_invalid":
         return Fault(path="", reason=f"not valid JSON: {found['ctx']['error']} at character {parts[-1]}")
+    if parts == ["body"]:
+        return Fault(path="", reason=_NO_BODY if found["type"] == "missing" else _NO_MAP)
     if parts and parts[0] == "body":
         parts = parts[1:]
     return Fault(path=".".join(parts), reason=plain(str(found["msg"])))

@@ -10,10 +10,11 @@ from shared.domain.approvals import Approval, ApprovalState
 from shared.domain.errors import Aborted, AlreadyDecided
 from shared.domain.records import parse
 from shared.domain.writes import Update
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.usecases.approvals.decide_approval import settle
 from shared.usecases.nodes.engine import Core
 from shared.usecases.sweep_each import Report, surface, sweep_each
+from shared.usecases.try_commit import try_commit
 
 BATCH = 100
 PUT_OFF = timedelta(minutes=10)
@@ -41,5 +42,4 @@ async def _expire(core: Core, snapshot: Snapshot) -> None:
 
 async def _put_off(core: Core, snapshot: Snapshot, _error: Exception) -> None:
     later = Update(snapshot.path, {"expires_at": core.clock.now() + PUT_OFF}, seen=snapshot.update_time)
-    with suppress(CommitRefused, OutcomeUnknown):
-        await core.documents.commit([later])
+    await try_commit(core.documents, [later])

@@ -17,7 +17,8 @@ from shared.domain.dead_letters import (
 )
 from shared.domain.ids import Uid
 from shared.domain.writes import Delete, Put, Write
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
+from shared.ports.documents import Documents
+from shared.usecases.try_commit import try_commit
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +58,6 @@ async def count_fruitless(documents: Documents, undone: Undone, now: datetime) -
         writes.append(bury(undone.kind, undone.owner_uid, undone.subject, undone.reason, now))
     elif not again:
         writes.append(Delete(dead_letter_path(letter_id)))  # it moved after all
-    try:
-        await documents.commit(writes)
-    except (CommitRefused, OutcomeUnknown):
+    if not await try_commit(documents, writes):
         return False  # the next sweep counts
     return sweeps >= MAX_FRUITLESS

@@ -5,7 +5,7 @@ from __future__ import annotations
 from shared.domain.facts import Fact, FactId, fact_path
 from shared.domain.records import parse
 from shared.domain.writes import Delete
-from shared.ports.documents import CommitRefused, OutcomeUnknown
+from shared.usecases.try_commit import try_commit
 from shared.usecases.webhooks.announce_fact import announce_fact
 from shared.usecases.webhooks.desk import Desk
 
@@ -20,8 +20,6 @@ async def hear_fact(desk: Desk, fact_id: FactId) -> bool:
     if snapshot.fields is None:
         return False
     await announce_fact(desk, parse(Fact, snapshot.fields))
-    try:
-        await desk.documents.commit([Delete(snapshot.path)])
-    except (CommitRefused, OutcomeUnknown):
-        return True  # should it still be there, the sweeper publishes it again
+    # Should it still be there, the sweeper publishes it again.
+    await try_commit(desk.documents, [Delete(snapshot.path)])
     return True

@@ -9,8 +9,9 @@ from shared.domain.errors import Unavailable
 from shared.domain.facts import FACTS, MAX_PUBLISHES, Fact
 from shared.domain.records import parse, render
 from shared.domain.writes import Update, Write
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.usecases.nodes.engine import Core
+from shared.usecases.try_commit import try_commit
 
 
 async def sweep_facts(core: Core, limit: int) -> int:
@@ -45,7 +46,4 @@ async def _postpone(core: Core, snapshot: Snapshot, fact: Fact) -> None:
         again = replace(again, due_at=None)
         reason = f"{fact.kind}: nobody has heard it in {MAX_PUBLISHES} tries"
         writes = [bury(DeadLetterKind.FACT, fact.owner_uid, {"fact_id": fact.id}, reason, now)]
-    try:
-        await core.documents.commit([Update(fact.path, render(again), seen=snapshot.update_time), *writes])
-    except (CommitRefused, OutcomeUnknown):
-        return
+    await try_commit(core.documents, [Update(fact.path, render(again), seen=snapshot.update_time), *writes])

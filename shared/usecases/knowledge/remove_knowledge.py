@@ -17,8 +17,9 @@ from shared.domain.knowledge import (
     ingestion_path,
 )
 from shared.domain.records import parse
-from shared.domain.writes import Delete, Update, Write
-from shared.ports.documents import CommitRefused, Documents, Filter, OutcomeUnknown, Query
+from shared.domain.writes import Delete, Update
+from shared.ports.documents import Documents, Filter, Query
+from shared.usecases.try_commit import try_commit
 
 BATCH = 300
 
@@ -29,7 +30,7 @@ async def remove_document(documents: Documents, document: KnowledgeDocument, see
         await _delete(documents, paths)
     await remove_contents(documents, document.collection_id, document.id)
     mark = Delete(ingestion_path(document.collection_id, document.id))
-    return await _try(documents, [Delete(document.path, seen=seen), mark])
+    return await try_commit(documents, [Delete(document.path, seen=seen), mark])
 
 
 async def remove_contents(documents: Documents, collection_id: CollectionId, document_id: DocumentId) -> None:
@@ -49,7 +50,9 @@ async def remove_collection(documents: Documents, collection_id: CollectionId) -
             document = parse(KnowledgeDocument, record.fields or {})
             if not await remove_document(documents, document, record.update_time):
                 return False
-    return await _try(documents, [Delete(path, seen=snapshot.update_time), Delete(ingestion_path(collection_id, None))])
+    return await try_commit(
+        documents, [Delete(path, seen=snapshot.update_time), Delete(ingestion_path(collection_id, None))]
+    )
 
 
 async def remove_stale(documents: Documents, path: str) -> bool:
@@ -66,7 +69,7 @@ async def remove_stale(documents: Documents, path: str) -> bool:
                 await _delete(documents, paths)
     mark = Delete(ingestion_path(document.collection_id, document.id))
     # The record is held, so that the mark of a revision that came meanwhile stays.
-    return await _try(documents, [Update(path, {"stale": []}, seen=snapshot.update_time), mark])
+    return await try_commit(documents, [Update(path, {"stale": []}, seen=snapshot.update_time), mark])
 
 
 def _passages(document: KnowledgeDocument, revision: str | None = None) -> Query:
@@ -86,13 +89,4 @@ async def _found(documents: Documents, query: Query) -> AsyncIterator[Sequence[s
 
 
 async def _delete(documents: Documents, paths: Iterable[str]) -> None:
-    await _try(documents, [Delete(path) for path in paths])
-
-
-async def _try(documents: Documents, writes: Sequence[Write]) -> bool:
-    """Commit; False where that was refused, or where nobody knows: whoever asks looks again."""
-    try:
-        await documents.commit(writes)
-    except (CommitRefused, OutcomeUnknown):
-        return False
-    return True
+    await try_commit(documents, [Delete(path) for path in paths])

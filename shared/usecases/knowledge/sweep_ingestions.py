@@ -9,9 +9,10 @@ from shared.domain.knowledge import INGESTIONS, SWEEP_AFTER, Ingestion, collecti
 from shared.domain.records import parse
 from shared.domain.writes import Update
 from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, Filter, Order, OutcomeUnknown, Query
+from shared.ports.documents import Documents, Filter, Order, Query
 from shared.ports.task_queue import IngestQueue, IngestTask
 from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
+from shared.usecases.try_commit import try_commit
 
 
 async def sweep_ingestions(documents: Documents, queue: IngestQueue, clock: Clock, limit: int) -> int:
@@ -28,10 +29,8 @@ async def sweep_ingestions(documents: Documents, queue: IngestQueue, clock: Cloc
         cause = f"sweep {ingestion.next_sweep_at.isoformat()}"
         await queue.enqueue([IngestTask(ingestion.collection_id, ingestion.document_id, cause)])
         pause = FRUITLESS_PAUSE if await _is_fruitless(documents, ingestion, now) else SWEEP_AFTER
-        try:
-            await documents.commit([Update(snapshot.path, {"next_sweep_at": now + pause}, seen=snapshot.update_time)])
-        except (CommitRefused, OutcomeUnknown):
-            continue  # done with meanwhile, or swept again under the same name
+        # Refused where it was done with meanwhile; else it is swept again under the same name.
+        await try_commit(documents, [Update(snapshot.path, {"next_sweep_at": now + pause}, seen=snapshot.update_time)])
     return len(found)
 
 

@@ -13,7 +13,6 @@ from shared.domain.knowledge import (
 )
 from shared.domain.records import parse
 from shared.domain.writes import Delete
-from shared.ports.documents import CommitRefused, OutcomeUnknown
 from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.knowledge.ingest_document import ingest_document
 from shared.usecases.knowledge.library import Indexer, Library
@@ -23,6 +22,7 @@ from shared.usecases.knowledge.remove_knowledge import (
     remove_document,
     remove_stale,
 )
+from shared.usecases.try_commit import try_commit
 
 
 async def tend_knowledge(
@@ -57,7 +57,4 @@ async def _forget_upload(library: Library, collection_id: CollectionId, document
     if snapshot.fields is None or library.clock.now() - parse(Ingestion, snapshot.fields).marked_at < SWEEP_AFTER:
         return
     await remove_contents(library.documents, collection_id, document_id)
-    try:
-        await library.documents.commit([Delete(path, seen=snapshot.update_time)])
-    except (CommitRefused, OutcomeUnknown):
-        return  # looked at again by the sweeper
+    await try_commit(library.documents, [Delete(path, seen=snapshot.update_time)])  # else the sweeper looks again

@@ -15,13 +15,14 @@ from shared.domain.runs import Run
 from shared.domain.sessions import Message, Slot, history_of, messages_path, slot_path
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Delete, Update, Write
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Documents, Query, Snapshot
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.purse import Purse
 from shared.usecases.nodes.session_log import SessionLog
 from shared.usecases.nodes.stand_by import stand_by
+from shared.usecases.try_commit import try_commit
 
 
 async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeContext | None:
@@ -110,10 +111,7 @@ def _readiness(target: Target, snapshot: Snapshot) -> Readiness:
 async def _start(engine: Engine, run: Snapshot) -> None:
     """Start a run that may end early; whoever changed it meanwhile has started it, or cancels it."""
     started = {"state": RunState.RUNNING, "started_at": engine.core.clock.now()}
-    try:
-        await engine.core.documents.commit([Update(run.path, started, seen=run.update_time)])
-    except (CommitRefused, OutcomeUnknown):
-        return
+    await try_commit(engine.core.documents, [Update(run.path, started, seen=run.update_time)])
 
 
 async def _undo_claim(purse: Purse) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from contextlib import suppress
 from typing import Any
 
 from shared.domain.approvals import Approval, ApprovalState, Request
@@ -14,12 +13,13 @@ from shared.domain.records import parse, render, to_json
 from shared.domain.runs import Run
 from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Create, Update, Write
-from shared.ports.documents import CommitRefused, OutcomeUnknown, Snapshot
+from shared.ports.documents import Snapshot
 from shared.usecases.nodes.engine import Core, Engine
 from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.node_recorder import NodeRecorder
 from shared.usecases.nodes.release_waiting import release_waiting, withdraw_unheld
+from shared.usecases.try_commit import try_commit
 
 MOST_NODES = 100
 """Of a graph with more, the sweeper sees that it only waits: each of its nodes that wait would read all the others."""
@@ -76,8 +76,8 @@ async def let_run_wait(core: Core, seen: Snapshot) -> None:
     """
     run = parse(Run, seen.fields or {})
     if run.state is RunState.RUNNING and not run.cancel_requested and run.paused_at is None:
-        with suppress(CommitRefused, OutcomeUnknown):
-            await core.documents.commit([Update(run.path, run.waiting(core.clock.now()), seen=seen.update_time)])
+        waiting = Update(run.path, run.waiting(core.clock.now()), seen=seen.update_time)
+        await try_commit(core.documents, [waiting])
 
 
 async def look_again(core: Core, target: Target) -> Snapshot:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from functools import partial
@@ -13,7 +12,7 @@ from shared.domain.ids import Instance, RunId, Uid, hashed_id
 from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import RunState, is_terminal
 from shared.domain.writes import Update
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.ports.task_queue import NodeTask
 from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
 from shared.usecases.nodes.engine import Core
@@ -21,6 +20,7 @@ from shared.usecases.nodes.find_lost import Lost, find_lost
 from shared.usecases.nodes.wait_for_people import let_run_wait
 from shared.usecases.nodes.wake_successors import enqueue_ready
 from shared.usecases.sweep_each import Report, surface, sweep_each
+from shared.usecases.try_commit import try_commit
 
 BATCH = 100
 SWEEP_PAUSED_AFTER = timedelta(minutes=10)
@@ -75,8 +75,7 @@ async def _put_off(core: Core, now: datetime, run: Snapshot, error: Exception) -
     again = ("defect", "looking at what it has left to do fails each time: its documents may be damaged")
     is_away = isinstance(error, DomainError)
     later = FRUITLESS_PAUSE if not is_away and await _is_fruitless(core, run, again, now) else SWEEP_AFTER
-    with suppress(CommitRefused, OutcomeUnknown):
-        await core.documents.commit([Update(run.path, {"next_sweep_at": now + later}, seen=run.update_time)])
+    await try_commit(core.documents, [Update(run.path, {"next_sweep_at": now + later}, seen=run.update_time)])
 
 
 def _handed_on(lost: Lost) -> tuple[str, str]:
@@ -106,8 +105,5 @@ async def _postpone(core: Core, run_id: RunId, later: datetime) -> None:
         return
     waits = snapshot.fields["state"] == RunState.WAITING and not snapshot.fields["cancel_requested"]
     leaves = waits or is_terminal(RunState(snapshot.fields["state"]))
-    try:
-        update = Update(snapshot.path, {"next_sweep_at": None if leaves else later}, seen=snapshot.update_time)
-        await core.documents.commit([update])
-    except (CommitRefused, OutcomeUnknown):
-        return
+    update = Update(snapshot.path, {"next_sweep_at": None if leaves else later}, seen=snapshot.update_time)
+    await try_commit(core.documents, [update])

@@ -6,7 +6,6 @@ keeps what is to run, and the run's id follows from the tick's.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -37,6 +36,7 @@ from shared.usecases.runs.start_run import RunRequest, id_of_key, start_run
 from shared.usecases.schedules.get_schedule import open_schedule
 from shared.usecases.schedules.planner import Planner
 from shared.usecases.sweep_each import sweep_each
+from shared.usecases.try_commit import try_commit
 
 
 async def fire_schedules(planner: Planner, limit: int) -> int:
@@ -133,29 +133,21 @@ async def _note(planner: Planner, now: datetime, snapshot: Snapshot) -> Tick | N
     tick = tick_of(schedule, "cron", due_at, due_at.isoformat(), now)
     tick = replace(tick, missed=_missed(planner.timetables, schedule, due_at, now))
     moved = {"next_at": _next(planner.timetables, schedule, now), "last_tick_at": due_at}
-    try:
-        await planner.core.documents.commit(
-            [Update(schedule.path, moved, seen=snapshot.update_time), Create(tick.path, render(tick))]
-        )
-    except (CommitRefused, OutcomeUnknown):
-        return None  # if it is there all the same, it is taken up as one that was left
-    return tick
+    writes = [Update(schedule.path, moved, seen=snapshot.update_time), Create(tick.path, render(tick))]
+    # If it is there all the same, it is taken up as one that was left.
+    return tick if await try_commit(planner.core.documents, writes) else None
 
 
 async def _take_up(core: Core, now: datetime, snapshot: Snapshot) -> Tick | None:
     """Take up a tick that was left; None where somebody else does."""
     tick = parse(Tick, snapshot.fields or {}).taken_up(now)
-    try:
-        await core.documents.commit([Update(tick.path, render(tick), seen=snapshot.update_time)])
-    except (CommitRefused, OutcomeUnknown):
-        return None
-    return tick
+    taken_up = Update(tick.path, render(tick), seen=snapshot.update_time)
+    return tick if await try_commit(core.documents, [taken_up]) else None
 
 
 async def _put_off(documents: Documents, field: str, now: datetime, snapshot: Snapshot, _error: Exception) -> None:
     """Look again later at what cannot be taken up."""
-    with suppress(CommitRefused, OutcomeUnknown):
-        await documents.commit([Update(snapshot.path, {field: now + RETRY_AFTER}, seen=snapshot.update_time)])
+    await try_commit(documents, [Update(snapshot.path, {field: now + RETRY_AFTER}, seen=snapshot.update_time)])
 
 
 async def _leave(_tick: Tick, _error: Exception) -> None:

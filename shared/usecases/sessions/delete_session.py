@@ -7,7 +7,6 @@ runs are cancelled, and the tree is removed when none of them is active: at once
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Sequence
-from contextlib import suppress
 from datetime import UTC, datetime
 from functools import partial
 
@@ -24,6 +23,7 @@ from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.sessions.get_session import own, read_session
 from shared.usecases.sweep_each import Report, surface, sweep_each
+from shared.usecases.try_commit import try_commit
 
 BATCH = 300
 
@@ -77,10 +77,7 @@ async def _remove(core: Core, session: Snapshot) -> bool:
 async def _put_off(core: Core, session: Snapshot, _error: Exception | None = None) -> bool:
     """Let sessions that were deleted after this one come first; whether it is still the one that was found."""
     last = Update(session.path, {"deleted_at": session.read_time}, seen=session.update_time)
-    with suppress(CommitRefused, OutcomeUnknown):
-        await core.documents.commit([last])
-        return True
-    return False
+    return await try_commit(core.documents, [last])
 
 
 async def remove_session(documents: Documents, session_id: SessionId) -> bool:

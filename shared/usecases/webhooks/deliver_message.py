@@ -19,9 +19,10 @@ from shared.domain.webhooks import (
     webhook_path,
 )
 from shared.domain.writes import Put, Update, Write
-from shared.ports.documents import CommitRefused, Filter, Order, OutcomeUnknown, Query, Snapshot
+from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.ports.task_queue import DeliveryTask
 from shared.usecases.acknowledgement import Acknowledgement
+from shared.usecases.try_commit import try_commit
 from shared.usecases.webhooks.desk import Courier, Desk
 from shared.usecases.webhooks.put_webhook import change_webhook
 from shared.usecases.webhooks.send_message import send_message, signing_secrets
@@ -58,7 +59,7 @@ async def deliver_message(courier: Courier, delivery_id: DeliveryId) -> Acknowle
         await _give_up(desk, snapshot, delivery, webhook)
         return Acknowledgement.DONE
     begun = delivery.begun(desk.ids.new(), now)
-    if not await _commit(desk, [Update(begun.path, render(begun), seen=snapshot.update_time)]):
+    if not await try_commit(desk.documents, [Update(begun.path, render(begun), seen=snapshot.update_time)]):
         return Acknowledgement.DONE  # somebody else is at it; or it is us, and the sweeper comes
     attempt = await send_message(courier, webhook, begun, secrets)
     recorded = await _record(desk, begun, attempt)
@@ -78,7 +79,7 @@ async def _give_up(desk: Desk, snapshot: Snapshot, delivery: Delivery, webhook: 
     writes: list[Write] = [Update(ended.path, render(ended), seen=snapshot.update_time)]
     if webhook is not None:
         writes.append(_dead(ended, f"the webhook is disabled: {webhook.disabled_reason or 'it has no secret'}"))
-    await _commit(desk, writes)
+    await try_commit(desk.documents, writes)
 
 
 async def _record(desk: Desk, begun: Delivery, attempt: DeliveryAttempt) -> Delivery | None:
@@ -98,7 +99,7 @@ async def _record(desk: Desk, begun: Delivery, attempt: DeliveryAttempt) -> Deli
         writes: list[Write] = [Update(after.path, render(after), seen=snapshot.update_time)]
         if after.state is DeliveryState.FAILED:
             writes.append(_dead(after, attempt.error or f"the receiver answered {attempt.status}"))
-        if await _commit(desk, writes):
+        if await try_commit(desk.documents, writes):
             return after
         await desk.clock.sleep(PAUSE_SECONDS * n)
     return None
@@ -133,12 +134,3 @@ def _dead(delivery: Delivery, reason: str) -> Put:
     subject = {"webhook_id": delivery.webhook_id, "delivery_id": delivery.id}
     at = delivery.ended_at or delivery.began_at
     return bury(DeadLetterKind.DELIVERY, delivery.owner_uid, subject, reason, at)
-
-
-async def _commit(desk: Desk, writes: list[Write]) -> bool:
-    """Whether the commit was applied, as far as is known."""
-    try:
-        await desk.documents.commit(writes)
-    except (CommitRefused, OutcomeUnknown):
-        return False
-    return True

@@ -102,7 +102,8 @@ class ToolNode(_Node):
 class SubgraphNode(Strict):
     """A node that is a graph; the nodes in it see its input as theirs, and each other, but nothing outside.
 
-    It fails when a node in it fails and none in it waits for that; its output is that of its last nodes.
+    It fails when a node in it fails, none in it waits for that, and no join in it has enough without it; its output is
+    that of its last nodes.
     """
 
     kind: Literal["subgraph"]
@@ -134,7 +135,10 @@ class MapNode(_Node):
 
 
 class JoinNode(_Node):
-    """A node that waits for its predecessors and gathers the outputs of those that succeeded."""
+    """A node that waits for its predecessors and gathers the outputs of those that succeeded.
+
+    Once enough have, it bears the failures of the others: those fail neither the graph nor the run.
+    """
 
     kind: Literal["join"]
     policy: Literal["all", "any", "quorum", "first_success"] = Field(

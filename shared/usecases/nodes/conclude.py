@@ -8,6 +8,7 @@ from typing import Any
 
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import OutputInvalid
+from shared.domain.failures_borne import unborne
 from shared.domain.ids import NodeId, instance_of
 from shared.domain.large_values import beginning_of
 from shared.domain.nodes import NodeRun, Outcome, node_path, nodes_path
@@ -84,8 +85,8 @@ async def _read_inside(documents: Documents, target: Target) -> list[NodeRun]:
 
 
 def _failure(graph: PlanGraph, nodes: Sequence[NodeRun]) -> Failure | None:
-    """The first failure that nothing waits for."""
-    failed = [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
+    """The first failure that the graph does not go on without."""
+    failed = unborne(graph, nodes)
     if not failed:
         return None
     first = min(failed, key=lambda node: (node.completed_at or node.created_at, node.instance))

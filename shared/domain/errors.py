@@ -43,6 +43,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import cache
 from typing import Any, ClassVar
 
 
@@ -324,3 +325,15 @@ class StoreUnavailable(Unavailable):
 
 class Internal(DomainError):
     """A defect in Fireloom; the message is hidden from callers."""
+
+
+@cache
+def retryable_codes() -> tuple[str, ...]:
+    """The codes of all errors after which trying again may help, in order."""
+    found: set[str] = set()
+    left: list[type[DomainError]] = [DomainError]
+    while left:
+        error = left.pop()
+        found |= {error.code} if error.retryable else set()
+        left += error.__subclasses__()
+    return tuple(sorted(found))

@@ -9,7 +9,7 @@ from typing import Any, cast
 
 from pydantic import TypeAdapter, ValidationError
 
-from shared.domain.errors import Fault
+from shared.domain.errors import Fault, retryable_codes
 from shared.domain.graph_definitions import (
     MAX_DEPTH,
     AgentNode,
@@ -35,6 +35,7 @@ from shared.domain.written_definitions import fields_of
 _NODE: TypeAdapter[GraphNode] = TypeAdapter(GraphNode)
 _OF_ITEMS = ("item", "index")
 _RESERVED = ("input", *_OF_ITEMS)
+_NO_CASES = frozenset({OTHERWISE, FAILED_CASE})
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,6 +73,7 @@ def graph_faults(
             yield from _part_faults(part_path, part, outside | raw_nodes.keys(), depth)
         if name in nodes:
             yield from _after_faults(f"{place}.after", name, nodes[name], raw_nodes)
+            yield from _retry_faults(f"{place}.retry.on", nodes[name])
             yield from _node_faults(place, name, nodes[name], names)
     yield from _cycle_faults(path, nodes)
 
@@ -110,9 +112,11 @@ def _agent_faults(path: str, fields: Mapping[str, Any]) -> Iterator[Fault]:
 def _node_faults(path: str, name: str, node: GraphNode, names: _Names) -> Iterator[Fault]:
     match node:
         case JoinNode():
-            yield from _join_faults(path, node)
+            yield from _join_faults(path, node, names)
         case BranchNode():
             yield from _condition_faults(f"{path}.cases", name, node)
+            for case in sorted(_NO_CASES & node.cases.keys()):
+                yield Fault(f"{path}.cases.{case}", f"'{name}.{case}' means something else; choose another name")
         case LoopNode():
             yield from _body_faults(path, name, node.body, names)
             yield from _condition_faults(f"{path}.until", name, node)
@@ -166,6 +170,15 @@ def _cases_of(raw: Any) -> tuple[str, ...]:
     return (*own.get(fields.get("kind"), ()), FAILED_CASE)
 
 
+def _retry_faults(path: str, node: GraphNode) -> Iterator[Fault]:
+    """Whether there are the errors after which a node is to be tried again."""
+    named = () if isinstance(node, SubgraphNode) else node.retry.on or ()
+    for position, code in enumerate(named):
+        if code not in (known := retryable_codes()):
+            reason = f"is no error after which trying again may help; there are {', '.join(known)}"
+            yield Fault(f"{path}.{position}", reason, closest(code, known))
+
+
 def _map_faults(path: str, name: str, node: MapNode, names: _Names) -> Iterator[Fault]:
     over = node.over.strip()
     if not (over.startswith("{{") and over.endswith("}}") and over.count("{{") == 1):
@@ -177,11 +190,14 @@ def _map_faults(path: str, name: str, node: MapNode, names: _Names) -> Iterator[
     yield from _body_faults(path, name, node.body, names)
 
 
-def _join_faults(path: str, node: JoinNode) -> Iterator[Fault]:
+def _join_faults(path: str, node: JoinNode, names: _Names) -> Iterator[Fault]:
     if not node.after:
         yield Fault(f"{path}.after", "a join must name the nodes that it waits for")
     if (node.policy == "quorum") != (node.quorum is not None):
         yield Fault(f"{path}.quorum", "belongs to the policy 'quorum', which needs it")
+    kinds = [fields_of(names.nodes.get(before.partition(".")[0])).get("kind") for before in node.after]
+    if node.after and node.quorum is not None and node.quorum > len(kinds) and "map" not in kinds:
+        yield Fault(f"{path}.quorum", f"is more than the {len(kinds)} that it waits for", str(len(kinds)))
 
 
 def _condition_faults(path: str, name: str, node: BranchNode | LoopNode) -> Iterator[Fault]:

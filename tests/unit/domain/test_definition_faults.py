@@ -389,11 +389,31 @@ def test_a_fault_of_delegation_is_found_where_it_is(change: dict[str, Any], path
     assert [fault for fault in found if fault.path.startswith(path) and reason in fault.reason], found
 
 
+FIND: dict[str, Any] = {"kind": "tool", "tool": "find", "arguments": {"glob": "*"}}
+
+
 @pytest.mark.parametrize(
     ("nodes", "path", "reason"),
     [
         ({"b": {"kind": "branch", "cases": {"x": "b.output > 1"}}}, "graph.nodes.b.cases", "itself"),
         ({"t": {"kind": "join", "after": ["u"], "policy": "quorum"}}, "graph.nodes.t.quorum", "quorum"),
+        (
+            {"u": FIND, "v": FIND, "t": {"kind": "join", "after": ["u", "v"], "policy": "quorum", "quorum": 3}},
+            "graph.nodes.t.quorum",
+            "is more than the 2 that it waits for",
+        ),
+        ({"b": {"kind": "branch", "cases": {"failed": "true"}}}, "graph.nodes.b.cases.failed", "something else"),
+        ({"b": {"kind": "branch", "cases": {"otherwise": "true"}}}, "graph.nodes.b.cases.otherwise", "something else"),
+        (
+            {"t": {**FIND, "retry": {"on": ["unavailable", "model_unavailble"]}}},
+            "graph.nodes.t.retry.on.1",
+            "is no error after which trying again may help",
+        ),
+        (
+            {"t": {**FIND, "retry": {"on": ["tool_failed"]}}},
+            "graph.nodes.t.retry.on.0",
+            "there are aborted, deadline_exceeded, model_unavailable,",
+        ),
     ],
 )
 def test_a_fault_of_control_is_found_where_it_is(nodes: dict[str, Any], path: str, reason: str) -> None:
@@ -406,10 +426,18 @@ def test_a_fault_of_control_is_found_where_it_is(nodes: dict[str, Any], path: st
     ("reference", "known"), [("b.x", True), ("b.otherwise", True), ("b.failed", True), ("b.y", False)]
 )
 def test_a_case_that_a_node_cannot_end_with_is_a_fault(reference: str, *, known: bool) -> None:
-    tool = {"kind": "tool", "tool": "find", "arguments": {"glob": "*"}, "after": [reference]}
+    tool = {**FIND, "after": [reference]}
     nodes = {"b": {"kind": "branch", "cases": {"x": "true"}}, "t": tool}
     found = faults_of({"name": "g", "type": "graph", "model": "local:extractive", "graph": {"nodes": nodes}})
     assert bool(found) is not known, found
+
+
+@pytest.mark.parametrize("quorum", [1, 3])
+def test_a_quorum_may_be_more_than_the_lists_that_it_takes_from(quorum: int) -> None:
+    """Nobody knows how many items a list will have; where there are fewer, the quorum is all of them."""
+    each = {"kind": "map", "over": "{{ input.list }}", "body": FIND}
+    nodes = {"m": each, "t": {"kind": "join", "after": ["m"], "policy": "quorum", "quorum": quorum}}
+    assert faults_of({"name": "g", "type": "graph", "model": "local:extractive", "graph": {"nodes": nodes}}) == ()
 
 
 def many(kind: str) -> dict[str, Any]:

@@ -21,6 +21,7 @@ from shared.ports.fact_topic import FactTopic
 from shared.ports.id_source import Ids
 from shared.ports.task_queue import TaskQueue
 from shared.ports.tools import Toolbox
+from shared.usecases.nodes.kept_lists import KeptLists
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,6 +74,7 @@ class Engine:
         max_attempts: after so many attempts a node fails, whatever its own retry policy says.
         report_defect: told of every exception that is not a DomainError.
         loaded: plans by run, kept because they never change.
+        lists: the lists of maps that this process has read.
         held: the attempts that this process makes now.
     """
 
@@ -84,6 +86,7 @@ class Engine:
     lease_seconds: float = 30.0
     max_attempts: int = 20
     loaded: dict[RunId, LoadedRun] = field(default_factory=dict[RunId, LoadedRun])
+    lists: KeptLists = field(default_factory=KeptLists)
     held: WeakSet[Yielding] = field(default_factory=WeakSet["Yielding"])
 
 

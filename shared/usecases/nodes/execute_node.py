@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 from datetime import timedelta
+from typing import Any
 
 from shared.domain.errors import DocumentTooLarge, DomainError, FailedPrecondition, Internal, StoreUnavailable
 from shared.domain.ids import Instance, NodeId, RunId, instance_of, parse_instance, share_of
@@ -239,11 +240,14 @@ async def _wake_again(engine: Engine, target: Target, node: NodeRun) -> None:
 
 
 async def _read_item(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:
-    snapshot = await engine.core.documents.get(node_path(run.id, instance_of(name, run.epoch)))
-    items = await read_items_of(engine.core.documents, parse(NodeRun, snapshot.fields)) if snapshot.fields else None
-    if items is None or index >= len(items):
-        return None
-    return Item(index, len(items), items[index])
+    documents, path = engine.core.documents, node_path(run.id, instance_of(name, run.epoch))
+
+    async def read() -> list[Any] | None:
+        fields = (await documents.get(path)).fields
+        return None if fields is None else await read_items_of(documents, parse(NodeRun, fields))
+
+    picked = await engine.lists.pick(path, index, read)
+    return None if picked is None else Item(index, picked.count, picked.value)
 
 
 async def _read_round(engine: Engine, run: Run, name: NodeId, index: int) -> Item | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from shared.domain.ids import NodeId
+from shared.domain.ids import NodeId, instance_of
+from shared.domain.nodes import node_path
 from shared.domain.plans import Turn, below
 from shared.usecases.nodes.engine import Engine
 from shared.usecases.nodes.gather_inputs import read_outputs
@@ -22,9 +23,13 @@ async def take_turn(engine: Engine, target: Target, turn: Turn, scope: Mapping[s
 
 
 async def _item(engine: Engine, target: Target, turn: Turn, scope: Mapping[str, Any]) -> dict[str, Any] | None:
-    name = below(turn.of, "items")
-    items = (await read_outputs(engine.core.documents, target, [name]))[name]
-    return {**scope, "item": items[turn.index], "index": turn.index} if turn.index < len(items) else None
+    name, run = below(turn.of, "items"), target.run
+
+    async def read() -> list[Any]:
+        return (await read_outputs(engine.core.documents, target, [name]))[name]
+
+    picked = await engine.lists.pick(node_path(run.id, instance_of(name, run.epoch)), turn.index, read)
+    return None if picked is None else {**scope, "item": picked.value, "index": turn.index}
 
 
 async def _round(engine: Engine, target: Target, turn: Turn, scope: Mapping[str, Any]) -> dict[str, Any] | None:

@@ -12,11 +12,11 @@ from functions.runs.requests import PageQuery
 from shared.domain.approvals import Approval, ApprovalKind, ApprovalState, Verdict
 from shared.domain.decisions import Decision
 from shared.domain.ids import ApprovalId
-from shared.domain.records import from_json
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
 from shared.edge.path_ids import ResourceId
+from shared.edge.shown_values import shown_value
 from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.approvals.get_approval import get_approval
 from shared.usecases.approvals.list_approvals import COUNTED, count_pending, list_approvals
@@ -100,10 +100,10 @@ class CountView(BaseModel):
 def render_approval(approval: Approval) -> ApprovalView:
     """An approval with its JSON texts parsed."""
     values = {
-        "arguments": from_json(approval.arguments_json),
-        "default_answer": from_json(approval.default_answer_json),
-        "edited_arguments": from_json(approval.edited_arguments_json),
-        "answer": from_json(approval.answer_json),
+        "arguments": shown_value(approval.arguments_json),
+        "default_answer": shown_value(approval.default_answer_json),
+        "edited_arguments": shown_value(approval.edited_arguments_json),
+        "answer": shown_value(approval.answer_json),
     }
     return ApprovalView.model_validate(approval).model_copy(update=values)
 

@@ -11,12 +11,12 @@ from shared.domain.artifacts import ArtifactHead, ArtifactVersion
 from shared.domain.events import Event
 from shared.domain.nodes import NodeRun
 from shared.domain.pages import Page
-from shared.domain.records import from_json
 from shared.domain.runs import RepeatKind, Run, Shape
 from shared.domain.sessions import Session
 from shared.domain.states import NodeState, RunState
 from shared.edge.bounds_view import BoundsView
 from shared.edge.event_view import EventView, render_event
+from shared.edge.shown_values import shown_map, shown_value
 
 
 class _View(BaseModel):
@@ -197,8 +197,8 @@ def render_run(run: Run) -> RunView:
     file = None if run.output_file is None else ValueFileView.model_validate(run.output_file)
     return RunView(
         **shown,
-        input=from_json(run.input_json),
-        output=from_json(run.output_json),
+        input=shown_value(run.input_json),
+        output=shown_value(run.output_json),
         output_file=file,
         bounds=None if run.bounds is None else BoundsView.model_validate(run.bounds),
         warnings=[WarningView.model_validate(warning) for warning in run.warnings],
@@ -214,14 +214,15 @@ def render_runs(page: Page[Run]) -> RunPage:
 def render_nodes(page: Page[NodeRun]) -> NodePage:
     """A page of nodes, each with its output."""
     items = [
-        NodeView.model_validate(node).model_copy(update={"output": from_json(node.output_json)}) for node in page.items
+        NodeView.model_validate(node).model_copy(update={"output": shown_value(node.output_json)})
+        for node in page.items
     ]
     return NodePage(items=items, next_page_token=page.next_page_token)
 
 
 def render_session(session: Session) -> SessionView:
     """A session with its state and configuration."""
-    values = {"state": from_json(session.state_json), "configuration": from_json(session.configuration_json)}
+    values = {"state": shown_map(session.state_json), "configuration": shown_map(session.configuration_json)}
     return SessionView.model_validate(session).model_copy(update=values)
 
 

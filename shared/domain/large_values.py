@@ -5,12 +5,16 @@ The document keeps a reference; whoever reads it for the engine gets the value, 
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Any, cast
 
 from shared.domain.ids import Instance, RunId, SessionId
 
 INLINE_BYTES = 256 * 1024
 """What a document holds itself; it may have 1 MiB with all else. Source: https://cloud.google.com/firestore/quotas"""
+MAX_NESTING = 100
+"""How many lists and maps may stand within one another in what a node gives: who reads them all may nest no deeper."""
 SHOWN_CHARACTERS = 20_000
 FOLDER = "results"
 
@@ -34,6 +38,22 @@ class ValueFile:
 def is_large(text: str) -> bool:
     """Whether a text is too large to stand in a document."""
     return len(text) > INLINE_BYTES or (4 * len(text) > INLINE_BYTES and len(text.encode()) > INLINE_BYTES)
+
+
+def is_nested(value: Any, text: str, most: int = MAX_NESTING) -> bool:
+    """Whether more than `most` lists and maps stand within one another in a value with this JSON text."""
+    if text.count("[") + text.count("{") <= most:
+        return False
+    level: list[Any] = [value]
+    for _ in range(most):
+        level = [one for outer in level for one in _within(outer) if isinstance(one, dict | list)]
+        if not level:
+            return False
+    return True
+
+
+def _within(value: Any) -> Iterable[Any]:
+    return cast("Mapping[str, Any]", value).values() if isinstance(value, dict) else cast("list[Any]", value)
 
 
 def file_name(run_id: RunId, instance: Instance, part: str = "output", ending: str = "json") -> str:

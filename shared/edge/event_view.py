@@ -10,7 +10,7 @@ from typing import Any
 from pydantic import BaseModel, Field
 
 from shared.domain.events import Author, Event
-from shared.domain.records import from_json
+from shared.edge.shown_values import shown_value
 
 _JSON_SUFFIX = "_json"
 
@@ -53,6 +53,6 @@ def _content(content: Mapping[str, Any]) -> dict[str, Any]:
 
 def _parsed(fields: Mapping[str, Any]) -> dict[str, Any]:
     return {
-        name.removesuffix(_JSON_SUFFIX): from_json(value) if name.endswith(_JSON_SUFFIX) else value
+        name.removesuffix(_JSON_SUFFIX): shown_value(value) if name.endswith(_JSON_SUFFIX) else value
         for name, value in fields.items()
     }

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.artifacts import MAX_ARTIFACT_BYTES
 from shared.domain.errors import TooLarge
-from shared.domain.large_values import ValueFile, beginning_of, file_name, is_large
+from shared.domain.large_values import MAX_NESTING, ValueFile, beginning_of, file_name, is_large, is_nested
 from shared.domain.nodes import NodeRun, Outcome
 from shared.domain.records import from_json, to_json
 from shared.ports.documents import Documents
@@ -44,7 +44,8 @@ async def keep_output(core: Core, context: NodeContext, outcome: Outcome) -> Out
     """The outcome with references to what is too large of it, and the beginning of its text.
 
     Raises:
-        TooLarge, Aborted, Unavailable: as `keep_text`.
+        TooLarge: as `keep_text`; or there is too much within one another for those who read it.
+        Aborted, Unavailable: as `keep_text`.
     """
     output_file = await _keep(core, context, outcome.output, "output")
     items_file = await _keep(core, context, outcome.items, "items")
@@ -54,6 +55,8 @@ async def keep_output(core: Core, context: NodeContext, outcome: Outcome) -> Out
 
 async def _keep(core: Core, context: NodeContext, value: Any, part: str) -> ValueFile | None:
     text = "" if value is None else to_json(value)
+    if is_nested(value, text):
+        raise TooLarge(f"It has more than {MAX_NESTING} lists and maps within one another.")
     if not is_large(text):
         return None
     return await keep_text(core, context, file_name(context.run_id, context.instance, part), text)

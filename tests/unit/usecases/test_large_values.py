@@ -10,7 +10,7 @@ from typing import Any, ClassVar
 import pytest
 
 from shared.domain.artifacts import MAX_ARTIFACT_BYTES
-from shared.domain.large_values import INLINE_BYTES
+from shared.domain.large_values import INLINE_BYTES, MAX_NESTING
 from shared.domain.nodes import NodeRun
 from shared.domain.runs import Run
 from shared.domain.states import RunState
@@ -204,3 +204,21 @@ async def test_a_prompt_that_the_journal_cannot_hold_is_refused_before_anything_
     run = await here.run(started.run.id)
     assert run.error is not None
     assert (run.error.code, here.runner.requests) == ("too_large", [])
+
+
+@pytest.mark.parametrize("depth", [MAX_NESTING, MAX_NESTING + 1])
+async def test_what_stands_deeper_within_one_another_than_others_can_read_fails_the_node(depth: int) -> None:
+    here = rig()
+    nested: Any = "x"
+    for _ in range(depth):
+        nested = [nested]
+    here.toolbox.tools["list"] = lambda _: nested
+    started = await here.start(await here.make_agent(type="graph", graph={"nodes": {"a": tool("list")}}))
+    await here.drain()
+    run = await here.run(started.run.id)
+    if depth == MAX_NESTING:
+        assert (run.state, await here.output(run.id)) == (RunState.SUCCEEDED, nested)
+    else:
+        assert run.error is not None
+        assert run.error.code == "node_output_too_large"
+        assert f"more than {MAX_NESTING} lists and maps within one another" in run.error.message

@@ -71,6 +71,7 @@ class ApprovalView(BaseModel):
     tool: str | None
     call_id: str | None
     arguments: Any = None
+    arguments_schema: Any = Field(default=None, description="JSON Schema of what the tool takes, edited or not.")
     state: ApprovalState
     created_at: datetime
     expires_at: datetime
@@ -101,6 +102,7 @@ def render_approval(approval: Approval) -> ApprovalView:
     """An approval with its JSON texts parsed."""
     values = {
         "arguments": shown_value(approval.arguments_json),
+        "arguments_schema": shown_value(approval.arguments_schema_json),
         "default_answer": shown_value(approval.default_answer_json),
         "edited_arguments": shown_value(approval.edited_arguments_json),
         "answer": shown_value(approval.answer_json),

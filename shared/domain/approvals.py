@@ -5,12 +5,14 @@ A node that needs a person's word waits: no process holds it, and it goes on whe
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Any, Literal, TypeAlias
 
 from shared.domain.decisions import Decision
+from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import AlreadyDecided, InvalidArgument
 from shared.domain.ids import AgentId, ApprovalId, Instance, RunId, SessionId, Uid
 from shared.domain.journal import decision_id
@@ -89,6 +91,7 @@ class Request:
         tool: the tool that is to be called.
         call_id: the call.
         arguments: its arguments.
+        schema: what arguments of the tool must fit, as JSON Schema.
     """
 
     kind: ApprovalKind
@@ -98,6 +101,7 @@ class Request:
     tool: str | None = None
     call_id: str | None = None
     arguments: Any = None
+    schema: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,6 +136,7 @@ class Approval:
     tool: str | None = None
     call_id: str | None = None
     arguments_json: str | None = None
+    arguments_schema_json: str | None = None
     edited_arguments_json: str | None = None
     answer_json: str | None = None
     reason: str | None = None
@@ -189,6 +194,10 @@ def check_decision(approval: Approval, decision: Decision) -> None:
         raise InvalidArgument(f"this approval is of the kind {approval.kind}: it takes {can}, not {decision.verdict}")
     if decision.arguments is not None and approval.kind is not ApprovalKind.TOOL_CALL:
         raise InvalidArgument(f"this approval is of the kind {approval.kind}: it has no arguments to edit")
+    if decision.arguments is not None and approval.arguments_schema_json is not None:
+        schema = from_json(approval.arguments_schema_json)
+        if faults := value_faults("arguments", schema, decision.arguments):
+            raise InvalidArgument(f"The arguments do not fit what {approval.tool} takes.", faults)
     if len(to_json(decision.arguments)) + len(to_json(decision.answer)) > MAX_ANSWER_CHARACTERS:
         raise InvalidArgument(f"the answer is longer than {MAX_ANSWER_CHARACTERS:,} characters")
 
@@ -205,8 +214,8 @@ def check_repeated(approval: Approval, decision: Decision, by: Uid | None) -> No
         raise AlreadyDecided(f"the approval is {approval.state} already")
 
 
-def call_request(call: ToolCall, terms: Terms) -> Request:
-    """May the call be made?"""
+def call_request(call: ToolCall, terms: Terms, schema: Mapping[str, Any]) -> Request:
+    """May the call be made? Perhaps with other arguments, which must fit the schema."""
     return Request(
         kind=ApprovalKind.TOOL_CALL,
         entry=decision_id(call),
@@ -215,6 +224,7 @@ def call_request(call: ToolCall, terms: Terms) -> Request:
         tool=call.name,
         call_id=call.call_id,
         arguments=call.arguments,
+        schema=schema,
     )
 
 

@@ -44,6 +44,7 @@ from tests.support.scripted_runner import ScriptedRunner
 ANN = Uid("ann")
 LEASE_SECONDS = 30.0
 _MOST_DELIVERIES = 400
+_ANY: Mapping[str, Any] = {"type": "object"}
 
 
 @dataclass(slots=True)
@@ -53,6 +54,7 @@ class CountingToolbox:
     tools: dict[str, Callable[[Mapping[str, Any]], Any]]
     effects: dict[str, Effect] = field(default_factory=dict[str, Effect])
     calls: Counter[str] = field(default_factory=Counter[str])
+    schemas: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
 
     async def tools_for(self, kit: ToolKit, context: ToolContext) -> Mapping[str, Tool]:
         """The tools that are listed."""
@@ -66,7 +68,7 @@ class CountingToolbox:
     def _tool(self, name: str, context: ToolContext, *, asks: bool) -> Tool:
         if name not in self.tools:
             raise FailedPrecondition(f"there is no tool named {name}")
-        spec = ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), {"type": "object"})
+        spec = ToolSpec(name, f"the tool {name}", self.effects.get(name, Effect.NONE), self.schemas.get(name, _ANY))
         return Tool(spec, partial(self.call, context=context), requires_approval=asks)
 
     async def call(self, call: ToolCall, context: ToolContext) -> ToolResult:

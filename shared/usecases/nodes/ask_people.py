@@ -51,7 +51,7 @@ async def call_tool(recorder: NodeRecorder, call: ToolCall, tool: Tool) -> ToolR
     """
     if not tool.requires_approval or tool.spec.name == ASK_HUMAN or recorder.has_result(call):
         return await recorder.call(call, tool)
-    decision = recorder.decided(call_request(call, Terms()))
+    decision = recorder.decided(call_request(call, Terms(), tool.spec.arguments_schema))
     if decision.verdict == "approve":
         arguments = call.arguments if decision.arguments is None else decision.arguments
         return await recorder.call(replace(call, arguments=arguments), tool)

@@ -123,6 +123,7 @@ def _approval(core: Core, context: NodeContext, instance: Any, request: Request)
         tool=request.tool,
         call_id=request.call_id,
         arguments_json=None if request.arguments is None else to_json(request.arguments),
+        arguments_schema_json=None if request.schema is None else to_json(request.schema),
     )
 
 

@@ -165,6 +165,25 @@ async def test_a_person_may_change_what_a_tool_is_called_with() -> None:
     assert from_json(decided.edited_arguments_json) == {"value": 99}
 
 
+@pytest.mark.parametrize(
+    ("arguments", "path"),
+    [({}, "arguments.value"), ({"value": "x"}, "arguments.value"), ({"value": 1, "also": 2}, "arguments.also")],
+)
+async def test_arguments_that_the_tool_does_not_take_are_refused_and_nothing_is_decided(
+    arguments: dict[str, Any], path: str
+) -> None:
+    asking = rig()
+    integer = {"type": "object", "properties": {"value": {"type": "integer"}}, "required": ["value"]}
+    asking.toolbox.schemas["wipe"] = {**integer, "additionalProperties": False}
+    await waiting(asking)
+    first, second = await inbox(asking)
+    with pytest.raises(InvalidArgument) as refused:
+        await decide(asking, first, Decision("approve", arguments=arguments))
+    assert (refused.value.message, refused.value.faults[0].path) == ("The arguments do not fit what wipe takes.", path)
+    assert await inbox(asking) == [first, second]
+    assert (await decide(asking, first, Decision("approve", arguments={"value": 7}))).decided_by == ANN
+
+
 async def test_an_agent_asks_a_person_and_reads_the_answer() -> None:
     asking = rig(QUESTION)
     run_id = await waiting(asking, tools=["ask_human"])

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from shared.domain.ids import NodeId
 from shared.domain.nodes import NodeRun
 from shared.domain.plan_graphs import PlanGraph
-from shared.domain.plans import PlanNode
+from shared.domain.plans import EndWork, PlanNode
 from shared.domain.states import NodeState, is_terminal
 
 
@@ -21,14 +21,15 @@ def unborne(graph: PlanGraph, nodes: Sequence[NodeRun]) -> list[NodeRun]:
 
 
 def _is_borne(graph: PlanGraph, failed: NodeId, ended: Mapping[NodeId, NodeState]) -> bool:
-    """Whether each way on from a failure ends at a join that had enough without it.
+    """Whether each way on from a failure ends at a join that had enough without it, before the end of their graph.
 
     Between the two there are only nodes that were skipped for it, or would have been had the run gone on.
     """
+    within = graph.by_id[failed].within
     skipped, left = {failed}, [failed]
     while left:
         successors = graph.successors.get(left.pop(), ())
-        if not successors or any(graph.concludes(one.id) for one in successors):
+        if not successors or any(one.id == within or isinstance(one.work, EndWork) for one in successors):
             return False
         beyond = {one.id for one in successors if not _has_enough(one, ended)}
         if not _are_skipped(beyond, ended):

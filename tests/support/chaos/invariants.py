@@ -8,6 +8,7 @@ from dataclasses import replace
 from typing import Any
 
 from shared.domain.facts import RUN_ENDS, fact_path, run_end_id
+from shared.domain.failures_borne import unborne
 from shared.domain.ids import RunId, instance_of
 from shared.domain.joins import JoinCount, Readiness, join_path, needs_counter
 from shared.domain.journal import journal_path, response_id
@@ -298,14 +299,9 @@ class RunCheck:
         outputs = self._actual.fate(last).outputs if last.id == END and not self._hurries else ()
         if run.state is RunState.SUCCEEDED and outputs and from_json(run.output_json) not in outputs:
             yield f"gives {run.output_json}, expected {outputs}"
-        unhandled = [
-            node.instance
-            for node in self._nodes.values()
-            if node.state is NodeState.FAILED
-            and self._graph.by_id[node.node].within is None
-            and not self._graph.handles_failure(node.node)
-        ]
-        if run.state is RunState.SUCCEEDED and unhandled and not self._hurries:
+        outside = [node for node in self._nodes.values() if self._graph.by_id[node.node].within is None]
+        unhandled = [node.instance for node in unborne(self._graph, outside)]
+        if run.state is RunState.SUCCEEDED and unhandled:
             yield f"succeeded, and {unhandled} failed"
         if run.state is RunState.FAILED and not unhandled:
             yield "failed, and no node did"

@@ -96,6 +96,27 @@ async def test_a_subgraph_bears_what_a_join_in_it_bears() -> None:
     assert (run.state, await rig.output(run.id)) == (RunState.SUCCEEDED, "q")
 
 
+PART = {"kind": "subgraph", "graph": {"nodes": {"one": echo("x"), "two": echo("y", after=["one"])}}}
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        PART,
+        {"kind": "map", "over": "{{ quick.output }}", "max_items": 2, "body": PART},
+        {"kind": "map", "over": "{{ quick.output }}", "body": echo("x")},
+        echo("x", fallback=FAILING),
+    ],
+    ids=["a subgraph", "a map of graphs", "a map", "a node with a fallback"],
+)
+async def test_what_is_made_of_nodes_is_skipped_like_any_other_on_the_way_to_the_join(part: dict[str, Any]) -> None:
+    nodes = {"quick": echo(["q"]), "risky": FAILING, "part": {**part, "after": ["risky"]}}
+    if part["kind"] == "map":
+        nodes["part"]["after"] = ["risky", "quick"]
+    rig, run = await play({**nodes, "end": join("quick", "part")})
+    assert (run.state, await rig.output(run.id)) == (RunState.SUCCEEDED, [["q"]])
+
+
 @pytest.mark.parametrize("order", [1, -1])
 async def test_it_does_not_matter_which_of_them_ends_first(order: int) -> None:
     rig = EngineRig(toolbox=tools())

@@ -42,7 +42,7 @@ class ConstraintsShape(BaseModel):
         default=None,
         ge=1,
         le=MAX_DAILY_COST_USD_MICROS,
-        description="No run is started once the ended runs of a day (UTC) under the grant cost so much.",
+        description="What all runs under the grant may cost in a day (UTC).",
     )
 
 

@@ -30,7 +30,7 @@ class UsageView(_View):
     tool_calls: int
     input_tokens: int
     output_tokens: int
-    cost_usd_micros: int | None = Field(description="None where a model's price is not known.")
+    cost_usd_micros: int | None = Field(description="Null where a model's price is not known.")
 
 
 class FailureView(_View):

@@ -20,7 +20,7 @@ from shared.domain.writes import Create, Delete, Write
 Scope: TypeAlias = Literal["user", "system", "marketplace"]
 AgentType: TypeAlias = Literal["static", "dynamic", "template"]
 VersionRef: TypeAlias = int | str
-"""A version: its number, an alias such as `prod`, `latest`, or `proposal`."""
+"""A version: its number, an alias such as `prod`, `latest`, or `draft`."""
 
 LATEST = "latest"
 DRAFT = "draft"

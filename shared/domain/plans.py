@@ -180,6 +180,7 @@ class PlanNode(Strict):
         within: the vertex whose outcome follows from this one and others; None if the run's does.
         origin: number of the kept agent that it belongs to; None for the agent that is run.
         part: number of the innermost part with limits of its own that it belongs to.
+        carried: in how many of the plan's `earlier` runs an outcome is looked for that holds instead of working.
     """
 
     id: NodeId
@@ -192,7 +193,6 @@ class PlanNode(Strict):
     origin: int | None = None
     part: int | None = None
     carried: int = 0
-    """In how many of the plan's `earlier` runs an outcome is looked for that holds instead of working."""
     work: Work
 
     def named(self, name: str) -> NodeId:
@@ -239,6 +239,7 @@ class Plan(Strict):
         input_schema: what the run's input fits.
         budget: what the run may consume, all its nodes together; `places` are nodes at work at once.
         output_schema: what a graph's output must fit; of the other shapes the agent's own output must.
+        earlier: the runs that a run of this plan repeats, the latest first.
     """
 
     shape: Shape
@@ -252,7 +253,6 @@ class Plan(Strict):
     origins: tuple[Origin, ...] = ()
     parts: tuple[Part, ...] = ()
     earlier: tuple[RunId, ...] = ()
-    """The runs that a run of this plan repeats, the latest first."""
 
     def origin_of(self, node: PlanNode) -> Origin | None:
         """The kept agent that a vertex belongs to; None for the agent that is run."""

@@ -18,8 +18,8 @@ class NodeTask:
     Args:
         run_id: the run.
         instance: the node instance.
-        cause: why this task exists: `ready`, `retry 2`, `yield 1`, `sweep 3`, `watch`; the same cause twice is one
-            task.
+        cause: why this task exists: `ready`, `watch`, or what happened to which attempt (`retry 2`) or at which instant
+            (`sweep …`); the same cause twice is one task.
         not_before: do not deliver before this instant (a hint: a queue may ignore it, the worker checks the document).
     """
 
@@ -65,7 +65,8 @@ class DeliveryTask:
 
     Args:
         delivery_id: the delivery.
-        cause: why this task exists: `first`, `try 2`, or `sweep` and an instant; the same cause twice is one task.
+        cause: why this task exists: `first`, `sweep` and an instant, or when its tries began and which one it is; the
+            same cause twice is one task.
         not_before: as in `NodeTask`.
     """
 

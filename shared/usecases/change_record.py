@@ -1,4 +1,4 @@
-"""Change one record on what is there: the one compare-and-set that everybody uses."""
+"""Change one record on what is there: a compare-and-set that is asked again until it holds."""
 
 from __future__ import annotations
 

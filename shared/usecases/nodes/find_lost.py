@@ -30,11 +30,17 @@ class Lost:
 async def find_lost(core: Core, run_id: RunId, now: datetime, most: int | None = None) -> Lost:
     """The node instances of a run that could be executed now and that nobody holds.
 
+    What must be there before they can be found is made up for: the waiting nodes of a cancelled run are released, and
+    complete shards of a counter are added to it.
+
     Args:
         core: the ports.
         run_id: the run.
         now: the time at which those that are to be tried again may start.
         most: how many nodes to look at; nothing is said of a run that has more.
+
+    Raises:
+        Unavailable: the store or the queue does not answer.
     """
     loaded = await load_run(core.documents, run_id)
     if loaded is None or is_terminal(loaded.run.state):

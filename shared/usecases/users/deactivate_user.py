@@ -18,6 +18,7 @@ async def deactivate_user(documents: Documents, accounts: Accounts, administrato
     The document comes first: from its commit on every token is refused, whatever Identity Platform answers.
 
     Raises:
+        Aborted: the user was changed at the same time; the tokens are accepted still.
         FailedPrecondition: it is the administrator's own account.
         NotFound: there is no such user.
         Unavailable: Identity Platform did not answer; the tokens are refused already, and repeating finishes the job.

@@ -17,6 +17,7 @@ async def reactivate_user(documents: Documents, accounts: Accounts, uid: Uid) ->
     The document goes last: until its commit the person stays out.
 
     Raises:
+        Aborted: the user was changed at the same time.
         NotFound: there is no such user.
         Unavailable: Identity Platform did not answer; repeating finishes the job.
     """

@@ -32,7 +32,7 @@ from shared.usecases.nodes.wake_successors import enqueue_entries
 from shared.usecases.runs.admit_run import Admission, admit_run
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.compile_run import CompiledRun, compile_definition, compile_run
-from shared.usecases.runs.give_way import WITHIN_SECONDS, give_way
+from shared.usecases.runs.let_others_start import WITHIN_SECONDS, let_others_start
 from shared.usecases.runs.meter_run import meter_run, run_funds
 from shared.usecases.sessions.get_session import own, read_session
 
@@ -188,7 +188,7 @@ async def start_run(core: Core, request: RunRequest) -> StartedRun:
             stored = await load_run(core.documents, run_id) if request.idempotency_key is None else None
             if stored is not None:
                 return await _started(core, request, stored, found)
-            await give_way(core.clock, run_id, attempt, until, error)
+            await let_others_start(core.clock, run_id, attempt, until, error)
             attempt += 1
             continue
         return await _started(core, request, draft.made, found)

@@ -14,7 +14,7 @@ from shared.domain.writes import Increment, Merge
 from shared.edge.errors import render_domain_error
 from shared.ports.documents import Documents, OutcomeUnknown
 from shared.usecases.nodes.engine import Core
-from shared.usecases.runs.give_way import WITHIN_SECONDS
+from shared.usecases.runs.let_others_start import WITHIN_SECONDS
 from shared.usecases.runs.start_run import RunRequest, StartedRun, start_run
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.interfering_documents import InterferingDocuments

@@ -1,4 +1,4 @@
-"""Give way to those who were faster to start a run: many who start at once contend for what counts them."""
+"""Let those who were faster start their runs first: many who start at once contend for what counts them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ PAUSE_SECONDS = 0.02
 MOST_SECONDS = 1.0
 
 
-async def give_way(
+async def let_others_start(
     clock: Clock, run_id: RunId, attempt: int, until: float, refusal: CommitRefused | OutcomeUnknown
 ) -> None:
     """Wait before the next attempt, each run for a time of its own, so that those who met part.

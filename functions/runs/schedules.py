@@ -24,7 +24,7 @@ from shared.usecases.schedules.change_schedule import delete_schedule, pause_sch
 from shared.usecases.schedules.fire_schedules import run_now
 from shared.usecases.schedules.get_schedule import list_schedules, list_ticks, open_schedule
 from shared.usecases.schedules.planner import Planner
-from shared.usecases.schedules.put_schedule import Plan, create_schedule, replace_schedule
+from shared.usecases.schedules.put_schedule import ScheduleRequest, create_schedule, replace_schedule
 
 
 class ScheduleBody(BaseModel):
@@ -44,9 +44,9 @@ class ScheduleBody(BaseModel):
     time_zone: str = Field(default="UTC", max_length=100, description="An IANA name, such as Europe/Berlin.")
 
     @property
-    def plan(self) -> Plan:
+    def wanted(self) -> ScheduleRequest:
         """As the use cases take it."""
-        return Plan(self.name, AgentId(self.agent_id), self.input, self.cron, self.time_zone, self.version)
+        return ScheduleRequest(self.name, AgentId(self.agent_id), self.input, self.cron, self.time_zone, self.version)
 
 
 class NewScheduleBody(ScheduleBody):
@@ -109,7 +109,7 @@ def schedule_routes(planner: Planner) -> APIRouter:
     @router.post("/schedules", status_code=201, responses=problem_responses(400, 401, 403, 404, 429))
     async def create(caller: Caller, body: NewScheduleBody, response: Response) -> ScheduleView:
         """Let an agent run by the clock."""
-        schedule = await create_schedule(planner, caller.uid, body.plan, paused=body.is_paused)
+        schedule = await create_schedule(planner, caller.uid, body.wanted, paused=body.is_paused)
         response.headers["Location"] = f"/schedules/{schedule.id}"
         return _schedule(schedule)
 
@@ -127,7 +127,7 @@ def schedule_routes(planner: Planner) -> APIRouter:
     @router.put("/schedules/{schedule_id}", responses=problem_responses(400, 401, 403, 404, 409))
     async def replace(caller: Caller, schedule_id: ResourceId, body: ScheduleBody) -> ScheduleView:
         """Say anew what a schedule does; it stays paused or not."""
-        return _schedule(await replace_schedule(planner, caller.uid, ScheduleId(schedule_id), body.plan))
+        return _schedule(await replace_schedule(planner, caller.uid, ScheduleId(schedule_id), body.wanted))
 
     @router.delete("/schedules/{schedule_id}", status_code=204, responses=problem_responses(401, 404, 409))
     async def delete(caller: Caller, schedule_id: ResourceId) -> None:

@@ -23,7 +23,7 @@ from shared.usecases.schedules.planner import Planner
 
 
 @dataclass(frozen=True, slots=True)
-class Plan:
+class ScheduleRequest:
     """What a person wants to happen, and when; the names are those of `Schedule`."""
 
     name: str
@@ -34,7 +34,7 @@ class Plan:
     version: VersionRef | None = None
 
 
-async def create_schedule(planner: Planner, caller: Uid, plan: Plan, *, paused: bool = False) -> Schedule:
+async def create_schedule(planner: Planner, caller: Uid, wanted: ScheduleRequest, *, paused: bool = False) -> Schedule:
     """Store a schedule; what it asks for must be possible now.
 
     Raises:
@@ -45,21 +45,21 @@ async def create_schedule(planner: Planner, caller: Uid, plan: Plan, *, paused: 
         Unavailable: the store does not answer; the schedule may have been stored.
     """
     documents, now = planner.core.documents, planner.core.clock.now()
-    await _check(planner, caller, plan)
+    await _check(planner, caller, wanted)
     owned = Query(SCHEDULES, (Filter("owner_uid", "==", caller),), limit=MAX_SCHEDULES)
     if len(await documents.query(owned)) >= MAX_SCHEDULES:
         raise TooManyKept(f"You have {MAX_SCHEDULES} schedules, which is the most; delete one first.")
     schedule = Schedule(
         id=ScheduleId(planner.core.ids.new()),
         owner_uid=caller,
-        name=plan.name,
-        agent_id=plan.agent_id,
-        version=plan.version,
-        input_json=to_json(plan.input),
-        cron=plan.cron,
-        time_zone=plan.time_zone,
+        name=wanted.name,
+        agent_id=wanted.agent_id,
+        version=wanted.version,
+        input_json=to_json(wanted.input),
+        cron=wanted.cron,
+        time_zone=wanted.time_zone,
         is_paused=paused,
-        next_at=None if paused else planner.timetables.next_after(plan.cron, plan.time_zone, now),
+        next_at=None if paused else planner.timetables.next_after(wanted.cron, wanted.time_zone, now),
         created_at=now,
         updated_at=now,
     )
@@ -71,7 +71,7 @@ async def create_schedule(planner: Planner, caller: Uid, plan: Plan, *, paused: 
     return schedule
 
 
-async def replace_schedule(planner: Planner, caller: Uid, schedule_id: ScheduleId, plan: Plan) -> Schedule:
+async def replace_schedule(planner: Planner, caller: Uid, schedule_id: ScheduleId, wanted: ScheduleRequest) -> Schedule:
     """Say anew what a schedule does; a tick that is due already stays due, unless the times change.
 
     Raises:
@@ -82,27 +82,27 @@ async def replace_schedule(planner: Planner, caller: Uid, schedule_id: ScheduleI
     def change(schedule: Schedule, now: datetime) -> Schedule:
         new = replace(
             schedule,
-            name=plan.name,
-            agent_id=plan.agent_id,
-            version=plan.version,
-            input_json=to_json(plan.input),
-            cron=plan.cron,
-            time_zone=plan.time_zone,
+            name=wanted.name,
+            agent_id=wanted.agent_id,
+            version=wanted.version,
+            input_json=to_json(wanted.input),
+            cron=wanted.cron,
+            time_zone=wanted.time_zone,
         )
         if new.is_paused or (new.cron, new.time_zone) == (schedule.cron, schedule.time_zone):
             return new
         return replace(new, next_at=planner.timetables.next_after(new.cron, new.time_zone, now))
 
-    await _check(planner, caller, plan)
+    await _check(planner, caller, wanted)
     return await change_schedule(planner.core, caller, schedule_id, change)
 
 
-async def _check(planner: Planner, caller: Uid, plan: Plan) -> None:
-    if faults := planner.timetables.faults(plan.cron, plan.time_zone):
+async def _check(planner: Planner, caller: Uid, wanted: ScheduleRequest) -> None:
+    if faults := planner.timetables.faults(wanted.cron, wanted.time_zone):
         raise InvalidArgument("The schedule is not valid.", faults)
-    check_input(plan.input)
+    check_input(wanted.input)
     documents = planner.core.documents
-    opened = await open_agent(documents, Identity(caller, "user"), plan.agent_id, Permission.RUN)
-    number = number_to_run(opened.agent, opened.access, plan.version)
-    loaded = await load_definition(documents, plan.agent_id, number)
-    fit_input(loaded.definition.input_schema, plan.input)
+    opened = await open_agent(documents, Identity(caller, "user"), wanted.agent_id, Permission.RUN)
+    number = number_to_run(opened.agent, opened.access, wanted.version)
+    loaded = await load_definition(documents, wanted.agent_id, number)
+    fit_input(loaded.definition.input_schema, wanted.input)

@@ -77,7 +77,7 @@ from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.library import Library
 from shared.usecases.knowledge.put_document import NewDocument, put_document
 from shared.usecases.runs.start_run import RunRequest, start_run
-from shared.usecases.schedules.put_schedule import Plan, create_schedule
+from shared.usecases.schedules.put_schedule import ScheduleRequest, create_schedule
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.vault import Vault
 from shared.usecases.sessions.share_session import add_reader
@@ -306,8 +306,8 @@ async def _make_knowledge(world: World, library: Library) -> None:
 
 async def _make_automation(world: World, desk: Desk) -> None:
     """A schedule, a webhook to which something is on its way, and something that nobody heard."""
-    plan = Plan("daily", AgentId(world.ids["agent_id"]), "hello", "0 9 * * *")
-    schedule = await create_schedule(connect_planner(world.rig.core), Uid(Role.OWNER), plan)
+    wanted = ScheduleRequest("daily", AgentId(world.ids["agent_id"]), "hello", "0 9 * * *")
+    schedule = await create_schedule(connect_planner(world.rig.core), Uid(Role.OWNER), wanted)
     webhook, _ = await create_webhook(desk, Uid(Role.OWNER), Subscription("https://receiver.example"))
     now = world.rig.clock.now()
     fact = Fact(FactId("0123"), "run.failed", Uid(Role.OWNER), now, "{}", now)

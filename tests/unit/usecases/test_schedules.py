@@ -39,7 +39,7 @@ from shared.usecases.schedules.change_schedule import delete_schedule, pause_sch
 from shared.usecases.schedules.fire_schedules import fire_schedules, run_now, start_tick
 from shared.usecases.schedules.get_schedule import list_schedules, list_ticks, open_schedule
 from shared.usecases.schedules.planner import Planner
-from shared.usecases.schedules.put_schedule import Plan, create_schedule, replace_schedule
+from shared.usecases.schedules.put_schedule import ScheduleRequest, create_schedule, replace_schedule
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate, at_commit
 from tests.support.interfering_documents import InterferingDocuments
@@ -72,12 +72,12 @@ class Office:
         core = Core(documents or rig.documents, rig.queue, rig.clock, rig.ids)
         return Planner(core, CronTimetables(), rig.defects.append)
 
-    async def schedule(self, cron: str = "0 * * * *", **plan: Any) -> Schedule:
-        return await create_schedule(self.planner(), ANN, self.plan(cron, **plan))
+    async def schedule(self, cron: str = "0 * * * *", **wanted: Any) -> Schedule:
+        return await create_schedule(self.planner(), ANN, self.wanted(cron, **wanted))
 
-    def plan(self, cron: str = "0 * * * *", **plan: Any) -> Plan:
-        given: dict[str, Any] = {"name": "hourly", "agent_id": self.agent, "input": "report", **plan}
-        return Plan(cron=cron, **given)
+    def wanted(self, cron: str = "0 * * * *", **wanted: Any) -> ScheduleRequest:
+        given: dict[str, Any] = {"name": "hourly", "agent_id": self.agent, "input": "report", **wanted}
+        return ScheduleRequest(cron=cron, **given)
 
     async def fire(self, documents: Documents | None = None) -> int:
         return await fire_schedules(self.planner(documents), 100)
@@ -174,7 +174,7 @@ async def test_a_change_between_a_death_and_the_next_sweep_does_not_run_a_tick_t
     # Dies between the run's start and the note of it.
     with pytest.raises(Died):
         await office.fire(FailingDocuments(office.rig.documents, at_commit(1, Fate.DIES_AFTER)))
-    await replace_schedule(office.planner(), ANN, schedule.id, office.plan(input="something else"))
+    await replace_schedule(office.planner(), ANN, schedule.id, office.wanted(input="something else"))
     await office.rig.clock.advance(RETRY_AFTER.total_seconds())
     await office.fire()
     (tick,) = await office.ticks(schedule)
@@ -186,7 +186,7 @@ async def test_a_schedule_that_is_changed_while_it_fires_is_fired_by_the_next_sw
     await office.rig.clock.advance(HOUR)
 
     async def rename() -> None:
-        await replace_schedule(office.planner(), ANN, schedule.id, office.plan(name="renamed"))
+        await replace_schedule(office.planner(), ANN, schedule.id, office.wanted(name="renamed"))
 
     assert await office.fire(InterferingDocuments(office.rig.documents, rename, before_commit=1)) == 0
     assert await office.fire() == 1
@@ -327,10 +327,10 @@ async def test_a_paused_schedule_is_not_due_and_makes_up_for_nothing(office: Off
 
 async def test_new_times_count_from_now_and_a_paused_schedule_stays_paused(office: Office) -> None:
     schedule = await office.schedule()
-    changed = await replace_schedule(office.planner(), ANN, schedule.id, office.plan("30 * * * *"))
+    changed = await replace_schedule(office.planner(), ANN, schedule.id, office.wanted("30 * * * *"))
     assert changed.next_at == at("00:30")
     await pause_schedule(office.rig.core, ANN, schedule.id)
-    changed = await replace_schedule(office.planner(), ANN, schedule.id, office.plan("15 * * * *"))
+    changed = await replace_schedule(office.planner(), ANN, schedule.id, office.wanted("15 * * * *"))
     assert (changed.is_paused, changed.next_at) == (True, None)
 
 
@@ -338,11 +338,11 @@ async def test_a_schedules_times_are_those_of_its_zone_whatever_is_done_to_it(of
     core, planner, cron = office.rig.core, office.planner(), "30 8 * * *"
     schedule = await office.schedule(cron, time_zone="Europe/Berlin")
     assert schedule.next_at == at("07:30"), "made"
-    moved = await replace_schedule(planner, ANN, schedule.id, office.plan(cron, time_zone="America/New_York"))
+    moved = await replace_schedule(planner, ANN, schedule.id, office.wanted(cron, time_zone="America/New_York"))
     assert moved.next_at == at("13:30"), "only the zone changed"
-    moved = await replace_schedule(planner, ANN, schedule.id, office.plan("30 9 * * *", time_zone="America/New_York"))
+    moved = await replace_schedule(planner, ANN, schedule.id, office.wanted("30 9 * * *", time_zone="America/New_York"))
     assert moved.next_at == at("14:30"), "only the times changed"
-    await replace_schedule(planner, ANN, schedule.id, office.plan(cron, time_zone="Europe/Berlin"))
+    await replace_schedule(planner, ANN, schedule.id, office.wanted(cron, time_zone="Europe/Berlin"))
     await pause_schedule(core, ANN, schedule.id)
     assert (await resume_schedule(planner, ANN, schedule.id)).next_at == at("07:30"), "resumed"
     await office.rig.clock.advance(7.5 * HOUR)
@@ -368,7 +368,7 @@ async def test_a_schedule_keeps_to_its_hour_when_its_zone_changes_its_clocks(off
 async def test_a_tick_that_is_due_stays_due_when_something_else_is_changed(office: Office) -> None:
     schedule = await office.schedule()
     await office.rig.clock.advance(HOUR + 20)
-    await replace_schedule(office.planner(), ANN, schedule.id, office.plan(input="new words"))
+    await replace_schedule(office.planner(), ANN, schedule.id, office.wanted(input="new words"))
     assert await office.fire() == 1
     (tick,) = await office.ticks(schedule)
     assert (tick.due_at, tick.input_json) == (at("01:00"), '"new words"')
@@ -417,7 +417,7 @@ async def test_a_version_by_name_means_at_each_tick_what_it_means_then(office: O
 
 
 @pytest.mark.parametrize(
-    ("plan", "refusal"),
+    ("wanted", "refusal"),
     [
         ({"cron": "0 25 * * *"}, InvalidArgument),
         ({"time_zone": "Nowhere"}, InvalidArgument),
@@ -425,9 +425,9 @@ async def test_a_version_by_name_means_at_each_tick_what_it_means_then(office: O
         ({"agent_id": AgentId("another")}, NotFound),
     ],
 )
-async def test_what_cannot_work_is_refused_at_once(office: Office, plan: dict[str, Any], refusal: type) -> None:
+async def test_what_cannot_work_is_refused_at_once(office: Office, wanted: dict[str, Any], refusal: type) -> None:
     with pytest.raises(refusal):
-        await office.schedule(**plan)
+        await office.schedule(**wanted)
     assert (await list_schedules(office.rig.documents, ANN, 10, None)).items == ()
 
 

@@ -42,7 +42,7 @@ async def enter_node(engine: Engine, target: Target, attempt: Attempt) -> NodeCo
     if slot is None:
         found = await reading
     else:
-        found, history = await asyncio.gather(reading, read_history(documents, target.run.session_id))
+        found, history = await asyncio.gather(reading, read_messages(documents, target.run.session_id))
     snapshots = {snapshot.path: snapshot for snapshot in found}
     run = parse(Run, snapshots[target.run.path].fields or {})
     stored = snapshots.get(attempt.path)
@@ -83,7 +83,7 @@ def open_purse(core: Core, attempt: Attempt, target: Target, stored: Snapshot | 
     return Purse(core, attempt, target.funds, stored.update_time, None if held is None else parse(Held, held))
 
 
-async def read_history(documents: Documents, session_id: SessionId) -> tuple[Message, ...]:
+async def read_messages(documents: Documents, session_id: SessionId) -> tuple[Message, ...]:
     """The model messages of a session so far."""
     found = await documents.query(Query(messages_path(session_id)))
     return tuple(parse(Message, message.fields) for message in found if message.fields is not None)

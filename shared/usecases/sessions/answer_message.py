@@ -18,7 +18,7 @@ from shared.usecases.acknowledgement import Acknowledgement
 from shared.usecases.nodes.attempt import Attempt
 from shared.usecases.nodes.claim_node import hold
 from shared.usecases.nodes.engine import Core, Engine
-from shared.usecases.nodes.enter_node import read_history
+from shared.usecases.nodes.enter_node import read_messages
 from shared.usecases.nodes.execute_node import execute_entered
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.nodes.session_log import SessionLog
@@ -136,7 +136,7 @@ async def answer_message(engine: Engine, request: RunRequest) -> Turn:
 
 
 async def _history(core: Core, session_id: SessionId | None) -> tuple[Message, ...]:
-    return () if session_id is None else await read_history(core.documents, session_id)
+    return () if session_id is None else await read_messages(core.documents, session_id)
 
 
 async def _watch(engine: Engine, target: Target) -> None:

@@ -10,9 +10,8 @@ from typing import Any
 
 import psutil
 
-from scripts.local.paths import LOCAL
+from scripts.local.paths import STATE
 
-_STATE = LOCAL / "up.json"
 _PATIENCE_SECONDS = 30
 
 
@@ -39,7 +38,7 @@ def stop() -> bool:
     for orphan in _remaining(state):
         with suppress(ProcessLookupError):
             os.killpg(orphan.pid, signal.SIGKILL)
-    _STATE.unlink(missing_ok=True)
+    STATE.unlink(missing_ok=True)
     return True
 
 
@@ -58,7 +57,7 @@ def _same_process(pid: int, created: float) -> psutil.Process | None:
 
 
 def _read_state() -> dict[str, Any] | None:
-    return json.loads(_STATE.read_text()) if _STATE.is_file() else None
+    return json.loads(STATE.read_text()) if STATE.is_file() else None
 
 
 def main() -> None:

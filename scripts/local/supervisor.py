@@ -17,7 +17,7 @@ import psutil
 from watchfiles import Change, awatch  # pyright: ignore[reportUnknownVariableType] - trio is not installed
 
 from scripts.local.environment import Ports, StackSettings
-from scripts.local.paths import LOCAL, ROOT
+from scripts.local.paths import LOCAL, ROOT, STATE
 from scripts.local.processes import NotReady, PortTaken
 from scripts.local.programs import ProgramMissing
 from scripts.local.schedule import sweep
@@ -25,7 +25,6 @@ from scripts.local.seed import SeedRefused, seed
 from scripts.local.stack import Stack
 from scripts.local.staging import function_names
 
-STATE = LOCAL / "up.json"
 _TICK_SECONDS = 10
 _DEBOUNCE_MILLISECONDS = 300
 _WATCHED = ("functions", "shared")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from shared.domain.errors import NotFound
 from shared.domain.ids import DeliveryId, Uid
-from shared.domain.pages import Page
+from shared.domain.pages import DEFAULT_LIMIT, Page
 from shared.domain.records import parse
 from shared.domain.webhooks import (
     DELIVERIES,
@@ -75,7 +75,7 @@ class DeliverySearch:
     """Which deliveries, and which page of them."""
 
     state: DeliveryState | None = None
-    limit: int = 20
+    limit: int = DEFAULT_LIMIT
     page_token: str | None = None
 
 

@@ -16,11 +16,11 @@ def check_input(value: Any) -> None:
     """Refuse what is no input of any agent.
 
     Raises:
-        InvalidArgument: it is neither text nor an object, is empty or too long.
+        InvalidArgument: it is neither text nor an object, is empty text, or too long.
     """
     if not isinstance(value, str | dict):
         raise InvalidArgument("'input' must be text or an object")
-    if not value or (isinstance(value, str) and not value.strip()):
+    if isinstance(value, str) and not value.strip():
         raise InvalidArgument("'input' is empty")
     if len(to_json(value)) > MAX_INPUT_CHARACTERS:
         raise InvalidArgument(f"'input' is longer than {MAX_INPUT_CHARACTERS:,} characters; bring files as artifacts")

@@ -25,6 +25,14 @@ _WORDS = {
     "array": "a list",
     "null": "null",
 }
+_CLASSES: tuple[tuple[str, type], ...] = (
+    ("boolean", bool),  # before the whole numbers, as which Python counts them
+    ("integer", int),
+    ("number", float),
+    ("string", str),
+    ("object", dict),
+    ("array", list),
+)
 _HIDDEN = ("$ref", "anyOf", "oneOf", "allOf", "if", "not")
 _NAMES_ALL = "namesAll"
 
@@ -66,6 +74,11 @@ def is_a(kind: str, schema: Schema) -> bool:
 def words(several: Iterable[str]) -> str:
     """Kinds of values for an author: `text or a list`."""
     return " or ".join(_WORDS[kind] for kind in TYPES if kind in several)
+
+
+def word_for(value: Any) -> str:
+    """What a value is, in the same words."""
+    return words((next((kind for kind, one in _CLASSES if isinstance(value, one)), "null"),))
 
 
 def is_closed(schema: Schema) -> bool:

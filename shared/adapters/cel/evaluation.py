@@ -10,6 +10,8 @@ from typing import Any
 
 FAULTS = (ValueError, KeyError, RuntimeError, ArithmeticError)
 """What the interpreter raises for a condition that fails, beside the TypeError of values that do not fit."""
+_NAMES = {"str": "string", "float": "double", "dict": "map", "NoneType": "null"}
+"""What CEL calls the types that Python calls otherwise."""
 
 
 def misfit(condition: str, sample: Mapping[str, Any]) -> str | None:
@@ -31,10 +33,13 @@ def judge(condition: str, scope: Mapping[str, Any]) -> bool | str:
 
     try:
         value: object = evaluate(condition, dict(scope))
+    except KeyError as error:
+        return f"cannot be evaluated: there is no {error}"
     except (*FAULTS, TypeError) as error:
         return f"cannot be evaluated: {error}"
     return value if isinstance(value, bool) else _no_bool(value)
 
 
 def _no_bool(value: object) -> str:
-    return f"yields {type(value).__name__}, not true or false"
+    name = type(value).__name__
+    return f"yields {_NAMES.get(name, name)}, not true or false"

@@ -29,6 +29,7 @@ from shared.domain.runs import Failure
 from shared.domain.states import NodeState
 from shared.domain.templates import as_text, render_template
 from shared.domain.tools import ToolCall
+from shared.domain.value_types import word_for
 from shared.usecases.nodes.ask_people import ask_for_go_ahead, call_tool, offered_tools
 from shared.usecases.nodes.carry_over import carry_over
 from shared.usecases.nodes.conclude import conclude_graph, conclude_part
@@ -147,7 +148,7 @@ def _listed(work: MapWork | ItemsWork, scope: Mapping[str, Any]) -> list[Any]:
     """
     items = render_template(work.over, scope)
     if not isinstance(items, list):
-        raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} yields {type(items).__name__}")
+        raise FailedPrecondition(f"'over' must yield a list, and {work.over!r} is {word_for(items)}")
     items = cast(list[Any], items)
     if len(items) > work.max_items:
         raise FailedPrecondition(f"the list has {len(items):,} items, and the map takes at most {work.max_items:,}")

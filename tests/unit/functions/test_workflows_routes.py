@@ -175,6 +175,15 @@ async def test_a_definition_may_refer_to_agents_that_one_may_run(here: Deploymen
     assert refusal.json()["faults"][0]["path"] == "body.definition.graph.nodes.ask.agent.id"
 
 
+async def test_an_input_of_nothing_is_an_input_whose_defaults_are_filled_in(here: Deployment) -> None:
+    schema = {"type": "object", "properties": {"sum": {"type": "string", "default": "1 + 1"}}}
+    nodes = {"sum": {"kind": "tool", "tool": "calculator", "arguments": {"expression": "{{ input.sum }}"}}}
+    definition = {**SUMS, "input_schema": schema, "graph": {"nodes": nodes}}
+    began = await run(here, "graph", definition=definition, input={})
+    assert began["input"] == {"sum": "1 + 1"}
+    assert (await ended(here, began["id"]))["output"]["result"] == "2"
+
+
 async def test_a_definition_is_held_against_the_agents_that_it_refers_to_before_it_runs(here: Deployment) -> None:
     schema = {"type": "object", "properties": {"topic": {"type": "string"}}, "required": ["topic"]}
     taking = {**ALONE, "prompt": "{{ input.topic }}", "input_schema": schema}

@@ -123,6 +123,7 @@ async def test_a_map_over_something_else_than_a_list_fails_clearly() -> None:
     await rig.drain()
     run = await rig.run(started.run.id)
     assert run.error is not None
+    assert run.error.message.endswith("is text")
     assert "must yield a list" in run.error.message
 
 

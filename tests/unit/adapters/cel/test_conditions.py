@@ -45,7 +45,10 @@ async def test_a_condition_is_worth_the_same_wherever_it_is_evaluated(condition:
     ("condition", "reason"),
     [
         ("input.words.all(w, w > 2)", "cannot be evaluated"),
-        ("input.nothing == 1", "cannot be evaluated"),
+        ("input.nothing == 1", "cannot be evaluated: there is no 'nothing'"),
+        ("input.text", "yields string, not true or false"),
+        ("input", "yields map, not true or false"),
+        ("null", "yields null, not true or false"),
         ("input.words.map(w, w.size())", "yields list, not true or false"),
         ("input.n", "yields int, not true or false"),
     ],

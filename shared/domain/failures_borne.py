@@ -10,6 +10,9 @@ from shared.domain.plan_graphs import PlanGraph
 from shared.domain.plans import EndWork, PlanNode
 from shared.domain.states import NodeState, is_terminal
 
+_NOT_BEGUN = frozenset({NodeState.SKIPPED, NodeState.CANCELLED})
+"""What becomes of a node beyond a failure; it is cancelled where the run ends sooner."""
+
 
 def unborne(graph: PlanGraph, nodes: Sequence[NodeRun]) -> list[NodeRun]:
     """The failed ones of `nodes`, which are all that have begun in a graph, that the graph does not go on without."""
@@ -44,4 +47,4 @@ def _has_enough(node: PlanNode, ended: Mapping[NodeId, NodeState]) -> bool:
 
 
 def _are_skipped(names: Iterable[NodeId], ended: Mapping[NodeId, NodeState]) -> bool:
-    return all(ended.get(name, NodeState.SKIPPED) is NodeState.SKIPPED for name in names)
+    return all(ended.get(name, NodeState.SKIPPED) in _NOT_BEGUN for name in names)

@@ -24,7 +24,7 @@ def _steps(*tools: tuple[str, ...], seconds: float = 0.4) -> str:
 
 GRAPH, SINGLE, DELEGATION, METERED, HURRIED, CROWD = -1, -2, -3, -4, -5, -6
 SIGNED, GATED, QUORUM, LOOP, NESTED, TIGHT = -7, -8, -9, -10, -11, -12
-HASTY = -13
+HASTY, BEARING = -13, -14
 HANDMADE: dict[int, dict[str, Any]] = {
     SINGLE: {"system_prompt": _steps(("echo", "post"), ("pay",))},
     DELEGATION: {
@@ -167,6 +167,22 @@ HANDMADE: dict[int, dict[str, Any]] = {
                 },
                 "work": {**_agent("work"), "system_prompt": _steps(("echo",), ("echo",))},
                 "first": {"kind": "join", "policy": "any", "after": ["talk", "work"]},
+            }
+        },
+    },
+    # The join has enough without what fails, and without what is skipped for it.
+    BEARING: {
+        "type": "graph",
+        "graph": {
+            "nodes": {
+                "good": _tool("echo"),
+                "bad": _tool("fail"),
+                "part": {
+                    "kind": "subgraph",
+                    "after": ["bad"],
+                    "graph": {"nodes": {"one": _tool("echo"), "two": _tool("post", after=["one"])}},
+                },
+                "first": {"kind": "join", "policy": "any", "after": ["good", "bad", "part"]},
             }
         },
     },

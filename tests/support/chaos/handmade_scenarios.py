@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.support.chaos.handmade import DELEGATION, GATED, GRAPH, LOOP, NESTED, QUORUM, SIGNED, SINGLE, TIGHT
+from tests.support.chaos.handmade import BEARING, DELEGATION, GATED, GRAPH, LOOP, NESTED, QUORUM, SIGNED, SINGLE, TIGHT
 from tests.support.chaos.scenario import Cancel, Fork, Message, Pause, Regenerate, Replay, Retry, Scenario
 
 
@@ -23,6 +23,7 @@ SCENARIOS = {
     ),
     "a paused graph": Scenario(GRAPH, 2, 50, 2, (_said(), Pause(0.6, "m0", seconds=5.0))),
     "a map whose join is a quorum": Scenario(QUORUM, 3, 50, 2, (_said(),)),
+    "a join that bears a failure": Scenario(BEARING, 0, 50, 2, (_said(),)),
     "a loop": Scenario(LOOP, 0, 50, 2, (_said(),)),
     "a subgraph": Scenario(NESTED, 0, 50, 2, (_said(),)),
     "an approval that is decided": Scenario(GATED, 0, 50, 2, (_said(),)),

@@ -299,12 +299,7 @@ class RunCheck:
         outputs = self._actual.fate(last).outputs if last.id == END and not self._hurries else ()
         if run.state is RunState.SUCCEEDED and outputs and from_json(run.output_json) not in outputs:
             yield f"gives {run.output_json}, expected {outputs}"
-        outside = [node for node in self._nodes.values() if self._graph.by_id[node.node].within is None]
-        unhandled = [node.instance for node in unborne(self._graph, outside)]
-        if run.state is RunState.SUCCEEDED and unhandled:
-            yield f"succeeded, and {unhandled} failed"
-        if run.state is RunState.FAILED and not unhandled:
-            yield "failed, and no node did"
+        yield from self._failure_faults()
         bounds, came_to = run.bounds, (len(self._nodes), run.usage.requests, run.usage.tool_calls)
         most = (0, 0, 0) if bounds is None else (bounds.node_runs, bounds.requests, bounds.tool_calls)
         if any(one > limit for one, limit in zip(came_to, most, strict=True)):
@@ -317,6 +312,19 @@ class RunCheck:
         responses = sum(entry.get("kind") == "response" for found in journals for entry in found.values())
         if run.usage.requests < responses and not self._hurries:
             yield f"used {run.usage.requests} requests, and {responses} are recorded"
+
+    def _failure_faults(self) -> Iterator[str]:
+        """A run fails just when a node does without which it cannot go on."""
+        run = self._run
+        outside = [node for node in self._nodes.values() if self._graph.by_id[node.node].within is None]
+        unhandled = [node.instance for node in unborne(self._graph, outside)]
+        if run.state is RunState.SUCCEEDED and unhandled:
+            yield f"succeeded, and {unhandled} failed"
+        if run.state is RunState.FAILED and not unhandled:
+            yield "failed, and no node did"
+        blamed = "" if run.error is None else run.error.message.partition(":")[0]
+        if blamed not in unhandled and any(node.instance == blamed for node in outside):
+            yield f"failed for {blamed}, without which a join had enough"
 
 
 def _held_faults(node: NodeRun, held: NodeRun) -> Iterator[str]:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
 from shared.domain.ids import RunId
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand
+from shared.domain.nodes import NodeRun
+from shared.domain.plan_graphs import PlanGraph
 from shared.domain.runs import run_path
+from shared.domain.states import NodeState
 from shared.domain.writes import Increment, Merge, Put, Write
 from shared.usecases.approvals import decide_approval
-from shared.usecases.nodes import execute_node, finish_node, release_waiting, wake_successors
+from shared.usecases.nodes import conclude, execute_node, finish_node, release_waiting, wake_successors
 from shared.usecases.nodes.engine import Core
 from shared.usecases.nodes.node_context import NodeContext, Target
 from shared.usecases.runs import pause_run
 from tests.support.chaos.broken_guards.guard import ALONE, Guard, all_of, commit_at_last, nothing, replaced
 from tests.support.chaos.faults import Fault
-from tests.support.chaos.handmade import GATED, GRAPH
+from tests.support.chaos.handmade import BEARING, GATED, GRAPH
 from tests.support.chaos.rules import QUEUE_ALONE, Rules
 
 
@@ -60,11 +64,18 @@ async def _only_if_it_waits(core: Core, run_id: RunId) -> list[Write]:
     return await release_waiting.stop_waiting(core, run_id) if (run.fields or {})["waiting_since"] else []
 
 
+def _unhandled(graph: PlanGraph, nodes: Sequence[NodeRun]) -> list[NodeRun]:
+    """A join bears the failures of those that it did not need only where they come too late."""
+    return [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
+
+
 UNDONE = r"^at \d+ s something is still to be done: .* runs \['\w+ running'"
 ASKED_SLOWLY = Rules(kinds=frozenset({Fault.SLOW}), only_workers=True, scenario=replace(ALONE, definition=GATED))
 """A graph begins to wait, in commits that take long, while somebody answers already."""
 MAPPED = Rules(scenario=replace(ALONE, definition=GRAPH, workers=2))
 """A join waits for the items of a map, which two workers execute."""
+BORNE = Rules(scenario=replace(ALONE, definition=BEARING, workers=2))
+"""A join has enough without a node that fails."""
 WAKE_UPS = {
     "successor re-check": Guard("no lost wake-up", replaced(execute_node, _wake_again=nothing), UNDONE, QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, UNDONE, QUEUE_ALONE),
@@ -77,6 +88,12 @@ WAKE_UPS = {
         ASKED_SLOWLY,
     ),
     "added with the items": Guard("a join fires when all have ended", _added_late, r": gives .*, expected ", MAPPED),
+    "failures borne": Guard(
+        "who ends first does not decide what a run comes to",
+        replaced(conclude, unborne=_unhandled),
+        r"^run \w+: failed for bad~0, without which a join had enough",
+        BORNE,
+    ),
     "shard marker": Guard(
         "a join counts each edge once", replaced(wake_successors, promote=_unmarked), r": counts .*, expected "
     ),

@@ -8,13 +8,13 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
-from functions.agents.requests import PageQuery
 from functions.agents.views import AgentView, view_agent
 from shared.domain.grants import MAX_DAILY_COST_USD_MICROS, MAX_GRANTED_RUNS, Constraints, Permission
 from shared.domain.ids import AgentId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.ports.identity import Identity
 from shared.usecases.grants.list_grants import KnownGrant, get_grant, list_grants, with_grantees

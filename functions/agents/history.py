@@ -8,12 +8,12 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field
 
-from functions.agents.requests import PageQuery
 from shared.domain.agent_history import Deed, Topic
 from shared.domain.ids import AgentId
 from shared.domain.records import from_json
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.ports.documents import Documents
 from shared.usecases.agents.list_history import list_history

@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Query, Request, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.agents.requests import PageQuery
 from shared.domain.knowledge import (
     MAX_DESCRIPTION_CHARACTERS,
     MAX_DOCUMENT_BYTES,
@@ -23,6 +22,7 @@ from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
 from shared.edge.middleware import BodyLimit
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.sent_file import ANY_BYTES, named_media_type
 from shared.usecases.knowledge.create_collection import create_collection

@@ -12,9 +12,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from shared.domain.agents import AgentType, Proposal, Scope, Seen
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import Fault, InvalidArgument
-from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.edge.definition_body import MEDIA_TYPES, parse_body
 from shared.edge.definition_places import place_faults
+from shared.edge.page_query import PageQuery
 from shared.edge.version_refs import VersionRefParameter
 from shared.usecases.agents.save_draft import SeenDraft
 
@@ -35,13 +35,6 @@ _DRAFT_TAG = re.compile(r'"draft-(\d{1,18})"')
 
 class _Body(BaseModel):
     model_config = ConfigDict(extra="forbid")
-
-
-class PageQuery(_Body):
-    """Which page of a list."""
-
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    page_token: str | None = Field(default=None, max_length=2000, description="`next_page_token` of the page before.")
 
 
 class AgentQuery(PageQuery):

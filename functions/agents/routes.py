@@ -13,7 +13,6 @@ from functions.agents.requests import (
     DraftFlag,
     IfMatch,
     IfNoneMatch,
-    PageQuery,
     ProposalBody,
     Written,
     WrittenBody,
@@ -37,6 +36,7 @@ from shared.domain.ids import AgentId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of, is_known
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.strict_body import body_schema, strict_body
 from shared.usecases.agents.clone_agent import clone_agent

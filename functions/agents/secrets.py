@@ -8,12 +8,12 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Query, Response
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from functions.agents.requests import PageQuery
 from shared.domain.pages import Page
 from shared.domain.secrets import MAX_SECRET_BYTES, MIN_SECRET_CHARACTERS, NAME_PATTERN, SecretText, StoredSecret
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
+from shared.edge.page_query import PageQuery
 from shared.usecases.secrets.delete_secret import delete_secret
 from shared.usecases.secrets.list_secrets import list_secrets
 from shared.usecases.secrets.put_secret import put_secret

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Depends, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.agents.requests import PageQuery
 from functions.agents.views import AgentDetail, render_agent
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of
+from shared.edge.page_query import PageQuery
 from shared.edge.strict_body import body_schema, strict_body
 from shared.usecases.agents.shelf import Shelf
 from shared.usecases.agents.use_template import Template, get_template, list_templates, use_template

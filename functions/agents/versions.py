@@ -6,7 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from functions.agents.requests import AliasBody, IfMatch, PageQuery, PublishBody, propose, seen_agent
+from functions.agents.requests import AliasBody, IfMatch, PublishBody, propose, seen_agent
 from functions.agents.views import (
     AliasList,
     AliasView,
@@ -23,6 +23,7 @@ from shared.domain.ids import AgentId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.etags import etag_of
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.strict_body import body_schema, strict_body
 from shared.edge.version_refs import VersionRefParameter

@@ -8,13 +8,13 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.runs.requests import PageQuery
 from shared.domain.approvals import Approval, ApprovalKind, ApprovalState, Verdict
 from shared.domain.decisions import Decision
 from shared.domain.ids import ApprovalId
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.shown_values import shown_value
 from shared.usecases.approvals.decide_approval import decide_approval

@@ -8,10 +8,10 @@ from typing import Annotated
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.runs.requests import PageQuery
 from shared.domain.dead_letters import DeadLetterId, DeadLetterKind
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.usecases.dead_letters.list_dead_letters import list_dead_letters
 from shared.usecases.dead_letters.settle_dead_letter import Undertaker, discard_dead_letter, requeue_dead_letter

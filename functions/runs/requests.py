@@ -7,8 +7,8 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from shared.domain.definitions import RunBudget
-from shared.domain.pages import DEFAULT_LIMIT, MAX_LIMIT
 from shared.domain.states import RunState
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.run_input import RunInput
 from shared.edge.version_refs import VersionRefParameter
@@ -79,15 +79,6 @@ class ForkBody(_Body):
     at_seq: int | None = Field(
         default=None, ge=0, description="The last event to copy; all if left out. A turn is copied whole or not at all."
     )
-
-
-class PageQuery(BaseModel):
-    """Which page of a list."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    limit: int = Field(default=DEFAULT_LIMIT, ge=1, le=MAX_LIMIT)
-    page_token: str | None = Field(default=None, max_length=2000, description="`next_page_token` of the page before.")
 
 
 class RunQuery(PageQuery):

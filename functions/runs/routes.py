@@ -6,13 +6,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Response
 
-from functions.runs.requests import ExecutionBody, PageQuery, RunBody, RunQuery
+from functions.runs.requests import ExecutionBody, RunBody, RunQuery
 from functions.runs.views import NodePage, RunPage, RunView, render_nodes, render_run, render_runs
 from shared.domain.ids import AgentId, RunId, SessionId, Uid
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
 from shared.edge.logs import current_request
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.ports.documents import Documents

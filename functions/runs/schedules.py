@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.runs.requests import PageQuery
 from functions.runs.views import FailureView
 from shared.domain.ids import AgentId
 from shared.domain.records import from_json
@@ -16,6 +15,7 @@ from shared.domain.schedules import MAX_CRON_CHARACTERS, Schedule, ScheduleId, T
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.edge.request_headers import IdempotencyKey
 from shared.edge.run_input import RunInput

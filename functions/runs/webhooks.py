@@ -8,7 +8,6 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Response
 from pydantic import BaseModel, ConfigDict, Field
 
-from functions.runs.requests import PageQuery
 from shared.domain.egress import MAX_URL_CHARACTERS
 from shared.domain.ids import DeliveryId
 from shared.domain.records import from_json
@@ -16,6 +15,7 @@ from shared.domain.webhooks import EVENTS, Delivery, DeliveryState, Webhook, Web
 from shared.edge.app import problem_responses
 from shared.edge.auth import Caller
 from shared.edge.json_route import JsonRoute
+from shared.edge.page_query import PageQuery
 from shared.edge.path_ids import ResourceId
 from shared.usecases.webhooks.desk import Desk
 from shared.usecases.webhooks.get_webhook import DeliverySearch, list_deliveries, list_webhooks, open_webhook

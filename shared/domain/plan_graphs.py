@@ -11,11 +11,13 @@ from shared.domain.plans import (
     DENIED,
     EndWork,
     FallbackWork,
+    InputWork,
     LoopWork,
     MapWork,
     Plan,
     PlanNode,
     SubgraphWork,
+    Turn,
     TurnsWork,
     below,
     split_plan,
@@ -97,6 +99,12 @@ class PlanGraph:
     def _concluding(self) -> frozenset[NodeId]:
         kinds = SubgraphWork | FallbackWork | TurnsWork | EndWork
         return frozenset(node.id for node in self.plan.nodes if isinstance(node.work, kinds))
+
+    def item_ended_by(self, node: NodeId) -> Turn | None:
+        """Which item of a map ends with the vertex, because its graph does; None if none does."""
+        first = self.by_id.get(below(node, "input"))
+        turn = first.work.turn if first is not None and isinstance(first.work, InputWork) else None
+        return None if turn is None or turn.until is not None else turn
 
     def first_inside(self, node: NodeId) -> NodeId:
         """The vertex with which what the vertex concludes begins; it is skipped with that one."""

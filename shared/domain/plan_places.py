@@ -33,6 +33,6 @@ def _in_node(path: str, node: GraphNode, names: Sequence[str]) -> str:
         case SubgraphNode():
             return _in_graph(f"{path}.graph.nodes", node.graph.nodes, names)
         case MapNode() | LoopNode():
-            return f"{path}.max_items" if name == "items" else _in_node(f"{path}.body", node.body, below)
+            return _in_node(f"{path}.body", node.body, below)
         case _:
             return path

@@ -17,13 +17,13 @@ from shared.domain.runs import WAVE
 
 MOST_IN_COMMIT = 400
 """Nodes or counters that one commit writes, of 500 writes: what else ends a node or a run needs the others."""
-_MAP = "a map with a single step as its body: its items are set off in waves"
+_MAP = "a map: its items are set off in waves"
 
 
 def width_faults(plan: Plan, definition: AgentDefinition) -> Iterator[Fault]:
     """What sets off more nodes than are enqueued in one call, or counts for more than one commit holds.
 
-    Only maps go in waves: what is written out, and the items of a map whose body is a graph, are vertices of the plan.
+    Maps go in waves; what is written out does not.
     """
     if definition.graph is None:
         return
@@ -52,7 +52,8 @@ def _wide(graph: PlanGraph) -> Iterator[tuple[PlanNode, int, int]]:
 
 
 def _waited_for_by_many(graph: PlanGraph) -> Iterator[NodeId]:
-    return (name for name, after in graph.successors.items() if len(after) > min(WAVE, MOST_IN_COMMIT))
+    many = (name for name, after in graph.successors.items() if len(after) > min(WAVE, MOST_IN_COMMIT))
+    return (name for name in many if not isinstance(graph.by_id[name].work, ItemsWork))
 
 
 def _set_off(plan: Plan, numbers: Mapping[NodeId, int]) -> Counter[NodeId]:
@@ -82,8 +83,6 @@ def _union(sets: Iterable[int]) -> int:
 
 
 def _too_wide(place: str, node: PlanNode, many: int) -> Fault:
-    if isinstance(node.work, ItemsWork):
-        return Fault(place, f"{_begun(node)} {_sets_off(many, 'graphs')}", f"at most {WAVE}, or {_MAP}")
     return Fault(place, f"{_begun(node)} {_sets_off(many)}", _MAP)
 
 
@@ -92,16 +91,12 @@ def _too_involved(place: str, node: PlanNode, counters: int) -> Fault:
     return Fault(place, reason, "a subgraph, whose nodes see as their input what it gives")
 
 
-def _sets_off(many: int, what: str = "nodes") -> str:
-    return f"sets off {many:,} {what} at once; at most {WAVE}"
+def _sets_off(many: int) -> str:
+    return f"sets off {many:,} nodes at once; at most {WAVE}"
 
 
 def _begun(node: PlanNode) -> str:
-    """A vertex as its author knows it: what begins a graph or a map has no name of its own."""
-    match node.work:
-        case InputWork():
-            return f"the start of '{node.id.removesuffix('.input')}'"
-        case ItemsWork():
-            return f"'{node.id.removesuffix('.items')}'"
-        case _:
-            return f"'{node.id}'"
+    """A vertex as its author knows it: what begins a graph has no name of its own."""
+    if isinstance(node.work, InputWork):
+        return f"the start of '{node.id.removesuffix('.input')}'"
+    return f"'{node.id}'"

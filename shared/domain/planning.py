@@ -57,7 +57,6 @@ from shared.domain.plans import (
     TurnsWork,
     below,
 )
-from shared.domain.runs import WAVE
 
 MAX_NODES = 5000
 """Of a plan, with all that subgraphs, kept agents and fallbacks add."""
@@ -230,8 +229,7 @@ class _Planner:
             most = (MAX_NODES - before) // max((len(self.nodes) - before) // len(ends), 1)
             if times > most:
                 reason = f"times the nodes of the graph comes to more than {MAX_NODES:,} nodes"
-                fits = min(most, WAVE) if isinstance(node, MapNode) else most
-                self.faults.append(Fault(f"{path}.{key}", reason, f"at most {fits}"))
+                self.faults.append(Fault(f"{path}.{key}", reason, f"at most {most}"))
             if len(self.faults) > known:
                 return
             if until is not None:

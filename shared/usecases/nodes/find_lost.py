@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from shared.domain.ids import Instance, RunId, instance_of
-from shared.domain.joins import Edge, JoinCount, edges_out, needs_counter
+from shared.domain.joins import Edge, JoinCount, needs_counter
 from shared.domain.nodes import NodeRun, count_of, indices_of, nodes_path
 from shared.domain.records import parse
 from shared.domain.states import NodeState, is_terminal
@@ -16,7 +16,7 @@ from shared.usecases.nodes.engine import Core, LoadedRun
 from shared.usecases.nodes.load_run import load_run
 from shared.usecases.nodes.node_context import Item, Target
 from shared.usecases.nodes.release_waiting import release_waiting
-from shared.usecases.nodes.wake_successors import begun_by, promote_shard
+from shared.usecases.nodes.wake_successors import begun_by, edges_to_wake, promote_shard
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +73,10 @@ async def _set_off(
     ready: list[Instance] = []
     counted: dict[tuple[str, Instance], Edge] = {}
     for target, indices in _ended(loaded, nodes):
-        ready += [instance_of(target.node.id, loaded.run.epoch, index) for index in begun_by(target, indices)]
+        ready += begun_by(target, indices)
         if target.item is not None and indices:
             continue  # the next round resolves the edges
-        for edge in edges_out(loaded.graph, loaded.run.id, loaded.run.epoch, target.node.id, target.position):
+        for edge in edges_to_wake(target):
             if edge.instance in begun:
                 continue
             if needs_counter(loaded.graph, edge.successor):

@@ -6,10 +6,10 @@ from collections.abc import Sequence
 
 from shared.domain.budgets import tightest
 from shared.domain.errors import Unavailable
-from shared.domain.ids import Instance, RunId, instance_of
+from shared.domain.ids import Instance, NodeId, RunId, instance_of
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, needs_counter, promote
 from shared.domain.plan_graphs import PlanGraph
-from shared.domain.plans import MapWork
+from shared.domain.plans import ItemsWork, MapWork, below
 from shared.domain.records import parse
 from shared.domain.runs import Run
 from shared.domain.sessions import Slot, slot_path
@@ -41,11 +41,10 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
         counts: what the finishing commit said about the counters; None reads them, as a redelivered task does, because
             whoever finished the node may have died before it woke anybody.
     """
-    run, graph, node = target.run, target.graph, target.node
-    ready = [instance_of(node.id, run.epoch, index) for index in begun_by(target, indices)]
+    graph, ready = target.graph, begun_by(target, indices)
     if target.item is not None and indices:
         return ready
-    edges = edges_out(graph, run.id, run.epoch, node.id, target.position)
+    edges = edges_to_wake(target)
     ready += [edge.instance for edge in edges if not needs_counter(graph, edge.successor)]
     sharing = counted(graph, edges)
     if counts is None:
@@ -56,17 +55,36 @@ async def find_ready(core: Core, target: Target, indices: range, counts: Counts 
     return ready
 
 
-def begun_by(target: Target, indices: range) -> range:
-    """The items that an ended node sets off: of a map the first wave, then each item the one a wave behind it.
+def begun_by(target: Target, indices: range) -> list[Instance]:
+    """The items, the next round, or the graphs of a map's items that an ended node sets off.
 
-    So no more than a wave of a map's items is queued or at work, without anybody counting.
+    Of a map the first wave, then each item, and each graph of one, the one a wave behind it. So no more than a wave of
+    them is queued or at work, without anybody counting.
     """
-    node, item = target.node, target.item
-    if not isinstance(node.work, MapWork):
-        return indices
-    limits = (target.run.wave, node.work.max_parallel, tightest(target.funds).places)
-    wave = min(most for most in limits if most is not None)
-    return indices[:wave] if item is None else range(item.index + wave, item.count)[:1]
+    run, graph, node, item = target.run, target.graph, target.node, target.item
+    if isinstance(node.work, ItemsWork):
+        return _graphs_of_items(target, node.within, range(run.wave))
+    if (turn := graph.item_ended_by(node.id)) is not None:
+        return _graphs_of_items(target, turn.of, range(turn.index + run.wave, turn.index + run.wave + 1))
+    if isinstance(node.work, MapWork):
+        limits = (run.wave, node.work.max_parallel, tightest(target.funds).places)
+        wave = min(most for most in limits if most is not None)
+        indices = indices[:wave] if item is None else range(item.index + wave, item.count)[:1]
+    return [instance_of(node.id, run.epoch, index) for index in indices]
+
+
+def edges_to_wake(target: Target) -> Sequence[Edge]:
+    """The edges of an ended node along which nodes may start; what `begun_by` begins is not among them."""
+    if isinstance(target.node.work, ItemsWork):
+        return ()
+    return edges_out(target.graph, target.run.id, target.run.epoch, target.node.id, target.position)
+
+
+def _graphs_of_items(target: Target, map_: NodeId | None, indices: range) -> list[Instance]:
+    """The nodes with which the graphs of a map's items begin, as far as there are such graphs."""
+    assert map_ is not None  # noqa: S101 - what begins a map is within it
+    first = [below(below(map_, str(index)), "input") for index in indices]
+    return [instance_of(node, target.run.epoch) for node in first if node in target.graph.by_id]
 
 
 async def enqueue_ready(core: Core, run_id: RunId, instances: Sequence[Instance], cause: str = READY) -> None:

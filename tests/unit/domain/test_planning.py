@@ -164,7 +164,7 @@ def test_what_a_plan_cannot_hold_is_refused() -> None:
 def test_how_many_items_fit_is_told_of_a_map_that_comes_to_too_many_nodes() -> None:
     each = {"kind": "map", "over": "{{ input.items }}", "body": subgraph({"a": TOOL})}
     again = {"kind": "loop", "until": "false", "max_rounds": 1000, "body": subgraph({f"n{n}": TOOL for n in range(7)})}
-    for node, fit in ((each, "at most 500"), (again, "at most 555")):
+    for node, fit in ((each, "at most 1666"), (again, "at most 555")):
         with pytest.raises(InvalidArgument) as refusal:
             plan_of({"in": node})
         assert [fault.suggestion for fault in refusal.value.faults] == [fit]

@@ -9,8 +9,8 @@ import pytest
 from shared.domain.errors import InvalidArgument
 from shared.domain.ids import NodeId, RunId
 from shared.domain.nodes import nodes_path
-from shared.domain.runs import Run
-from shared.domain.states import NodeState, RunState
+from shared.domain.runs import WAVE, Run
+from shared.domain.states import NodeState, RunState, is_terminal
 from shared.ports.documents import Query
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
@@ -56,15 +56,17 @@ AGAIN: dict[str, Any] = {
 }
 
 
-async def start(nodes: dict[str, Any], given: Any = WORDS, **definition: Any) -> tuple[EngineRig, RunId]:
-    rig = EngineRig(toolbox=tools())
+async def start(
+    nodes: dict[str, Any], given: Any = WORDS, wave: int = WAVE, **definition: Any
+) -> tuple[EngineRig, RunId]:
+    rig = EngineRig(toolbox=tools(), wave=wave)
     agent = await rig.make_agent(type="graph", graph={"nodes": nodes}, **definition)
     return rig, (await rig.start(agent, input=given)).run.id
 
 
-async def play(nodes: dict[str, Any], given: Any = WORDS, **definition: Any) -> tuple[EngineRig, Run]:
+async def play(nodes: dict[str, Any], given: Any = WORDS, **more: Any) -> tuple[EngineRig, Run]:
     """A run of the graph to its end."""
-    rig, run_id = await start(nodes, given, **definition)
+    rig, run_id = await start(nodes, given, **more)
     await rig.drain()
     assert rig.defects == []
     return rig, await rig.run(run_id)
@@ -195,6 +197,79 @@ async def test_cancelling_ends_every_item() -> None:
     }
 
 
+MANY = {**WORDS, "words": list("abcdefg")}
+WIDE = {**EACH, "max_items": 8}
+
+
+async def begun(rig: EngineRig, run_id: RunId) -> int:
+    """How many graphs of items were set off and have not ended."""
+    ended = await states(rig, await rig.run(run_id))
+    queued = [task.instance.removesuffix("~0") for task in rig.queue.pending]
+    inside = {name.split(".")[1] for name in (*ended, *queued) if name.startswith("each.")} - {"items"}
+    return sum(f"each.{index}" not in ended for index in inside)
+
+
+@pytest.mark.parametrize(("wave", "expected"), [(1, 1), (2, 2), (500, 8)])
+async def test_never_more_graphs_than_a_wave_are_begun_and_all_are_done(wave: int, expected: int) -> None:
+    rig, run_id = await start({"each": WIDE}, MANY, wave)
+    most = 0
+    while rig.queue.pending:
+        most = max(most, await begun(rig, run_id))
+        await rig.queue.deliver_next(rig.deliver)
+    assert most == expected
+    assert await rig.output(run_id) == [f"{word}1\n\n{word}2" for word in "abcdefg"]
+
+
+async def test_an_item_that_fails_begins_the_one_a_wave_behind_it_too() -> None:
+    rig, run = await play({"each": WIDE}, {**MANY, "broken": "b"}, wave=1)
+    assert run.state is RunState.FAILED
+    ended = await states(rig, run)
+    assert [ended[f"each.{n}"] for n in range(8)] == [
+        NodeState.SUCCEEDED,
+        NodeState.FAILED,
+        *[NodeState.SUCCEEDED] * 5,
+        NodeState.SKIPPED,
+    ]
+
+
+async def test_a_map_that_is_skipped_or_fails_ends_all_its_graphs_in_waves() -> None:
+    for node, given in (({**WIDE, "after": ["size.no"]}, MANY), (WIDE, {**MANY, "words": "a"})):
+        size = {"kind": "branch", "cases": {"no": "false"}}
+        rig, run = await play({"size": size, "each": node}, given, wave=2)
+        assert run.completed_at is not None
+        ended = await states(rig, run)
+        assert {ended[f"each.{n}"] for n in range(8)} == {NodeState.SKIPPED}
+
+
+async def test_the_sweeper_finds_the_graph_whose_task_was_lost() -> None:
+    lost = 0
+    for at in range(2, 60):
+        rig, run_id = await start({"each": WIDE}, MANY, wave=2)
+        for _ in range(at):
+            await rig.queue.deliver_next(rig.deliver)
+        if not rig.queue.pending:
+            break
+        if rig.queue.pending[0].instance.endswith(".input~0"):
+            lost += 1
+            rig.queue.lose_next()
+        await rig.work(run_id)
+        assert await rig.output(run_id) == [f"{word}1\n\n{word}2" for word in "abcdefg"]
+    assert lost > 4
+
+
+@pytest.mark.parametrize("delivered", range(2, 14))
+async def test_cancelling_ends_also_the_graphs_that_no_wave_has_begun(delivered: int) -> None:
+    rig, run_id = await start({"each": WIDE}, MANY, wave=2)
+    for _ in range(delivered):
+        await rig.queue.deliver_next(rig.deliver)
+    await cancel_run(rig.core, ANN, run_id)
+    calls = sum(rig.toolbox.calls.values())
+    await rig.work(run_id)
+    assert (await rig.run(run_id)).state is RunState.CANCELLED
+    assert sum(rig.toolbox.calls.values()) == calls
+    assert all(is_terminal(state) for state in (await states(rig, await rig.run(run_id))).values())
+
+
 async def test_a_kept_graph_is_a_body_with_a_budget_for_each_item() -> None:
     rig = EngineRig(toolbox=tools())
     say = {"kind": "agent", "prompt": "{{ input.text }}"}
@@ -235,17 +310,18 @@ async def test_what_cannot_be_planned_is_told_with_its_place(node: dict[str, Any
     assert [(fault.path, fault.reason) for fault in refusal.value.faults] == [(f"graph.nodes.{path}", reason)]
 
 
+@pytest.mark.parametrize("wave", [1, 500])
 @pytest.mark.parametrize("nodes", [{"each": EACH}, {"again": AGAIN}], ids=["map", "loop"])
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER, Fate.REPLY_LOST, Fate.ABORTED])
-async def test_a_failure_at_any_commit_changes_nothing(nodes: dict[str, Any], fate: Fate) -> None:
+async def test_a_failure_at_any_commit_changes_nothing(nodes: dict[str, Any], fate: Fate, wave: int) -> None:
     given = {**WORDS, "words": ["a"]}
     nodes = {name: {**node, "max_items" if name == "each" else "max_rounds": 2} for name, node in nodes.items()}
-    counted, run_id = await start(nodes, given)
+    counted, run_id = await start(nodes, given, wave)
     counting = FailingDocuments(counted.documents)
     await counted.work(run_id, counting)
     expected, output = await states(counted, await counted.run(run_id)), await counted.output(run_id)
     for at in range(counting.commits):
-        rig, run_id = await start(nodes, given)
+        rig, run_id = await start(nodes, given, wave)
         await rig.work(run_id, FailingDocuments(rig.documents, at_commit(at, fate)))
         await rig.drain()
         run = await rig.run(run_id)

@@ -9,7 +9,7 @@ from typing import Any
 
 from shared.domain.records import from_json, to_json
 
-MOST_CHARACTERS = 32 * 2**20
+MOST_CHARACTERS = 16 * 2**20
 """Of all lists that are kept; one may have 10 MiB as a file."""
 MOST_LISTS = 64
 

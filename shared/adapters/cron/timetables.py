@@ -15,6 +15,11 @@ _FIELDS = 5
 _EXAMPLES = "use five fields: minute, hour, day of month, month, day of week, such as `0 9 * * MON-FRI`"
 
 
+_OF_THE_MACHINE = frozenset({"localtime", "posixrules", "Factory"})
+"""Names that a database has, and that mean something else, or nothing, on the next machine."""
+_VARIANTS = ("posix/", "right/")
+
+
 class CronTimetables:
     """The library is loaded with the first expression."""
 
@@ -47,6 +52,8 @@ class CronTimetables:
 def _zone(name: str) -> ZoneInfo | None:
     from zoneinfo import ZoneInfo
 
+    if name in _OF_THE_MACHINE or name.startswith(_VARIANTS):
+        return None
     try:
         return ZoneInfo(name)
     except (KeyError, ValueError, OSError):  # not there, not a name, or a folder of the database

@@ -56,6 +56,8 @@ def test_the_next_times(cron: str, zone: str, after: str, expected: list[str]) -
         ("0 9 * * *", "America", ["time_zone"]),
         ("0 9 * * *", "../etc/passwd", ["time_zone"]),
         ("0 9 * * *", "", ["time_zone"]),
+        ("0 9 * * *", "localtime", ["time_zone"]),
+        ("0 9 * * *", "right/UTC", ["time_zone"]),
         ("0 25 * * *", "UTC", ["cron"]),
         ("* * * * * *", "UTC", ["cron"]),
         ("@daily", "UTC", ["cron"]),

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Generic, TypeAlias, TypeVar
 
 from shared.domain.errors import Aborted, StoreUnavailable
-from shared.domain.writes import Write
+from shared.domain.writes import Delete, Write
 from shared.ports.clock import Clock
 from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown, Snapshot
 
@@ -65,3 +65,16 @@ async def change_record(documents: Documents, clock: Clock, path: str, decide: D
         else:
             return change.result
     raise Aborted("Others keep changing the same.", retry_after_seconds=1)
+
+
+async def delete_record(documents: Documents, clock: Clock, path: str) -> None:
+    """Delete the record at `path`, if it is there.
+
+    Raises:
+        Unavailable: the store does not answer, or does not say whether it was deleted.
+    """
+
+    async def decide(snapshot: Snapshot) -> Change[None]:
+        return Change(None, [Delete(path)] if snapshot.exists else ())
+
+    await change_record(documents, clock, path, decide)

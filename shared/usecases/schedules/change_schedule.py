@@ -6,13 +6,12 @@ from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime
 
-from shared.domain.errors import Aborted
 from shared.domain.ids import Uid
 from shared.domain.records import render
 from shared.domain.schedules import Schedule, ScheduleId, schedule_path
-from shared.domain.writes import Delete, Update
-from shared.ports.documents import OutcomeUnknown, Snapshot
-from shared.usecases.change_record import Change, change_record
+from shared.domain.writes import Update
+from shared.ports.documents import Snapshot
+from shared.usecases.change_record import Change, change_record, delete_record
 from shared.usecases.nodes.engine import Core
 from shared.usecases.schedules.get_schedule import open_schedule, read_schedule
 from shared.usecases.schedules.planner import Planner
@@ -72,10 +71,7 @@ async def delete_schedule(core: Core, caller: Uid, schedule_id: ScheduleId) -> N
 
     Raises:
         NotFound: there is no such schedule, or it is somebody else's.
-        Aborted: it is not known whether it was forgotten.
+        Unavailable: the store does not answer, or does not say whether it was forgotten.
     """
     schedule = await open_schedule(core.documents, caller, schedule_id)
-    try:
-        await core.documents.commit([Delete(schedule.path)])
-    except OutcomeUnknown:
-        raise Aborted("It is not known whether the schedule was deleted; try again.") from None
+    await delete_record(core.documents, core.clock, schedule.path)

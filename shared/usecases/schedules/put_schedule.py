@@ -7,16 +7,17 @@ from datetime import datetime
 from typing import Any
 
 from shared.domain.agents import VersionRef
-from shared.domain.errors import InvalidArgument, TooManyKept, Unavailable
+from shared.domain.errors import InvalidArgument, TooManyKept
 from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, Uid
 from shared.domain.records import render, to_json
 from shared.domain.run_inputs import check_input, fit_input
 from shared.domain.schedules import MAX_SCHEDULES, SCHEDULES, Schedule, ScheduleId
 from shared.domain.writes import Create
-from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query
+from shared.ports.documents import Filter, Query
 from shared.ports.identity import Identity
 from shared.usecases.agents.load_definition import load_definition, number_to_run
+from shared.usecases.create_record import create_record
 from shared.usecases.grants.open_agent import open_agent
 from shared.usecases.schedules.change_schedule import change_schedule
 from shared.usecases.schedules.planner import Planner
@@ -63,11 +64,7 @@ async def create_schedule(planner: Planner, caller: Uid, wanted: ScheduleRequest
         created_at=now,
         updated_at=now,
     )
-    try:
-        await documents.commit([Create(schedule.path, render(schedule))])
-    except (CommitRefused, OutcomeUnknown):
-        if not (await documents.get(schedule.path)).exists:
-            raise Unavailable("The schedule was not stored; try again.") from None
+    await create_record(documents, [Create(schedule.path, render(schedule))], "schedule")
     return schedule
 
 

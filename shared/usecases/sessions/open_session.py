@@ -7,17 +7,18 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from shared.domain.agents import VersionRef
-from shared.domain.errors import Fault, InvalidArgument, Unavailable
+from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.grants import Permission
 from shared.domain.ids import AgentId, SessionId
 from shared.domain.records import render, to_json
 from shared.domain.sessions import MAX_STATE_CHARACTERS, Session, Slot, session_path, slot_path
 from shared.domain.writes import Create
 from shared.ports.clock import Clock
-from shared.ports.documents import CommitRefused, Documents, OutcomeUnknown
+from shared.ports.documents import Documents
 from shared.ports.id_source import Ids
 from shared.ports.identity import Identity
 from shared.usecases.agents.load_definition import load_definition, number_to_run
+from shared.usecases.create_record import create_record
 from shared.usecases.grants.open_agent import open_agent
 
 
@@ -73,13 +74,8 @@ async def open_session(documents: Documents, clock: Clock, ids: Ids, caller: Ide
         first_state_json=to_json(new.state) if new.state else None,
         configuration_json=to_json(new.configuration),
     )
-    try:
-        await documents.commit(
-            (Create(session_path(session.id), render(session)), Create(slot_path(session.id), render(Slot())))
-        )
-    except (CommitRefused, OutcomeUnknown):
-        if not (await documents.get(session_path(session.id))).exists:
-            raise Unavailable("The session was not stored; try again.") from None
+    creates = Create(session_path(session.id), render(session)), Create(slot_path(session.id), render(Slot()))
+    await create_record(documents, creates, "session")
     return session
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
-from shared.domain.errors import Aborted, EgressRefused, Fault, InvalidArgument, NotFound, TooManyKept
+from shared.domain.errors import EgressRefused, Fault, InvalidArgument, NotFound, TooManyKept
 from shared.domain.ids import Uid
 from shared.domain.records import render
 from shared.domain.secrets import SecretText
@@ -20,9 +20,10 @@ from shared.domain.webhooks import (
     make_secret,
     webhook_path,
 )
-from shared.domain.writes import Create, Delete, Update, Write
-from shared.ports.documents import CommitRefused, Filter, OutcomeUnknown, Query, Snapshot
-from shared.usecases.change_record import Change, change_record
+from shared.domain.writes import Create, Update
+from shared.ports.documents import Filter, Query, Snapshot
+from shared.usecases.change_record import Change, change_record, delete_record
+from shared.usecases.create_record import create_record
 from shared.usecases.secrets.destroy_secrets import destroy_secrets
 from shared.usecases.secrets.put_secret import put_secret
 from shared.usecases.secrets.read_secrets import read_secrets
@@ -51,6 +52,7 @@ async def create_webhook(desk: Desk, caller: Uid, wanted: Subscription) -> tuple
     Raises:
         InvalidArgument: the address may not be reached, or the events are not right.
         TooManyKept: the caller has the most webhooks that one may have.
+        NotFound: the caller has deleted it meanwhile.
         Aborted, Unavailable: a store does not answer; there may be a webhook that was not finished.
     """
     _check(desk, wanted)
@@ -69,12 +71,17 @@ async def create_webhook(desk: Desk, caller: Uid, wanted: Subscription) -> tuple
         updated_at=now,
         disabled_reason=UNFINISHED,
     )
-    await _commit(desk, [Create(webhook.path, render(webhook))])
+    await create_record(desk.documents, [Create(webhook.path, render(webhook))], "webhook")
     secret = _new_secret(desk)
     await put_secret(desk.vault, webhook.secrets_owner, CURRENT, secret)
-    webhook = replace(webhook, is_enabled=True, disabled_reason=None)
-    await _commit(desk, [Update(webhook.path, render(webhook))])
-    return webhook, secret
+    try:
+        finished = await change_webhook(
+            desk, caller, webhook.id, lambda one: replace(one, is_enabled=True, disabled_reason=None)
+        )
+    except NotFound:  # whoever deleted it meanwhile has not seen what was put
+        await destroy_secrets(desk.vault, webhook.secrets_owner)
+        raise
+    return finished, secret
 
 
 async def replace_webhook(
@@ -139,7 +146,7 @@ async def delete_webhook(desk: Desk, caller: Uid, webhook_id: WebhookId) -> None
     """
     webhook = await open_webhook(desk.documents, caller, webhook_id)
     await destroy_secrets(desk.vault, webhook.secrets_owner)
-    await _commit(desk, [Delete(webhook.path)])
+    await delete_record(desk.documents, desk.clock, webhook.path)
     await destroy_secrets(desk.vault, webhook.secrets_owner)  # of a rotation that found the webhook still there
 
 
@@ -180,10 +187,3 @@ def _check(desk: Desk, wanted: Subscription) -> None:
 
 def _new_secret(desk: Desk) -> SecretText:
     return make_secret(desk.ids.new() for _ in range(3))
-
-
-async def _commit(desk: Desk, writes: list[Write]) -> None:
-    try:
-        await desk.documents.commit(writes)
-    except (CommitRefused, OutcomeUnknown):
-        raise Aborted("It is not known whether that was stored; look, and try again.") from None

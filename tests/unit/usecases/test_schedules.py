@@ -444,6 +444,14 @@ async def test_somebody_elses_schedule_is_not_there(office: Office) -> None:
             await asking
 
 
+@pytest.mark.parametrize("fate", [Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_schedule_is_deleted_though_the_store_does_not_say_so(office: Office, fate: Fate) -> None:
+    schedule = await office.schedule()
+    documents = FailingDocuments(office.rig.documents, at_commit(0, fate))
+    await delete_schedule(office.planner(documents).core, ANN, schedule.id)
+    assert (await list_schedules(office.rig.documents, ANN, 10, None)).items == ()
+
+
 async def test_a_deleted_schedule_is_not_due(office: Office) -> None:
     schedule = await office.schedule()
     await delete_schedule(office.rig.core, ANN, schedule.id)

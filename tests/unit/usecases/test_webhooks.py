@@ -354,6 +354,35 @@ async def test_a_webhook_that_was_never_finished_tells_nothing_and_can_be_delete
         assert (left, here.store.entries) == ([], [])
 
 
+@pytest.mark.parametrize("failing", [0, 3])
+async def test_a_lost_reply_does_not_lose_the_secret_of_a_new_webhook(here: HooksRig, failing: int) -> None:
+    documents = FailingDocuments(here.rig.documents, at_commit(failing, Fate.REPLY_LOST))
+    webhook, secret = await create_webhook(here.desk(documents), ANN, Subscription(URL))
+    assert await open_webhook(here.rig.documents, ANN, webhook.id) == webhook
+    await here.hear(await here.happen())
+    await here.drain()
+    assert signed_with(secret, here.web.sent[-1])
+
+
+@pytest.mark.parametrize("at", range(2, 5))
+async def test_a_webhook_that_is_deleted_while_it_is_made_leaves_no_secret(here: HooksRig, at: int) -> None:
+    async def delete() -> None:
+        (webhook,) = (await list_webhooks(here.rig.documents, ANN, 10, None)).items
+        await delete_webhook(here.desk(), ANN, webhook.id)
+
+    documents = InterferingDocuments(here.rig.documents, delete, before_commit=at)
+    with pytest.raises((NotFound, Aborted)):
+        await create_webhook(here.desk(documents), ANN, Subscription(URL))
+    assert (here.store.entries, here.rig.documents.paths) == ([], [])
+
+
+@pytest.mark.parametrize("fate", [Fate.REPLY_LOST, Fate.ABORTED])
+async def test_a_webhook_is_deleted_though_the_store_does_not_say_so(here: HooksRig, fate: Fate) -> None:
+    webhook, _ = await here.webhook()
+    await delete_webhook(here.desk(FailingDocuments(here.rig.documents, at_commit(1, fate))), ANN, webhook.id)
+    assert (here.store.entries, here.rig.documents.paths) == ([], [])
+
+
 async def _check_nothing_is_told(here: HooksRig, webhook: Webhook) -> None:
     await here.hear(await here.happen())
     assert await here.deliveries() == []

@@ -15,15 +15,25 @@ class Allowance:
         """Begin with what earlier attempts consumed; without limits everything is allowed."""
         self._limits = limits
         self._used = used or NO_USAGE
+        self._asking: set[object] = set()
 
-    def spend(self, usage: Usage) -> None:
-        """Count a model response."""
+    def ask(self, who: object) -> None:
+        """Count a model request of somebody's who has none at work, before it is made."""
+        self._asking.add(who)
+
+    def drop(self, who: object) -> None:
+        """Count no more the request of somebody to whom no response will come."""
+        self._asking.discard(who)
+
+    def spend(self, who: object, usage: Usage) -> None:
+        """Count a model response in place of the request."""
+        self.drop(who)
         self._used += usage
 
     def check(self) -> None:
-        """Refuse another model request that would cross a limit.
+        """Refuse another model request that would cross a limit, those that are at work counted.
 
-        A response counts once it is there: the last one may cross a limit of tokens or cost.
+        What a response consumed counts once it is there: the last ones may cross a limit of tokens or cost.
 
         Raises:
             LimitReached: it would.
@@ -32,7 +42,7 @@ class Allowance:
         limits, used = self._limits, self._used
         if limits is None:
             return
-        if used.requests >= limits.requests:
+        if used.requests + len(self._asking) >= limits.requests:
             raise LimitReached(f"the limit of {limits.requests} model requests is reached, delegates included")
         tokens = used.input_tokens + used.output_tokens
         if limits.total_tokens is not None and tokens >= limits.total_tokens:

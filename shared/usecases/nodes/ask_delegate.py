@@ -94,6 +94,7 @@ async def ask_delegate(
         if error.retryable:
             raise
         context.purse.drop(below)
+        context.allowance.drop(below)
         await below.take_up_text()
         failure = Failure(error.code, error.message)
         ended = {"state": NodeState.FAILED, "error": render(failure), "text": below.said}

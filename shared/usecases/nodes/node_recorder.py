@@ -112,6 +112,7 @@ class NodeRecorder:
         previous = self._writer
         if previous is not None:
             await previous.stop()
+        self._context.allowance.drop(self)
         self._check_may_ask()
         longest = await self._context.purse.reserve(self, forecast or Forecast())
         try:
@@ -119,6 +120,7 @@ class NodeRecorder:
         except BaseException:
             self._context.purse.settle(self, NO_USAGE)
             raise
+        self._context.allowance.ask(self)
         again = previous is not None and previous.step == step
         try_ = previous.try_ + 1 if previous is not None and again else first_try(self._context.attempt.number)
         self._open_step(step, try_)
@@ -162,7 +164,7 @@ class NodeRecorder:
         """Journal a response before its tools start; hold a final answer back for the node's end."""
         self._messages.extend(response.messages)
         self._usage += response.usage
-        self._context.allowance.spend(response.usage)
+        self._context.allowance.spend(self, response.usage)
         self._context.purse.settle(self, response.usage)
         self._held = response
         self._model = response.model_name

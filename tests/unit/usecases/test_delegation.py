@@ -134,6 +134,52 @@ async def test_all_share_one_allowance() -> None:
     assert ended.error.code == "limit_reached"
 
 
+async def test_those_who_ask_at_the_same_time_do_not_cross_the_limit_together() -> None:
+    asking = rig()
+    begun, all_begun = 0, asyncio.Event()
+
+    async def wait_for_the_others() -> None:
+        nonlocal begun
+        begun += 1
+        if begun == 2:
+            all_begun.set()
+        await all_begun.wait()
+
+    def thinking(turn: AgentTurn) -> Sequence[Step]:
+        if turn.agent.name.endswith("finder"):
+            return (Step(("found",), before_end=wait_for_the_others),)
+        return (Step((), tuple(("ask_finder", {"task": str(number)}) for number in range(6))), Step(("all done",)))
+
+    asking.runner.script = thinking
+    run = await start(asking, limits={"requests": 3})
+    await asking.drain()
+    ended = await asking.run(run.id)
+    assert ended.error is not None
+    assert (ended.error.code, len(asking.runner.requests), ended.usage.requests) == ("limit_reached", 3, 3)
+    states = [node.state for node in await nodes_of(asking, run) if node.parent is not None]
+    assert sorted(states) == [NodeState.FAILED] * 4 + [NodeState.SUCCEEDED] * 2
+
+
+async def test_a_request_that_came_to_nothing_takes_nothing_of_the_limit() -> None:
+    asking = rig()
+
+    def refuse() -> None:
+        raise FailedPrecondition("the model refused")
+
+    def refused(turn: AgentTurn) -> Sequence[Step]:
+        return (Step(("I",), before_end=refuse),) if turn.agent.name.endswith("finder") else script(turn)
+
+    asking.runner.script = refused
+    run = await start(asking, limits={"requests": 4})  # of the asker two, of the writer two, and none is left
+    await asking.drain()
+    ended = await asking.run(run.id)
+    assert ended.error is not None
+    assert (ended.error.code, ended.usage.requests) == ("limit_reached", 4)
+    again = await start(asking, name="again", limits={"requests": 5})
+    await asking.drain()
+    assert ((await asking.run(again.id)).state, (await asking.run(again.id)).usage.requests) == (RunState.SUCCEEDED, 5)
+
+
 async def test_a_delegates_failure_is_a_message_to_the_agent_that_asked() -> None:
     asking = rig()
     asking.runner.script = failing("finder", FailedPrecondition)

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from typing import Any
 
-from shared.domain.ids import RunId
+from shared.domain.ids import Instance, RunId
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand
 from shared.domain.nodes import NodeRun
 from shared.domain.plan_graphs import PlanGraph
+from shared.domain.plans import MapWork
 from shared.domain.runs import run_path
 from shared.domain.states import NodeState
 from shared.domain.writes import Increment, Merge, Put, Write
@@ -69,6 +70,18 @@ def _unhandled(graph: PlanGraph, nodes: Sequence[NodeRun]) -> list[NodeRun]:
     return [node for node in nodes if node.state is NodeState.FAILED and not graph.handles_failure(node.node)]
 
 
+def _only_first_wave(*, of_graphs: bool) -> Callable[[], AbstractContextManager[object]]:
+    """The items of a map, or their graphs, begin none a wave behind them."""
+    begun_by = wake_successors.begun_by
+
+    def begins(target: Target, indices: range) -> list[Instance]:
+        is_item = target.item is not None and isinstance(target.node.work, MapWork)
+        ends_wave = target.graph.item_ended_by(target.node.id) is not None if of_graphs else is_item
+        return [] if ends_wave else begun_by(target, indices)
+
+    return replaced(wake_successors, begun_by=begins)
+
+
 UNDONE = r"^at \d+ s something is still to be done: .* runs \['\w+ running'"
 ASKED_SLOWLY = Rules(kinds=frozenset({Fault.SLOW}), only_workers=True, scenario=replace(ALONE, definition=GATED))
 """A graph begins to wait, in commits that take long, while somebody answers already."""
@@ -79,6 +92,8 @@ BORNE = Rules(scenario=replace(ALONE, definition=BEARING, workers=2))
 WAKE_UPS = {
     "successor re-check": Guard("no lost wake-up", replaced(execute_node, _wake_again=nothing), UNDONE, QUEUE_ALONE),
     "counters read by level": Guard("no lost wake-up", _naive_counts, UNDONE, QUEUE_ALONE),
+    "items a wave behind": Guard("no lost wake-up", _only_first_wave(of_graphs=False), UNDONE, QUEUE_ALONE),
+    "graphs a wave behind": Guard("no lost wake-up", _only_first_wave(of_graphs=True), UNDONE, QUEUE_ALONE),
     "sweeper": Guard("no lost wake-up", all_of, UNDONE, Rules(sweeper=False)),
     "woken by who resumes": Guard("a resumed run goes on", replaced(pause_run, wake_held=nothing), UNDONE, QUEUE_ALONE),
     "run changed by who decides": Guard(

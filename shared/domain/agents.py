@@ -225,7 +225,7 @@ def version_of(agent: Agent, proposal: Proposal, author: Uid, bounds: PlanBounds
         number=agent.head,
         version_tag=proposal.definition.version,
         definition_json=text,
-        digest=digest_of(text),
+        digest=definition_digest(text),
         created_by=author,
         created_at=agent.updated_at,
         changelog=proposal.changelog,
@@ -246,7 +246,7 @@ def definition_text(raw: Mapping[str, Any]) -> str:
     return text
 
 
-def digest_of(text: str) -> str:
+def definition_digest(text: str) -> str:
     """The SHA-256 of a stored definition, in hex."""
     return hashlib.sha256(text.encode()).hexdigest()
 

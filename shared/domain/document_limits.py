@@ -19,7 +19,7 @@ from shared.domain.errors import DocumentTooLarge, Internal, InvalidArgument
 from shared.domain.writes import Create, Delete, Fields, Increment, Merge, ServerTime, Update, Vector, Write
 
 MAX_WRITES = 500
-MAX_DOCUMENT_BYTES = 1_048_576
+_MAX_BYTES = 1_048_576
 MAX_COMMIT_BYTES = 10 * 1_048_576
 MAX_ID_BYTES = 1_500
 MAX_DIMENSIONS = 2_048
@@ -66,8 +66,8 @@ def check_size(path: str, fields: Fields) -> int:
         DocumentTooLarge: it exceeds 1 MiB.
     """
     size = document_bytes(path, fields)
-    if size > MAX_DOCUMENT_BYTES:
-        limit = f"{MAX_DOCUMENT_BYTES:,} are the most"
+    if size > _MAX_BYTES:
+        limit = f"{_MAX_BYTES:,} are the most"
         raise DocumentTooLarge(f"the document has {size:,} bytes; {limit}")
     return size
 

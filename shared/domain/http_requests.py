@@ -14,7 +14,7 @@ from typing import Any, cast
 from urllib.parse import quote, unquote, urlencode
 
 from shared.domain.errors import FailedPrecondition, InvalidArgument
-from shared.domain.secrets import SecretText, is_reference, names_in
+from shared.domain.secrets import SecretText, is_reference, secrets_in
 from shared.domain.tool_definitions import HttpTool, McpServer
 
 IN_PATH = re.compile(r"\{(\+?)([A-Za-z_][A-Za-z0-9_]*)\}")
@@ -89,7 +89,7 @@ def own_headers(tool: HttpTool | McpServer, secrets: Mapping[str, SecretText]) -
 
 def secret_names(tool: HttpTool | McpServer) -> frozenset[str]:
     """The names of the secrets that a tool sends."""
-    return names_in(tool.model_dump(include={"headers", "bearer_token", "query", "body"}))
+    return secrets_in(tool.model_dump(include={"headers", "bearer_token", "query", "body"}))
 
 
 def used_arguments(tool: HttpTool) -> frozenset[str]:

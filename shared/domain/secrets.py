@@ -152,7 +152,7 @@ def is_reference(value: Any) -> bool:
     return fields.keys() == {_REFERENCE_KEY} and isinstance(fields[_REFERENCE_KEY], str)
 
 
-def names_in(value: Any) -> frozenset[str]:
+def secrets_in(value: Any) -> frozenset[str]:
     """The names of all secrets that a part of a definition refers to."""
     return frozenset(_names(value))
 

@@ -13,8 +13,8 @@ from shared.domain.agents import (
     Proposal,
     Provenance,
     VersionRef,
+    definition_digest,
     definition_text,
-    digest_of,
     name_path,
 )
 from shared.domain.definition_faults import parse_definition
@@ -67,7 +67,7 @@ async def import_agent(
         Aborted: others kept updating the agent.
         Unavailable: the store does not answer; the agent may have been stored.
     """
-    digest = digest_of(definition_text(proposal.raw))
+    digest = definition_digest(definition_text(proposal.raw))
     provenance = Provenance("import", digest=digest)
     if on_conflict == "rename":
         return await create_renamed(shelf, caller, proposal.raw, provenance, ending="imported")

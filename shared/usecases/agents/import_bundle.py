@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from shared.domain.agent_bundles import AgentRef, Bundle, Raw, agents_in, collections_in, in_order, referring
-from shared.domain.agents import Agent, AgentVersion, Proposal, definition_text, digest_of
+from shared.domain.agents import Agent, AgentVersion, Proposal, definition_digest, definition_text
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import AlreadyExists, Fault, InvalidArgument
 from shared.domain.ids import AgentId
@@ -172,7 +172,7 @@ class _Importing:
             if existing is None:
                 continue
             latest = await get_version(self.shelf.documents, existing, existing.head)
-            if self._is_complete(raw) and latest.digest == digest_of(definition_text(self._own(raw))):
+            if self._is_complete(raw) and latest.digest == definition_digest(definition_text(self._own(raw))):
                 self.agents[name] = (existing, latest.number)
             elif self.on_conflict == "refuse":
                 raise AlreadyExists(f"You have an agent named '{existing.name}' already, which says something else.")

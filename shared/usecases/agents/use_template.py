@@ -10,7 +10,7 @@ from typing import Any
 from shared.domain.agent_bundles import without_owner
 from shared.domain.agent_template_library import TEMPLATES
 from shared.domain.agent_templates import fill_template
-from shared.domain.agents import Agent, AgentVersion, Provenance, definition_text, digest_of
+from shared.domain.agents import Agent, AgentVersion, Provenance, definition_digest, definition_text
 from shared.domain.errors import NotFound
 from shared.domain.ids import AgentId
 from shared.domain.pages import Page
@@ -94,7 +94,7 @@ async def use_template(
     """
     template = await get_template(shelf.documents, caller, template_name)
     raw = without_owner(fill_template(template.definition, parameters))
-    digest = digest_of(definition_text(template.definition))
+    digest = definition_digest(definition_text(template.definition))
     source = AgentId(template.name) if template.version is not None else None
     provenance = Provenance("template", source, template.version, str(template.definition["name"]), digest)
     if name is not None:

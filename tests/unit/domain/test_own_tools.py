@@ -15,7 +15,7 @@ from shared.domain.definitions import AgentDefinition
 from shared.domain.ids import NodeId
 from shared.domain.planning import compile_plan
 from shared.domain.plans import AgentWork, ToolWork
-from shared.domain.secrets import names_in
+from shared.domain.secrets import secrets_in
 from shared.domain.tool_definitions import McpServer, ToolUse
 from shared.domain.tools import Effect
 
@@ -74,7 +74,7 @@ def test_a_definition_may_bring_tools_of_its_own(raw: dict[str, Any]) -> None:
     assert faults == ()
     assert definition is not None
     assert warnings_of(raw) == ()
-    assert names_in(definition.model_dump(mode="json")) == {"weather_key", "weather_token"}
+    assert secrets_in(definition.model_dump(mode="json")) == {"weather_key", "weather_token"}
 
 
 @pytest.mark.parametrize(

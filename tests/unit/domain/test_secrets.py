@@ -16,8 +16,8 @@ from shared.domain.secrets import (
     EntryId,
     SecretText,
     StoredSecret,
-    names_in,
     secret_fault,
+    secrets_in,
 )
 
 NOW = datetime(2026, 1, 2, tzinfo=UTC)
@@ -50,8 +50,8 @@ def test_a_secret_does_not_show_itself_by_accident() -> None:
 
 
 def test_a_reference_is_a_map_of_one_key_and_nothing_else_is() -> None:
-    assert names_in(CONFIG) == {"token", "other", "third", "inner"}
-    assert names_in("{'secret': 'x'}") == frozenset()
+    assert secrets_in(CONFIG) == {"token", "other", "third", "inner"}
+    assert secrets_in("{'secret': 'x'}") == frozenset()
 
 
 @pytest.mark.parametrize(

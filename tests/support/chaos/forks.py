@@ -26,6 +26,8 @@ class Copy:
     Args:
         of: the session that is copied.
         at_seq: up to which of its events.
+        began: when, in virtual seconds.
+        known: how many events the session had by then.
         events: those that are copied, by number.
         messages: what models are told of them, by number.
         files: the versions of its files, by path below the session.
@@ -34,6 +36,7 @@ class Copy:
     of: SessionId
     at_seq: int
     began: float
+    known: int
     events: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     messages: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     files: dict[str, Mapping[str, Any]] = field(default_factory=dict[str, Mapping[str, Any]])
@@ -84,7 +87,8 @@ class Forks:
             return
         told = write.fields.get("fork_of")
         if told is not None:
-            self.half_made[session_id] = Copy(told["session_id"], told["at_seq"], self.now())
+            known = len(self.conversations[told["session_id"]].events)
+            self.half_made[session_id] = Copy(told["session_id"], told["at_seq"], self.now(), known)
         copy = self.half_made.get(session_id)
         if "state_json" in write.fields:
             self._state_written(session_id, from_json(write.fields["state_json"]), is_new=copy is not None)
@@ -138,7 +142,8 @@ class Forks:
         state, states = self._states[session_id], self._states_after(copy.of, whole)
         if state not in states:
             self.violation(f"fork {session_id} is seen with the state {state}, expected one of {states}")
-        files: list[Mapping[str, Any]] = [one or {} for one in self._then(self._files, copy, ended)]
+        is_settled = copy.known > len(whole.events)
+        files: list[Mapping[str, Any]] = [one or {} for one in self._then(copy, ended, is_settled=is_settled)]
         if copy.files not in files:
             self.violation(f"fork {session_id} is seen with the files {copy.files}, expected one of {files}")
         self.seen[session_id] = copy
@@ -154,18 +159,16 @@ class Forks:
             state = {**state, **change.values}
         return [*states, state]
 
-    def _then(self, of: Mapping[SessionId, list[Since]], copy: Copy, after: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """What there was when the last event that is copied was the last one, which it may still be."""
+    def _then(self, copy: Copy, after: Sequence[Mapping[str, Any]], *, is_settled: bool) -> list[Any]:
+        """The files when the last event that is copied was the last one, which it may still be.
+
+        It is settled when that was if the next event was there before the fork was begun.
+        """
         first = min([copy.began, *(_seconds(event) for event in after[:1])]) - CLOCKS_DIFFER
-        last = first + 2 * CLOCKS_DIFFER if self._is_settled(copy, after) else self.now()
-        known = of.get(copy.of, [])
+        last = first + 2 * CLOCKS_DIFFER if is_settled else self.now()
+        known = self._files.get(copy.of, [])
         before = [None, *(one for since, one in known if since < first)][-1:]
         return before + [one for since, one in known if first <= since <= last]
-
-    @staticmethod
-    def _is_settled(copy: Copy, after: Sequence[Mapping[str, Any]]) -> bool:
-        """Whether something else had been said before the fork was begun."""
-        return bool(after) and _seconds(after[0]) + CLOCKS_DIFFER < copy.began
 
     def faults(self, found: Documents) -> Iterator[str]:
         """What is wrong with what is stored."""

@@ -90,6 +90,7 @@ class Monitor:
     pending: dict[ApprovalId, str] = field(default_factory=dict[ApprovalId, str])
     """What people are asked, by approval: what kind of question it is."""
     _in_flight: set[tuple[Process, str]] = field(default_factory=set[tuple[Process, str]])
+    _begun: set[str] = field(default_factory=set[str])
     _heard: dict[tuple[str, str], tuple[float, float]] = field(
         default_factory=dict[tuple[str, str], tuple[float, float]]
     )
@@ -288,7 +289,9 @@ class Monitor:
     def tool_called(self, process: Process, run_id: RunId, instance: Instance, call: ToolCall) -> None:
         """A tool starts."""
         self.tool_calls += 1
-        self._in_flight.add((process, self._deed(run_id, instance, call.call_id)))
+        deed = self._deed(run_id, instance, call.call_id)
+        self._begun.add(deed)
+        self._in_flight.add((process, deed))
         if self._is_recorded(run_id, instance, result_id(call)):
             self.violation(f"{run_id} {instance} calls {call.name} ({call.call_id}), whose result is recorded")
         self._check_repeat(run_id, instance, f"calls {call.name}")
@@ -313,8 +316,10 @@ class Monitor:
             self.violation(f"{key} {call.name} happened {self.effects[key]} times")
 
     def _deed(self, run_id: RunId, instance: Instance, call_id: str | None) -> str:
-        """The name of a tool call, the same in all runs in which its node goes on."""
-        return f"{self.repeats.first(run_id, instance)} {instance} {call_id}"
+        """The name of a tool call: that of the first run in which it was begun, of those in which its node goes on."""
+        runs = [run_id, *(repeat.earlier for repeat in self.repeats.lineage(run_id, instance))]
+        names = [f"{run} {instance} {call_id}" for run in runs]
+        return next((name for name in reversed(names) if name in self._begun), names[0])
 
     def _is_recorded(self, run_id: RunId, instance: Instance, entry: str) -> bool:
         """Whether a step is in the node's journal, or in that of a run in which it began."""

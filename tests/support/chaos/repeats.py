@@ -62,10 +62,6 @@ class Repeats:
             yield repeat
             run_id = repeat.earlier
 
-    def first(self, run_id: RunId, instance: Instance) -> RunId:
-        """The run in which a node's work began that goes on in `run_id`."""
-        return next((repeat.earlier for repeat in reversed([*self.lineage(run_id, instance)])), run_id)
-
     def held(self, run_id: RunId, instance: Instance) -> str | None:
         """The path of the node whose outcome is taken over; None if it has to work."""
         for repeat in self.lineage(run_id, instance):

@@ -16,6 +16,7 @@ class Allowance:
         self._limits = limits
         self._used = used or NO_USAGE
         self._asking: set[object] = set()
+        self._calls = self._used.tool_calls
 
     def ask(self, who: object) -> None:
         """Count a model request of somebody's who has none at work, before it is made."""
@@ -29,6 +30,17 @@ class Allowance:
         """Count a model response in place of the request."""
         self.drop(who)
         self._used += usage
+
+    def call(self, count: int) -> None:
+        """Count the tool calls of a response, which is recorded, before they are made.
+
+        Raises:
+            LimitReached: not all of them may be made, so none is.
+        """
+        calls = self._calls + count
+        if self._limits is not None and count and calls > (most := self._limits.tool_calls):
+            raise LimitReached(f"the limit of {most} tool calls would be crossed, delegates included: {calls}")
+        self._calls = calls
 
     def check(self) -> None:
         """Refuse another model request that would cross a limit, those that are at work counted.

@@ -170,6 +170,7 @@ class NodeRecorder:
         self._model = response.model_name
         if response.calls:
             await self._release_held()
+            self._context.allowance.call(len(response.calls))
 
     async def _release_held(self) -> None:
         response, self._held = self._held, None

@@ -160,6 +160,18 @@ async def test_those_who_ask_at_the_same_time_do_not_cross_the_limit_together() 
     assert sorted(states) == [NodeState.FAILED] * 4 + [NodeState.SUCCEEDED] * 2
 
 
+@pytest.mark.parametrize(("most", "made"), [(5, 5), (6, 6)])
+async def test_the_calls_of_delegates_count_too(most: int, made: int) -> None:
+    """The asker asks three; two of them call a tool, and one a delegate of its own: six calls."""
+    asking = rig()
+    run = await start(asking, limits={"tool_calls": most})
+    await asking.drain()
+    ended = await asking.run(run.id)
+    failed = [node for node in await nodes_of(asking, run) if node.state is NodeState.FAILED]
+    assert (ended.usage.tool_calls, len(failed)) == (made, 6 - made)
+    assert {node.error.code for node in failed if node.error is not None} <= {"limit_reached"}
+
+
 async def test_a_request_that_came_to_nothing_takes_nothing_of_the_limit() -> None:
     asking = rig()
 

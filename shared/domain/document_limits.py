@@ -25,6 +25,8 @@ MAX_ID_BYTES = 1_500
 MAX_DIMENSIONS = 2_048
 """Source: https://cloud.google.com/firestore/docs/vector-search#limitations"""
 
+HALF_A_PAIR = "the text holds half of a surrogate pair"
+
 _FIELD_NAME = re.compile(r"[A-Za-z_][A-Za-z0-9_]*")
 _RESERVED = re.compile(r"__.*__")
 _INT64 = 1 << 63
@@ -183,8 +185,13 @@ def _value_bytes(value: Any) -> int:
             return next(size for kind, size in _FIXED_SIZES.items() if isinstance(value, kind))
 
 
+def storable(text: str) -> str:
+    """The text, with a question mark for each half of a surrogate pair: nobody can store those."""
+    return text if text.isascii() else text.encode("utf-8", "replace").decode()
+
+
 def _text_bytes(text: str) -> int:
     try:
         return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
-        raise InvalidArgument("the text holds half of a surrogate pair") from error
+        raise InvalidArgument(HALF_A_PAIR) from error

@@ -6,6 +6,7 @@ import json
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
+from shared.domain.large_values import MAX_NESTING, is_nested
 from shared.domain.tool_definitions import MAX_ANSWER_BYTES
 from shared.domain.tools import ToolResult
 
@@ -29,11 +30,15 @@ def result_of(answer: CallToolResult, name: str) -> ToolResult:
 
 def _structured(content: Any, name: str) -> ToolResult:
     try:
-        size = len(json.dumps(content, ensure_ascii=False, allow_nan=False).encode())
+        told = json.dumps(content, ensure_ascii=False, allow_nan=False)
+        size = len(told.encode())
     except (ValueError, RecursionError):
         return ToolResult(f"{name} answered something that is no JSON.", is_error=True)
     if size > MAX_ANSWER_BYTES:
         return ToolResult(f"{name} answered more than {MAX_ANSWER_BYTES:,} bytes; ask for less.", is_error=True)
+    if is_nested(content, told):
+        reason = f"{name} answered more than {MAX_NESTING} lists and maps within one another."
+        return ToolResult(reason, is_error=True)
     return ToolResult(content)
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -10,6 +11,8 @@ from shared.adapters.tools.web_content import text_of_answer
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
 from shared.domain.http_requests import build_call, pick
+from shared.domain.large_values import MAX_NESTING, is_nested
+from shared.domain.records import to_json
 from shared.domain.secrets import SecretText
 from shared.domain.tool_definitions import HttpTool
 from shared.domain.tools import Effect, Risk, ToolResult, ToolSpec
@@ -76,9 +79,20 @@ def _result(tool: HttpTool, answer: WebAnswer) -> ToolResult:
 
 def _decoded(tool: HttpTool, text: str) -> Any:
     try:
-        return json.loads(text, parse_constant=str)  # NaN is no JSON to anybody else
+        value = json.loads(text, parse_constant=str, parse_float=_number)  # NaN is no JSON to anybody else
+        told = to_json(value)
     except (ValueError, RecursionError) as error:
         raise FailedPrecondition(f"{tool.name} answered JSON that is broken.") from error
+    if is_nested(value, told):
+        raise FailedPrecondition(f"{tool.name} answered more than {MAX_NESTING} lists and maps within one another.")
+    whole = told.encode("utf-8", "replace")  # half a surrogate pair is no character
+    return value if whole.decode() == told else json.loads(whole)
+
+
+def _number(text: str) -> float | str:
+    """A number, or its text where it is too large to be one."""
+    value = float(text)
+    return value if math.isfinite(value) else text
 
 
 def _refusal(tool: HttpTool, answer: WebAnswer) -> str:

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from shared.domain.errors import DocumentTooLarge, TooLarge
+from shared.domain.document_limits import HALF_A_PAIR
+from shared.domain.errors import DocumentTooLarge, InvalidArgument, TooLarge
 from shared.domain.joins import Edge, JoinCount, counted, edges_out, expand, resolve
 from shared.domain.nodes import Outcome, passes
 from shared.domain.plans import InputWork
@@ -26,7 +27,7 @@ Counts = dict[str, JoinCount]
 async def finish_node(
     engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write] = ()
 ) -> Counts | None:
-    """Commit the outcome; an output that neither a document nor a file can hold is a failure.
+    """Commit the outcome; what neither a document nor a file can hold is a failure.
 
     Args:
         engine: the engine.
@@ -45,7 +46,11 @@ async def finish_node(
     except (TooLarge, DocumentTooLarge) as error:
         failure = Failure("node_output_too_large", f"the node's output is too large to be kept: {error.message}")
         failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage, said=outcome.said)
-        return await _commit(engine, context, failed, ())
+    except (InvalidArgument, UnicodeEncodeError) as error:  # what it said holds it as well
+        reason = error.message if isinstance(error, InvalidArgument) else HALF_A_PAIR
+        failure = Failure(InvalidArgument.code, f"the node's output cannot be kept: {reason}")
+        failed = Outcome(state=NodeState.FAILED, error=failure, usage=outcome.usage)
+    return await _commit(engine, context, failed, ())
 
 
 async def _commit(engine: Engine, context: NodeContext, outcome: Outcome, live: Sequence[Write]) -> Counts | None:

@@ -290,6 +290,9 @@ async def test_a_description_without_an_end_is_cut() -> None:
     assert len(tools["calc_echo"].spec.description) == 4000
 
 
+NESTED = json.loads("[" * 100 + "]" * 100)
+
+
 @pytest.mark.parametrize(
     ("answer", "is_error", "words"),
     [
@@ -299,6 +302,7 @@ async def test_a_description_without_an_end_is_cut() -> None:
         ({"content": [], "isError": True}, True, "calc_echo failed."),
         ({"content": [{"type": "text", "text": "x" * 100_000}]}, False, "cut off"),
         ({"content": [], "structuredContent": {"a": "x" * MAX_ANSWER_BYTES}}, True, "ask for less"),
+        ({"content": [], "structuredContent": {"a": NESTED}}, True, "more than 100 lists and maps"),
         ({"content": [{"type": "resource_link", "name": "n", "uri": "https://x.org"}]}, False, "[n: https://x.org]"),
         ({"content": [{"type": "resource", "resource": {"uri": "a:b", "text": "t"}}]}, False, "[a:b]\nt"),
         ({"content": [{"type": "resource", "resource": {"uri": "a:b", "blob": "AAAA"}}]}, False, "no text"),

@@ -158,6 +158,9 @@ async def test_arguments_that_do_not_fit_are_explained_and_nothing_is_sent(
         (Told(b"plain", headers={"Content-Type": "text/plain"}), {}, "plain"),
         (Told(b"", 204), {}, {"status": 204}),
         (Told(b"[NaN]", headers={"Content-Type": "application/json"}), {}, ["NaN"]),
+        (Told(b"[1e999, 1e9]", headers={"Content-Type": "application/json"}), {}, ["1e999", 1e9]),
+        (Told(b'["\\ud83d half"]', headers={"Content-Type": "application/json"}), {}, ["? half"]),
+        (Told(b'["\\ud83d\\ude00"]', headers={"Content-Type": "application/json"}), {}, ["\N{GRINNING FACE}"]),
         (
             Told(b"x" * 20, headers={"Content-Type": "text/plain"}),
             {"max_response_bytes": 5},
@@ -177,6 +180,11 @@ async def test_an_answer_is_read_as_what_it_is(told: Told, fields: dict[str, Any
         (Told.redirect("/other", 307), {"method": "POST"}, "redirects to '/other'"),
         (Told.of_json({"a": {"b": 1}}), {"response_path": "a.c"}, "no 'c' of 'a.c': it has the keys b"),
         (Told(b"{", headers={"Content-Type": "application/json"}), {}, "JSON that is broken"),
+        (
+            Told(b"[" * 101 + b"]" * 101, headers={"Content-Type": "application/json"}),
+            {},
+            "more than 100 lists and maps",
+        ),
         (Told(b"[" * 100_000, headers={"Content-Type": "application/json"}), {"max_response_bytes": 200_000}, "broken"),
         (Told(b"\x89PNG\r\n\x1a\n\0", headers={"Content-Type": "image/png"}), {}, "image/png, which is no text"),
         (Told.of_json("x" * 100), {"max_response_bytes": 50}, "more than 50 bytes"),

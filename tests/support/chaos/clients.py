@@ -147,7 +147,7 @@ class Clients:
             await self._requests.wait(self._world.random.uniform(0.1, 2))
 
     async def _pause(self, pause: Pause) -> None:
-        """Who pauses a run resumes it, and asks until it is told that it goes on."""
+        """Who pauses a run resumes it, and asks until it is told that it goes on, and it does."""
         monitor = self._world.monitor
         for _ in range(TRIES):
             run_id = monitor.latest_of_message.get(pause.text)
@@ -165,6 +165,9 @@ class Clients:
             resuming = resume_run(self._world.core(process), ANN, run_id)
             resumed = await self._requests.settle(process, resuming) is not None
             await self._requests.wait(self._world.random.uniform(0.1, 2))
+            while self._world.under_way:
+                await self._requests.wait(1.0)  # a pause that was given up may still arrive
+            resumed = resumed and not monitor.runs[run_id].is_paused
 
     async def _retry(self, retry: Retry) -> None:
         """Who retries a run asks until they are answered."""

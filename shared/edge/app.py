@@ -98,6 +98,7 @@ def create_app(  # noqa: PLR0913 - all but the name by keyword, each with a defa
         title=f"Fireloom {name}",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # it would lead past whatever stands in front, to an address of the function's own
         generate_unique_id_function=_operation_id,
         responses=problem_responses(),
         exception_handlers={

@@ -10,7 +10,7 @@ from typing import Annotated, Any
 
 import httpx
 import pytest
-from fastapi import FastAPI, Query, Request
+from fastapi import APIRouter, FastAPI, Query, Request
 from pydantic import BaseModel
 from starlette.responses import StreamingResponse
 from starlette.types import Message
@@ -37,6 +37,14 @@ class Body(BaseModel):
     size: int
 
 
+PARTS = APIRouter()
+
+
+@PARTS.post("/parts")
+async def add_part() -> None:
+    return None
+
+
 def app_under_test() -> FastAPI:
     app = create_app(
         "agents",
@@ -61,6 +69,8 @@ def app_under_test() -> FastAPI:
     @app.put("/{folder}/{name}")
     async def put(folder: str, name: str, request: Request) -> dict[str, Any]:
         return {"path": f"{folder}/{name}", "size": len(await request.body())}
+
+    app.include_router(PARTS)
 
     @app.get("/missing")
     async def missing() -> None:
@@ -113,6 +123,8 @@ async def test_a_user_is_no_administrator(client: httpx.AsyncClient) -> None:
     ("method", "path", "status", "code"),
     [
         ("GET", "/nowhere", 404, "not_found"),
+        ("GET", "/me/", 404, "not_found"),
+        ("POST", "/parts/", 404, "not_found"),
         ("DELETE", "/me", 405, "method_not_allowed"),
         ("GET", "/missing", 404, "not_found"),
         ("GET", "/crash", 500, "internal"),

@@ -115,14 +115,14 @@ def _node_faults(path: str, name: str, node: GraphNode, names: _Names) -> Iterat
             yield from _join_faults(path, node, names)
         case BranchNode():
             yield from _condition_faults(f"{path}.cases", name, node)
-            for case in sorted(_NO_CASES & node.cases.keys()):
-                yield Fault(f"{path}.cases.{case}", f"'{name}.{case}' means something else; choose another name")
+            yield from _case_faults(f"{path}.cases", name, node)
         case LoopNode():
             yield from _body_faults(path, name, node.body, names)
             yield from _condition_faults(f"{path}.until", name, node)
             yield from _fallback_faults(path, name, node.fallback, names)
         case ApprovalNode():
             yield from _template_faults(f"{path}.message", name, node.message, names)
+            yield from _asked_faults(f"{path}.asked", node)
         case MapNode():
             yield from _map_faults(path, name, node, names)
         case _:
@@ -168,6 +168,17 @@ def _cases_of(raw: Any) -> tuple[str, ...]:
         "approval": (APPROVED, DENIED),
     }
     return (*own.get(fields.get("kind"), ()), FAILED_CASE)
+
+
+def _case_faults(path: str, name: str, node: BranchNode) -> Iterator[Fault]:
+    for case in sorted(_NO_CASES & node.cases.keys()):
+        yield Fault(f"{path}.{case}", f"'{name}.{case}' means something else; choose another name")
+
+
+def _asked_faults(path: str, node: ApprovalNode) -> Iterator[Fault]:
+    for position, uid in enumerate(node.asked):
+        if references(uid):
+            yield Fault(f"{path}.{position}", "must be the id of a person; nothing is filled in here")
 
 
 def _retry_faults(path: str, node: GraphNode) -> Iterator[Fault]:

@@ -402,6 +402,11 @@ FIND: dict[str, Any] = {"kind": "tool", "tool": "find", "arguments": {"glob": "*
             "graph.nodes.t.quorum",
             "is more than the 2 that it waits for",
         ),
+        (
+            {"g": {"kind": "approval", "message": "Go on?", "asked": ["ada", "{{ input.boss }}"]}},
+            "graph.nodes.g.asked.1",
+            "must be the id of a person",
+        ),
         ({"b": {"kind": "branch", "cases": {"failed": "true"}}}, "graph.nodes.b.cases.failed", "something else"),
         ({"b": {"kind": "branch", "cases": {"otherwise": "true"}}}, "graph.nodes.b.cases.otherwise", "something else"),
         (

@@ -71,6 +71,7 @@ async def ask_delegate(
 
     Raises:
         shared.domain.errors.DomainError: a retryable error, which the whole node is tried again after.
+        StopRequested: the run is being cancelled.
     """
     delegate, call = question.delegate, question.call
     child = _child_context(context, delegate, call)
@@ -80,6 +81,7 @@ async def ask_delegate(
         earlier = parse(NodeRun, stored.fields or {})
         if earlier.state in {NodeState.SUCCEEDED, NodeState.FAILED}:
             return await _known_answer(engine, delegate, earlier)
+        _check_cancelled(child, earlier.state)
     elif (held := await carry_over(engine, child)) is not None:
         return Answer(ToolResult(as_text(held.output)))
     opened = await _open(engine, context, child, delegate, stored)
@@ -202,10 +204,24 @@ async def _open(
 
     async def applied(_: Snapshot) -> bool:
         found = await engine.core.documents.get(attempt.path)
-        return found.fields is not None and found.fields["token"] == attempt.token
+        if found.fields is None:
+            return False
+        _check_cancelled(child, NodeState(found.fields["state"]))
+        return bool(found.fields["token"] == attempt.token)
 
     committed = await attempt.commit(make, applied)
     return (await engine.core.documents.get(attempt.path) if committed is None else committed).update_time
+
+
+def _check_cancelled(child: NodeContext, state: NodeState) -> None:
+    """Stop where whoever cancels the run has ended the child, which waited for people, before its asker heard of it.
+
+    Raises:
+        StopRequested: so it is.
+    """
+    if state is NodeState.CANCELLED:
+        child.attempt.stop()
+        child.attempt.check()
 
 
 async def _close(

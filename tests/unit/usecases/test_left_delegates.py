@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from shared.domain.approvals import Approval, ApprovalState
+from shared.domain.decisions import Decision
 from shared.domain.errors import ModelUnavailable
 from shared.domain.ids import Instance, RunId
 from shared.domain.nodes import NodeRun, node_path, nodes_path
@@ -16,9 +17,11 @@ from shared.domain.states import NodeState, RunState, is_terminal
 from shared.domain.writes import Update
 from shared.ports.agent_runner import AgentTurn
 from shared.ports.documents import Query
+from shared.usecases.approvals.decide_approval import decide_approval
 from shared.usecases.runs.cancel_run import cancel_run
 from tests.support.engine_rig import ANN, EngineRig
 from tests.support.failing_documents import FailingDocuments, Fate, at_commit
+from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import COST, ScriptedRunner, Step
 
 ECHO = (("echo", {"value": "a"}),)
@@ -182,3 +185,37 @@ async def test_who_was_attempted_too_often_is_cancelled_as_well() -> None:
     await here.work(run_id)
     assert (await here.run(run_id)).state is RunState.CANCELLED
     await assert_who_was_to_be_tried_again_is_cancelled(here, run_id)
+
+
+@pytest.mark.parametrize("reading", [True, False])
+async def test_an_asker_leaves_cancelled_what_is_cancelled_while_it_goes_on(*, reading: bool) -> None:
+    """Somebody decides, so the asker goes on, and somebody else cancels the run: its delegate still waits then."""
+
+    def ask(turn: AgentTurn) -> Sequence[Step]:
+        return play(turn) if turn.agent.delegates else (LOOKS, Step(("it is",)))
+
+    async def end(at: int) -> bool:
+        here = EngineRig(ScriptedRunner(ask))
+        run_id = await start(here, ASKS_PEOPLE, ends_early=False)
+        for _ in range(3):
+            await here.queue.deliver_next(here.deliver)
+        (approval,) = await approvals_of(here, run_id)
+        await decide_approval(here.core, ANN, approval.id, Decision("approve"))
+        cancelled: list[NodeRun] = []
+
+        async def cancel() -> None:
+            await cancel_run(here.core, ANN, run_id)
+            cancelled.append(await here.node(run_id, f"{HELPER}~0"))
+
+        read, commit = (at, 0) if reading else (0, at)
+        documents = InterferingDocuments(here.documents, cancel, before_read=read, before_commit=commit)
+        await here.work(run_id, documents)
+        await here.work(None)
+        if cancelled:
+            assert (await here.run(run_id)).state is RunState.CANCELLED, f"at {at}"
+            helper = await here.node(run_id, f"{HELPER}~0")
+            assert cancelled[0].state is not NodeState.CANCELLED or helper == cancelled[0], f"at {at}"
+            await assert_nothing_is_left(here, run_id)
+        return bool(cancelled)
+
+    assert [at for at in range(1, 9) if await end(at)] == [*range(1, 9)]

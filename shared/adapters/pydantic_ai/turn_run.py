@@ -27,6 +27,7 @@ from pydantic_ai.native_tools import WebSearchTool
 from pydantic_ai.usage import UsageLimits
 
 from shared.adapters.pydantic_ai.callbacks import Callbacks
+from shared.adapters.pydantic_ai.characters import CharacterStream, mend_characters
 from shared.adapters.pydantic_ai.failures import ResponseBrokeOff
 from shared.adapters.pydantic_ai.forecasts import forecast
 from shared.adapters.pydantic_ai.limits import check_before_request, check_before_tools
@@ -132,13 +133,17 @@ class TurnRun:
         self._check_patience(spec)
         check_before_request(self._turn.agent.limits, self._used)
         self._longest = await self._callbacks.begin(step, self._forecast(spec, [*run.all_messages(), node.request]))
+        characters = CharacterStream()
         async with node.stream(run.ctx) as stream:
             async for event in stream:
-                if delta := _visible_delta(event):
+                if delta := characters.take(_visible_delta(event)):
                     await self._callbacks.text(delta)
+        if rest := characters.end():
+            await self._callbacks.text(rest)
         response = run.all_messages()[-1]
         if not isinstance(response, ModelResponse) or not _is_complete(response):
             raise ResponseBrokeOff
+        mend_characters(response)
         usage = _usage_of(response)
         self._used = self._used + replace(usage, tool_calls=len(response.tool_calls))
         text = visible_text(response)

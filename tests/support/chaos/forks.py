@@ -14,7 +14,8 @@ from tests.support.chaos.conversations import Conversation
 from tests.support.chaos.processes import START
 
 Documents = Mapping[str, Mapping[str, Any]]
-Since: TypeAlias = tuple[float, Any]
+Since: TypeAlias = tuple[float, float, Any]
+"""When a version says that it was made, when it was stored, and the version."""
 CLOCKS_DIFFER = 1.5
 """By how many seconds those of two processes may, and what a commit takes."""
 
@@ -77,8 +78,8 @@ class Forks:
     """The state of each session."""
     _changes: dict[SessionId, list[StateChanged]] = field(default_factory=dict[SessionId, list[StateChanged]])
     """How each came to it, in order."""
-    _files: dict[SessionId, list[Since]] = field(default_factory=dict[SessionId, list["Since"]])
-    """The versions of its only file, since when."""
+    _files: dict[SessionId, list[Since]] = field(default_factory=dict[SessionId, list[Since]])
+    """The versions of its only file."""
 
     def session_written(self, session_id: SessionId, write: Write) -> None:
         """A session itself was written."""
@@ -107,7 +108,8 @@ class Forks:
     def stored(self, session_id: SessionId, below: str, write: Create) -> None:
         """Something was created below a session that is no event and no message."""
         if "/versions/" in below:
-            self._files.setdefault(session_id, []).append((self.now(), {below: write.fields}))
+            said_at = min(_seconds(write.fields), self.now())
+            self._files.setdefault(session_id, []).append((said_at, self.now(), {below: write.fields}))
 
     def copied(self, session_id: SessionId, below: str, write: Write) -> None:
         """Something below a session was written, which is no new event of its owner."""
@@ -167,8 +169,8 @@ class Forks:
         first = min([copy.began, *(_seconds(event) for event in after[:1])]) - CLOCKS_DIFFER
         last = first + 2 * CLOCKS_DIFFER if is_settled else self.now()
         known = self._files.get(copy.of, [])
-        before = [None, *(one for since, one in known if since < first)][-1:]
-        return before + [one for since, one in known if first <= since <= last]
+        before = [None, *(one for _, since, one in known if since < first)][-1:]
+        return before + [one for said_at, since, one in known if first <= since and said_at <= last]
 
     def faults(self, found: Documents) -> Iterator[str]:
         """What is wrong with what is stored."""

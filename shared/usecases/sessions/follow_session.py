@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping
 from enum import Enum
+from math import inf
+from typing import Any
 
-from shared.domain.events import Event, event_id, events_path
+from shared.domain.events import Event, event_id, event_path, events_path
 from shared.domain.ids import ApprovalId, RunId, SessionId, instance_of
 from shared.domain.nodes import NodeRun, node_path, nodes_path
 from shared.domain.plans import MAIN
@@ -40,19 +42,23 @@ async def follow_session(
 ) -> AsyncIterator[Update]:
     """Every event after number `after`, and the live text of the run that is active, as they come.
 
+    Text comes after the events of the steps before it, and never after the event that holds it.
     Ends with the last event of `until_run`; without one, when no run is active and every event was told; and where
     the run waits for people or is paused, because that may last for days. While nothing happens the store is asked less
     and less often, at least once a second. `shown` says how many characters of a step and try of `until_run` were shown
     before.
     """
     pause = FIRST_PAUSE_SECONDS
-    live = _LiveText(core.documents, until_run, shown or {})
+    live = _LiveText(core.documents, until_run, shown or {}, event_path(session_id, after) if after else None)
     watched = until_run or (await _slot(core.documents, session_id)).run_id
     while True:
         slot, rest = await _look(core.documents, session_id, watched)
-        events = await _events(core.documents, session_id, after)  # after the look: with what it saw came events
+        await live.read(slot.run_id)
+        # After the look: with what it saw came events. After the text: what was before that is among them.
+        events = await _events(core.documents, session_id, after)
         for event in events:
             after = event.seq
+            live.settle(event)
             yield EventAppended(event)
             if event.turn_complete and event.run_id == until_run:
                 return
@@ -61,13 +67,14 @@ async def follow_session(
             for update in ending:
                 yield update
             return
-        texts = [] if events or slot.run_id is None else await live.read(slot.run_id)
+        watched = until_run or slot.run_id
+        if len(events) == PAGE:
+            continue
+        texts = live.take()
         for text in texts:
             yield text
-        watched = until_run or slot.run_id
         pause = FIRST_PAUSE_SECONDS if events or texts else min(pause * 1.5, MOST_PAUSE_SECONDS)
-        if len(events) < PAGE:
-            await core.clock.sleep(pause)
+        await core.clock.sleep(pause)
 
 
 class _Rest(Enum):
@@ -120,33 +127,56 @@ async def _events(documents: Documents, session_id: SessionId, after: int) -> li
 
 
 class _LiveText:
-    """What was shown of the segments of the active run's speaking node."""
+    """What was shown of the segments of the active run's speaking node, and what is to be shown of them."""
 
-    def __init__(self, documents: Documents, run_id: RunId | None, shown: Mapping[tuple[int, int], int]) -> None:
+    def __init__(
+        self, documents: Documents, run_id: RunId | None, shown: Mapping[tuple[int, int], int], last_event: str | None
+    ) -> None:
+        """Begin after what was shown, and after the event at `last_event`, which was told before."""
         self._documents = documents
         self._collection = "" if run_id is None else _segments(run_id)
         self._last = ""
         self._shown = dict(shown)
+        self._last_event = last_event
+        self._texts: list[TextShown] = []
+        self._settled: dict[RunId, float] = {}
 
-    async def read(self, run_id: RunId) -> list[TextShown]:
-        """The text that came since the last read; the last segment is read again, because it may have grown."""
+    async def read(self, run_id: RunId | None) -> None:
+        """Read the text that came since the last read, if a run is active; the last segment again."""
+        if run_id is None:
+            return
         collection = _segments(run_id)
         if collection != self._collection:
             self._collection, self._last, self._shown = collection, "", {}
         query = Query(collection, after=(self._last,) if self._last else None, limit=PAGE)
-        updates: list[TextShown] = []
         found = [snapshot for snapshot in await self._documents.query(query) if snapshot.fields is not None]
+        if found and self._last_event is not None:
+            event = (await self._documents.get(self._last_event)).fields
+            self._last_event = None
+            if event is not None:
+                self.settle(parse(Event, event))
         for before, snapshot in zip([None, *found], found, strict=False):
-            fields = snapshot.fields or {}
-            place = (fields["step"], fields["try"])
-            shown = self._shown.get(place, 0)
-            delta = fields["text"][max(shown - fields["start"], 0) :]
-            if fields["start"] <= shown and delta:
-                updates.append(TextShown(run_id, *place, delta))
-                self._shown[place] = shown + len(delta)
+            self._add(run_id, snapshot.fields or {})
             if before is not None:
                 self._last = before.id
-        return updates
+
+    def _add(self, run_id: RunId, segment: Mapping[str, Any]) -> None:
+        place = (segment["step"], segment["try"])
+        shown = self._shown.get(place, 0)
+        delta = segment["text"][max(shown - segment["start"], 0) :]
+        if segment["start"] <= shown and delta:
+            self._texts.append(TextShown(run_id, *place, delta))
+            self._shown[place] = shown + len(delta)
+
+    def settle(self, event: Event) -> None:
+        """Show no more of what an event holds: the steps up to its own, or the whole run."""
+        step = inf if event.turn_complete else event.metadata.get("step", -1)
+        self._settled[event.run_id] = max(step, self._settled.get(event.run_id, -1))
+
+    def take(self) -> list[TextShown]:
+        """What is to be shown of what was read."""
+        texts, self._texts = self._texts, []
+        return [text for text in texts if text.step > self._settled.get(text.run_id, -1)]
 
 
 def _segments(run_id: RunId) -> str:

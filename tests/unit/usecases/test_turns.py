@@ -6,6 +6,8 @@ import asyncio
 from collections.abc import AsyncIterator, Sequence
 from typing import Any
 
+import pytest
+
 from shared.domain.ids import SessionId
 from shared.domain.states import RunState
 from shared.domain.tools import Effect
@@ -192,6 +194,29 @@ async def test_text_that_was_shown_from_memory_is_not_shown_again_from_the_log()
     assert all("it is one".startswith(text) for place, text in tries.items() if place[0] == 1)
 
 
+@pytest.mark.parametrize("after", [0, 5, 6])
+async def test_the_text_of_a_step_is_not_shown_after_the_event_that_holds_it(after: int) -> None:
+    rig = EngineRig(ScriptedRunner(lambda _: STEPS))
+    session = await session_of(rig)
+    called, answered = asyncio.Event(), asyncio.Event()
+
+    async def look() -> int:
+        called.set()
+        await answered.wait()
+        return 1
+
+    rig.toolbox.tools["echo"] = lambda _: look()
+    turn = await ask(rig, session)
+    await called.wait()
+    collecting = asyncio.ensure_future(collect(rig, follow_session(rig.core, session, after=after)))
+    await rig.clock.advance(2)
+    answered.set()
+    updates = await collecting
+    assert isinstance(updates[-1], EventAppended)
+    assert updates[-1].event.run_id == turn.run.id
+    assert {update.step for update in updates if isinstance(update, TextShown)} <= {1}
+
+
 async def test_who_waits_is_not_shown_the_text_of_the_active_run() -> None:
     rig = EngineRig(ScriptedRunner(lambda turn: (Step((f"said to {turn.prompt}",)),)))
     session = await session_of(rig)
@@ -355,4 +380,4 @@ async def test_who_follows_a_run_of_which_nothing_is_heard_asks_three_times_at_e
     following.cancel()
     looks = len(counting.reads) // 3
     assert looks >= 10, "it looks every second"
-    assert counting.reads[: 3 * looks] == ["slots runs runs", "events", "segments"] * looks
+    assert counting.reads[: 3 * looks] == ["slots runs runs", "segments", "events"] * looks

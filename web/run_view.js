@@ -94,15 +94,27 @@ export class RunView {
     return this.fields?.state ?? "queued";
   }
 
-  /** Whether the run has ended and its nodes' ends are here too: nothing comes after this. The cache does not count. */
-  get whole() {
-    const ended = this.#confirmed && this.#listed && ENDED.has(this.state);
-    return ended && [...this.nodes.values()].every((node) => ENDED.has(node.state));
+  /** Whether the server says that the run has ended. */
+  get ended() {
+    return this.#confirmed && ENDED.has(this.state);
   }
 
-  /** Notes that the server told of all nodes there are so far. */
-  list() {
-    this.#listed = true;
+  /** Whether the run has ended and its nodes' ends are here too: nothing comes after this. The cache does not count. */
+  get whole() {
+    return this.ended && this.#listed && [...this.nodes.values()].every((node) => ENDED.has(node.state));
+  }
+
+  /** Whether the server told of all nodes there are so far. */
+  get listed() {
+    return this.#listed;
+  }
+
+  /**
+   * Notes that the server told of all nodes there are so far, or that there may be others.
+   * @param {boolean} [all]
+   */
+  list(all = true) {
+    this.#listed = all;
   }
 
   /**

@@ -54,10 +54,10 @@ class Listeners {
    * Listens to the owner's documents of one collection. Removals are not told: segments expire.
    * @param {string} path
    * @param {(fields: any, cached: boolean, id: string) => void} take
-   * @param {{after?: string, listed?: () => void}} [more] `after`: only documents with a higher id;
-   *   `listed`: called when the server has told of all there are.
+   * @param {{after?: string, listed?: () => void, fresh?: boolean}} [more] `after`: only documents with a higher id;
+   *   `listed`: called when the server has told of all there are; `fresh`: tell nothing that only the cache says.
    */
-  owned(path, take, { after, listed } = {}) {
+  owned(path, take, { after, listed, fresh = false } = {}) {
     const order = after === undefined ? [] : [orderBy(documentId()), startAfter(after)];
     const wanted = query(collection(this.db, path), where("owner_uid", "==", this.ownerUid), ...order);
     let wasCached = false;
@@ -71,6 +71,7 @@ class Listeners {
           const changes = snapshot.docChanges({ includeMetadataChanges: true });
           const told = wasCached && !cached ? snapshot.docs : changes.filter(isThere).map((change) => change.doc);
           wasCached = cached;
+          if (fresh && cached) return;
           next(() => {
             for (const document of told) take(document.data(), cached, document.id);
             if (!cached) listed?.();
@@ -79,6 +80,18 @@ class Listeners {
         failed,
       ),
     );
+  }
+
+  /**
+   * Listens to a collection anew, so that the server tells of all there are now; not to what is below it.
+   * @param {string} path
+   * @param {(fields: any, cached: boolean, id: string) => void} take
+   * @param {{listed: () => void}} more As for `owned`.
+   */
+  again(path, take, { listed }) {
+    this.#open.get(path)?.();
+    this.#open.delete(path);
+    this.owned(path, take, { listed, fresh: true });
   }
 
   /**
@@ -129,7 +142,6 @@ const isThere = (change) => change.type !== "removed";
  */
 const follow = (listeners, runId, view) => {
   const run = `runs/${runId}`;
-  listeners.document(run, (fields, cached) => view.take(fields, cached));
   /** @type {(fields: import("./run_view.js").NodeFields, cached: boolean, instance: string) => void} */
   const takeNode = (fields, cached, instance) => {
     const node = view.node(instance);
@@ -141,7 +153,16 @@ const follow = (listeners, runId, view) => {
       listeners.end(segments);
     }
   };
-  listeners.owned(`${run}/nodes`, takeNode, { listed: () => view.list() });
+  const more = { listed: () => view.list() };
+  listeners.document(run, (fields, cached) => {
+    const wasEnded = view.ended;
+    view.take(fields, cached);
+    if (wasEnded || !view.ended || !view.listed) return;
+    // What was told of the nodes may be older than the end: of the last ones the page may not have heard at all.
+    view.list(false);
+    listeners.again(`${run}/nodes`, takeNode, more);
+  });
+  listeners.owned(`${run}/nodes`, takeNode, more);
 };
 
 /**

@@ -63,9 +63,14 @@ class RunView:
         return str(self.fields.get("state", "queued"))
 
     @property
+    def ended(self) -> bool:
+        """Whether the run has ended."""
+        return self.state in _ENDED
+
+    @property
     def whole(self) -> bool:
         """Whether the run has ended and its nodes' ends are here too: nothing comes after this."""
-        return self.state in _ENDED and self.listed and all(node.state in _ENDED for node in self.nodes.values())
+        return self.ended and self.listed and all(node.state in _ENDED for node in self.nodes.values())
 
     def node(self, instance: str) -> NodeView:
         """The node of that instance."""

@@ -37,11 +37,23 @@ class Following:
         """Follow the owner's documents of one collection, unless that is done already."""
         self._subscribe(path, Owned(path, self.owner_uid, after), take)
 
+    def again(self, path: str, take: Callable[[Batch], None]) -> None:
+        """Follow the owner's documents of one collection anew: all that there are now; not what is below it."""
+        if path in self._open:
+            subscription, _ = self._open.pop(path)
+            self._listener.unsubscribe(subscription)
+        self.owned(path, take)
+
     def end(self, prefix: str = "") -> None:
         """Follow what is at and below a path no more."""
         for path in [path for path in self._open if path.startswith(prefix)]:
             subscription, _ = self._open.pop(path)
             self._listener.unsubscribe(subscription)
+
+    @property
+    def has_news(self) -> bool:
+        """Whether something changed since `news` returned."""
+        return self._news.is_set()
 
     async def news(self) -> None:
         """Return once something changed.
@@ -97,7 +109,7 @@ class RunWatch:
         Raises:
             ListenRefused: the rules refuse it, now or from now on; the view is empty then.
         """
-        while not self.view.whole:
+        while self._following.has_news or not self.view.whole:
             try:
                 await self._following.news()
             except ListenRefused:
@@ -156,7 +168,12 @@ def _follow(following: Following, run_id: str, view: RunView) -> None:
     run = f"runs/{run_id}"
 
     def take_run(documents: Batch) -> None:
+        had_ended = view.ended
         view.fields = documents.get(run_id, view.fields)
+        if view.ended and not had_ended:
+            # What was told of the nodes may be older than the end: of the last ones nothing may have been heard at all.
+            view.listed = False
+            following.again(f"{run}/nodes", take_nodes)
 
     def take_nodes(documents: Batch) -> None:
         view.listed = True

@@ -87,11 +87,11 @@ async def _set_off(
 
 
 def _ended(loaded: LoadedRun, nodes: Sequence[NodeRun]) -> Iterable[tuple[Target, range]]:
-    """The ended nodes, each with the items, or the next round, that it has set off."""
+    """The ended nodes, each with the items, or the next round, that it has set off; nothing if nobody has begun it."""
     counts = {node.node: count for node in nodes if (count := count_of(node)) is not None}
     for node in nodes:
         vertex = loaded.graph.by_id.get(node.node)
-        if vertex is not None and is_terminal(node.state):
+        if vertex is not None and node.attempt and is_terminal(node.state):
             item = None if node.index is None else Item(node.index, counts.get(node.node, 1), None)
             yield Target.of(loaded, vertex, item), indices_of(node)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -15,13 +16,15 @@ from shared.domain.quotas import Quota
 from shared.domain.records import parse
 from shared.domain.sessions import Slot, slot_path
 from shared.domain.states import NodeState, RunState
-from shared.ports.documents import Query
+from shared.ports.documents import Query, Snapshot
+from shared.usecases.nodes.find_lost import find_lost
 from shared.usecases.runs.cancel_run import cancel_run
 from shared.usecases.runs.pause_run import pause_run
 from shared.usecases.runs.repeat_run import RepeatRequest, repeat_run
 from shared.usecases.runs.sweep_runs import sweep_runs
 from tests.support.engine_rig import ANN, LEASE_SECONDS, EngineRig
 from tests.support.failing_documents import Died, FailingDocuments, Fate
+from tests.support.forwarding_documents import ForwardingDocuments
 from tests.support.interfering_documents import InterferingDocuments
 from tests.support.scripted_runner import COST
 
@@ -198,3 +201,16 @@ async def test_only_its_owner_ends_it() -> None:
     with pytest.raises(NotFound):
         await cancel_run(rig.core, type(ANN)("bob"), run_id)
     assert (await rig.run(run_id)).state is RunState.QUEUED
+
+
+async def test_a_sweep_that_has_read_the_run_before_sets_nothing_off() -> None:
+    rig = EngineRig()
+    run_id = await queued(rig, "graph")
+
+    class CancelledMeanwhile(ForwardingDocuments):
+        async def query(self, query: Query) -> list[Snapshot]:
+            await cancel_run(rig.core, ANN, run_id)
+            return await super().query(query)
+
+    core = replace(rig.core, documents=CancelledMeanwhile(rig.documents))
+    assert (await find_lost(core, run_id, rig.clock.now())).instances == []

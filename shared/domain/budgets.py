@@ -2,7 +2,8 @@
 
 Whoever is about to consume first adds it to the ledger's `granted`, in one commit that returns the sum; only what the
 sum leaves below the limit may be consumed. When the node is given up, the commit that does so takes back what was not
-consumed, and adds the rest to what is spent. So `granted - spent` is what running nodes hold.
+consumed, and adds the rest to what is spent. What nobody drew, because it was not limited, is granted as it is spent.
+So `granted - spent` is what running nodes hold, and a limit that is set later counts what was consumed before.
 """
 
 from __future__ import annotations
@@ -147,7 +148,7 @@ class Fund:
     def close(self, day: str, granted: Amount, used: Amount) -> Merge:
         """The write that returns what was granted and not used, and counts what was as spent."""
         left = {f"granted_{name}": Increment(used[name] - granted[name]) for name in self.limits.limited}
-        return Merge(self.path(day), {**self._facts(day), **left, **_spent(used)})
+        return Merge(self.path(day), {**self._facts(day), **_spent(used), **_granted(used), **left})
 
     def usable(self, sums: Mapping[str, Any], chunk: Amount) -> dict[str, int]:
         """How much of a chunk stays below each limit, given the ledger after it was drawn."""
@@ -269,11 +270,16 @@ def count_run(uid: Uid, now: datetime, used: Usage, *, metered: bool) -> Merge:
     day = day_of(now)
     consumed = NOTHING if metered else Amount.of(used)
     facts = {"owner_uid": uid, "day": day, "resets_at": end_of_day(day)}
-    return Merge(f"{days_path(uid)}/{day}", {**facts, **_spent(consumed), "runs": Increment(1)})
+    counted = {**_spent(consumed), **_granted(consumed)}
+    return Merge(f"{days_path(uid)}/{day}", {**facts, **counted, "runs": Increment(1)})
 
 
 def _spent(used: Amount) -> dict[str, Increment]:
     return {name: Increment(used[name]) for name in NAMES if name != "places"}
+
+
+def _granted(used: Amount) -> dict[str, Increment]:
+    return {f"granted_{name}": amount for name, amount in _spent(used).items()}
 
 
 def _told(name: str, number: int) -> str:

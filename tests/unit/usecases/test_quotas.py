@@ -28,6 +28,16 @@ from tests.support.watched_documents import WatchedDocuments
 
 TOKENS = COST.input_tokens + COST.output_tokens
 PRICE = COST.cost_usd_micros or 0
+ASKS_TWICE = {
+    "name": "twice",
+    "type": "graph",
+    "graph": {
+        "nodes": {
+            "one": {"kind": "agent", "prompt": "one"},
+            "two": {"kind": "agent", "prompt": "two", "after": ["one"]},
+        }
+    },
+}
 USER = {
     "uid": ANN,
     "username": "ann",
@@ -145,6 +155,22 @@ async def test_a_day_that_is_used_up_refuses_runs_when_they_are_started(quota: Q
     with pytest.raises(QuotaExceeded) as refused:
         await rig.start(agent)
     assert refused.value.retry_after_seconds == 24 * 3600 - rig.clock.monotonic()
+
+
+@pytest.mark.parametrize("before", [Quota(), Quota(calls_per_day=9), Quota(cost_usd_micros_per_day=1_000)])
+@pytest.mark.parametrize("most", [Quota(calls_per_day=3), Quota(tokens_per_day=3 * TOKENS)])
+async def test_what_was_consumed_before_a_limit_was_set_counts(before: Quota, most: Quota) -> None:
+    rig = EngineRig(quota=before)
+    rig.runner.forecast = Forecast(TOKENS, PRICE)
+    agent = await rig.make_agent()
+    for _ in range(2):
+        await rig.start(agent)
+        await rig.drain()
+    rig.quota = most
+    started = await rig.start(await rig.make_agent(**ASKS_TWICE))
+    await rig.drain()
+    assert (await rig.run(started.run.id)).state is RunState.FAILED
+    assert (await usage(rig)).calls.used == 3
 
 
 async def test_what_an_administrator_sets_for_a_person_holds_for_that_person_alone() -> None:

@@ -20,6 +20,8 @@ class WebRequest:
         body: the content.
         max_bytes: how much of the answer is read, decoded; the rest is left.
         seconds: how long all of it may take, redirects included.
+        content_seconds: where given, the status is what counts: `seconds` is how long it may take, this how long the
+            content may after it; what has not come by then, or cannot be read, is left.
         max_redirects: how many redirects of a GET are followed; those of other methods never are.
         only_hosts: where given, the names that may be asked, redirects included; `*.x.org` stands for all below x.org.
     """
@@ -30,6 +32,7 @@ class WebRequest:
     body: bytes | None = field(default=None, repr=False)
     max_bytes: int = 1 << 20
     seconds: float = 30.0
+    content_seconds: float | None = None
     max_redirects: int = 5
     only_hosts: tuple[str, ...] | None = None
 
@@ -43,7 +46,7 @@ class WebAnswer:
         status: the HTTP status.
         headers: by their names in lower case.
         body: the content, decoded.
-        truncated: there was more than `max_bytes`.
+        truncated: there was more than `max_bytes`, or what `content_seconds` says was left.
     """
 
     url: str

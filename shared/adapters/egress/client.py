@@ -36,8 +36,8 @@ class GuardedWebClient:
         destination = check_url(request.url, self._policy)
         host = f"{destination.host[:100]}:{destination.port}"
         try:
-            async with asyncio.timeout(request.seconds):
-                return await self._send(request)
+            async with asyncio.timeout(request.seconds) as limit:
+                return await self._send(request, limit)
         except TimeoutError as error:
             raise Unavailable(f"{host} did not answer within {request.seconds:g} seconds.") from error
         except httpx2.InvalidURL as error:
@@ -72,7 +72,7 @@ class GuardedWebClient:
             headers={"User-Agent": USER_AGENT, "Accept-Encoding": _ACCEPTED, "Accept": "*/*"},
         )
 
-    async def _send(self, request: WebRequest) -> WebAnswer:
+    async def _send(self, request: WebRequest, limit: asyncio.Timeout) -> WebAnswer:
         outgoing = self._client.build_request(
             request.method,
             request.url,
@@ -88,7 +88,9 @@ class GuardedWebClient:
             try:
                 following = response.next_request
                 if following is None or request.method not in _FOLLOWED:
-                    return await _read(response, request.max_bytes)
+                    if request.content_seconds is not None:
+                        limit.reschedule(None)  # the status has come in time
+                    return await _read(response, request)
                 if not redirects_left:
                     raise Unavailable(f"{outgoing.url.host[:100]} redirects more than {request.max_redirects} times.")
                 cookies.extract_cookies(response)
@@ -108,14 +110,20 @@ def _stripped(following: httpx2.Request, asked: httpx2.Request) -> httpx2.Reques
     return following
 
 
-async def _read(response: httpx2.Response, max_bytes: int) -> WebAnswer:
+async def _read(response: httpx2.Response, request: WebRequest) -> WebAnswer:
     """The answer, as far as it may be read."""
     parts: list[bytes] = []
-    left = max_bytes
-    async for part in response.aiter_bytes():
-        parts.append(part[:left])
-        left -= len(part)
-        if left < 0:
-            break
+    left = request.max_bytes
+    try:
+        async with asyncio.timeout(request.content_seconds):
+            async for part in response.aiter_bytes():
+                parts.append(part[:left])
+                left -= len(part)
+                if left < 0:
+                    break
+    except (TimeoutError, httpx2.HTTPError):
+        if request.content_seconds is None:
+            raise
+        left = -1
     headers = {name.lower(): value for name, value in response.headers.items()}
     return WebAnswer(str(response.url), response.status_code, headers, b"".join(parts), truncated=left < 0)

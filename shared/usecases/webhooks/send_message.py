@@ -23,6 +23,7 @@ from shared.usecases.webhooks.desk import Courier, Desk
 from shared.usecases.webhooks.put_webhook import CURRENT, OLD
 
 _READ_BYTES = 4_096
+_READ_SECONDS = 2.0
 
 
 async def signing_secrets(desk: Desk, webhook: Webhook) -> tuple[SecretText, ...]:
@@ -52,6 +53,7 @@ async def send_message(
         delivery.body.encode(),
         max_bytes=_READ_BYTES,
         seconds=SEND_SECONDS,
+        content_seconds=_READ_SECONDS,
     )
     keys = (SecretText(secret.reveal().removeprefix(SECRET_PREFIX)) for secret in secrets)
     hidden = Redactor([*secrets, *keys])

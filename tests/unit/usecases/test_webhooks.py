@@ -328,7 +328,7 @@ async def test_answers_are_kept_only_as_far_as_they_are_of_use(here: HooksRig) -
     (attempt,) = (await here.only()).attempts
     assert attempt.snippet is not None
     assert len(attempt.snippet) == 500
-    assert here.web.sent[0].max_bytes == 4_096
+    assert (here.web.sent[0].max_bytes, here.web.sent[0].content_seconds) == (4_096, 2)
 
 
 @pytest.mark.parametrize("fate", [Fate.DIES_BEFORE, Fate.DIES_AFTER])

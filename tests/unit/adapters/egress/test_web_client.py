@@ -239,6 +239,38 @@ async def test_a_site_that_falls_silent_is_left_in_time() -> None:
             await client_of(site.at()).send(WebRequest(site.url(), seconds=0.2))
 
 
+@pytest.mark.parametrize(
+    ("told", "body"),
+    [
+        (Told(parts=silence), b"x"),
+        (Told(b"thanks", headers={"Content-Length": "99"}), b"thanks"),
+        (Told(b"no gzip", headers={"Content-Encoding": "gzip"}), b""),
+    ],
+)
+async def test_where_the_status_counts_what_becomes_of_the_content_does_not(told: Told, body: bytes) -> None:
+    async with site_of({"*": told}) as site:
+        answer = await client_of(site.at()).send(WebRequest(site.url(), seconds=5, content_seconds=0.2))
+
+        assert (answer.status, answer.body, answer.truncated) == (200, body, True)
+        with pytest.raises(Unavailable):
+            await client_of(site.at()).send(WebRequest(site.url(), seconds=0.2))
+
+
+async def test_where_the_status_counts_it_has_its_time() -> None:
+    async with site_of({"*": Told(b"all of it")}) as site:
+        answer = await client_of(site.at()).send(WebRequest(site.url(), content_seconds=5))
+    assert (answer.body, answer.truncated) == (b"all of it", False)
+
+    def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
+        """Let whoever asks wait."""
+
+    server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
+    async with server:
+        at = server.sockets[0].getsockname()
+        with pytest.raises(Unavailable, match="did not answer within"):
+            await client_of(at).send(WebRequest(f"http://127.0.0.1:{at[1]}/", seconds=0.2, content_seconds=5))
+
+
 async def test_a_name_without_an_address_a_closed_port_and_nonsense_are_told_apart() -> None:
     async with site_of({"*": Told(headers={"Content-Length": "x"})}) as site:
         closed = site.at()

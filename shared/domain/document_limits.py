@@ -185,11 +185,6 @@ def _value_bytes(value: Any) -> int:
             return next(size for kind, size in _FIXED_SIZES.items() if isinstance(value, kind))
 
 
-def storable(text: str) -> str:
-    """The text, with a question mark for each half of a surrogate pair: nobody can store those."""
-    return text if text.isascii() else text.encode("utf-8", "replace").decode()
-
-
 def _text_bytes(text: str) -> int:
     try:
         return len(text) if text.isascii() else len(text.encode())

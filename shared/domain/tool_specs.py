@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
+from shared.domain.characters import whole_characters
 from shared.domain.errors import Fault, InvalidArgument
 from shared.domain.tool_arguments import (
     Arguments,
@@ -247,14 +248,9 @@ def _faults(model: type[BaseModel], error: ValidationError) -> tuple[Fault, ...]
     known = ", ".join(model.model_fields) or "none"
     return tuple(
         Fault(
-            path=".".join(_printable(str(part)) for part in fault["loc"]),
-            reason=_printable(fault["msg"]),
+            path=".".join(whole_characters(str(part)) for part in fault["loc"]),
+            reason=whole_characters(fault["msg"]),
             suggestion=f"Known: {known}." if fault["type"] == "extra_forbidden" else None,
         )
         for fault in error.errors(include_url=False, include_context=False, include_input=False)
     )
-
-
-def _printable(text: str) -> str:
-    """The text without lone surrogates, which no JSON encoder accepts."""
-    return text.encode("utf-8", "replace").decode()

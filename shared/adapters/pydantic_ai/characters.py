@@ -1,12 +1,10 @@
-"""Whole characters of what models say: a text may come with half of one, which no document and no frame can hold.
-
-JSON writes a character beyond U+FFFF as two halves, and some servers break their answers off between the two.
-Source: https://www.rfc-editor.org/rfc/rfc8259#section-8.2
-"""
+"""Whole characters of what models say: some servers break their answers off between the two halves of one."""
 
 from __future__ import annotations
 
 from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
+
+from shared.domain.characters import whole_characters
 
 _FIRST_HALVES = ("\ud800", "\udbff")
 
@@ -30,13 +28,6 @@ class CharacterStream:
         """What is left of a text that ended in the middle of a character."""
         half, self._half = self._half, ""
         return whole_characters(half)
-
-
-def whole_characters(text: str) -> str:
-    """The text with halves joined that belong together; a half that stands alone is U+FFFD."""
-    if text.isascii():
-        return text
-    return text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
 
 
 def mend_characters(response: ModelResponse) -> None:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from shared.adapters.tools.web_content import text_of_answer
+from shared.domain.characters import whole_characters
 from shared.domain.definition_schemas import value_faults
 from shared.domain.errors import FailedPrecondition, InvalidArgument, Unavailable
 from shared.domain.http_requests import build_call, pick
@@ -85,8 +86,8 @@ def _decoded(tool: HttpTool, text: str) -> Any:
         raise FailedPrecondition(f"{tool.name} answered JSON that is broken.") from error
     if is_nested(value, told):
         raise FailedPrecondition(f"{tool.name} answered more than {MAX_NESTING} lists and maps within one another.")
-    whole = told.encode("utf-8", "replace")  # half a surrogate pair is no character
-    return value if whole.decode() == told else json.loads(whole)
+    whole = whole_characters(told)
+    return value if whole == told else json.loads(whole)
 
 
 def _number(text: str) -> float | str:

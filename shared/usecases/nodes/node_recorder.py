@@ -9,7 +9,6 @@ from typing import Any
 
 from shared.domain.approvals import Request, uncertain_request
 from shared.domain.decisions import Decision
-from shared.domain.document_limits import storable
 from shared.domain.errors import FailedPrecondition, TooLarge
 from shared.domain.events import Author, Event, action_content, call_content, result_content
 from shared.domain.ids import Instance
@@ -155,7 +154,6 @@ class NodeRecorder:
 
     async def text(self, delta: str) -> None:
         """Show more text."""
-        delta = storable(delta)
         if self._writer is not None and delta:
             self._context.purse.note_answer(self)
             self._writer.append(delta)
@@ -164,7 +162,6 @@ class NodeRecorder:
 
     async def respond(self, response: StepResponse) -> None:
         """Journal a response before its tools start; hold a final answer back for the node's end."""
-        response = replace(response, text=storable(response.text))
         self._messages.extend(response.messages)
         self._usage += response.usage
         self._context.allowance.spend(self, response.usage)

@@ -6,7 +6,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from shared.domain.definitions import AgentSpec
-from shared.domain.document_limits import storable
 from shared.domain.errors import DomainError
 from shared.domain.journal import Journal
 from shared.domain.nodes import Outcome
@@ -34,13 +33,12 @@ async def run_agent_node(
     tools = await offered_tools(engine, context, recorder, context.plan.kit(context.target.node, agent.tools))
     turn = prepare_turn(context, agent, tools, prompt, recorder.journal)
     result = await engine.runner.run(turn, recorder, AgentTools(engine, context, recorder, agent, tools))
-    output = storable(result.output) if isinstance(result.output, str) else result.output
     return Outcome(
         state=NodeState.SUCCEEDED,
-        output=output,
+        output=result.output,
         usage=recorder.usage,
         messages=recorder.messages if context.log is not None else (),
-        text=as_text(output),
+        text=as_text(result.output),
     )
 
 

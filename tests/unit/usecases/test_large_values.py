@@ -236,12 +236,3 @@ async def test_what_no_store_can_hold_fails_the_node_instead_of_hanging_the_run(
     assert run.error is not None
     assert (run.state, run.error.code) == (RunState.FAILED, "invalid_argument")
     assert run.error.message == "a~0: the node's output cannot be kept: the text holds half of a surrogate pair"
-
-
-async def test_of_an_answer_all_is_kept_that_a_store_can_hold() -> None:
-    here = rig(lambda _: (Step((HALF, " and more")),))
-    started = await here.start(await here.make_agent())
-    await here.drain()
-    run = await here.run(started.run.id)
-    events = await here.events(run.session_id)
-    assert (run.state, events[-1]["content"]["text"]) == (RunState.SUCCEEDED, "half of a pair: ? and more")

@@ -261,14 +261,18 @@ async def test_where_the_status_counts_it_has_its_time() -> None:
         answer = await client_of(site.at()).send(WebRequest(site.url(), content_seconds=5))
     assert (answer.body, answer.truncated) == (b"all of it", False)
 
-    def say_nothing(_reader: asyncio.StreamReader, _writer: asyncio.StreamWriter) -> None:
-        """Let whoever asks wait."""
+    async def say_nothing(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read()  # until whoever asks goes
+        writer.close()
+        left.set()
 
+    left = asyncio.Event()
     server = await asyncio.start_server(say_nothing, "127.0.0.1", 0)
     async with server:
         at = server.sockets[0].getsockname()
         with pytest.raises(Unavailable, match="did not answer within"):
             await client_of(at).send(WebRequest(f"http://127.0.0.1:{at[1]}/", seconds=0.2, content_seconds=5))
+        await left.wait()
 
 
 async def test_a_name_without_an_address_a_closed_port_and_nonsense_are_told_apart() -> None:

@@ -30,6 +30,8 @@ from shared.usecases.sessions.turn_updates import (
 
 PING_SECONDS = 15.0
 """How often a silent stream says that it lives, so that no proxy closes it."""
+_MORE_LINE_BREAKS = {ord(character): f"\\u{ord(character):04x}" for character in "\x85\u2028\u2029"}
+"""Those of Unicode, at which HTTP clients of Python split lines too."""
 
 
 def render_update(update: Update) -> bytes:
@@ -53,9 +55,10 @@ def render_update(update: Update) -> bytes:
 
 
 def render_frame(kind: str, data: Any, seq: int | None = None) -> bytes:
-    """One frame; JSON text has no line breaks, so the data is one line."""
+    """One frame; JSON text has no line breaks, so the data is one line, also for clients that know of more of them."""
     identity = "" if seq is None else f"id: {seq}\n"
-    return f"{identity}event: {kind}\ndata: {json.dumps(data, ensure_ascii=False)}\n\n".encode()
+    text = json.dumps(data, ensure_ascii=False).translate(_MORE_LINE_BREAKS)
+    return f"{identity}event: {kind}\ndata: {text}\n\n".encode()
 
 
 def _render_event(event: Event) -> bytes:

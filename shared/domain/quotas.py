@@ -44,6 +44,11 @@ class Quota:
         return replace(default, **own)
 
     @property
+    def forbids_runs(self) -> bool:
+        """Whether no run may be started, on any day."""
+        return any(getattr(self, name) == 0 for name in QUOTAS)
+
+    @property
     def limits_starts(self) -> bool:
         """Whether it matters how many runs are started."""
         return any(most is not None for most in (self.runs_per_day, self.runs_per_minute, self.concurrent_runs))

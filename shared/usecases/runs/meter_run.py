@@ -41,11 +41,13 @@ async def meter_run(core: Core, uid: Uid, stored: Snapshot, granted: tuple[Fund,
 
     Raises:
         TooManyRuns: runs are started too fast, or too many are active.
-        QuotaExceeded: the day's runs are all started, or consumed what may be consumed in a day.
+        QuotaExceeded: the day's runs are all started, or consumed what may be consumed in a day; or none may be.
         Unavailable: the store does not answer.
     """
     standing = Standing(uid) if stored.fields is None else parse(Standing, stored.fields)
     quota, now = standing.quota.over(core.quota), core.clock.now()
+    if quota.forbids_runs:
+        raise QuotaExceeded("Your quota lets you start no runs.")  # and no time at which to come again
     funds = (*quota.funds(uid), *granted)
     writes: list[Write] = []
     if quota.limits_starts:

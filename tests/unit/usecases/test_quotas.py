@@ -10,9 +10,10 @@ import pytest
 
 from shared.domain.errors import Aborted, NotFound, QuotaExceeded, TooManyRuns
 from shared.domain.ids import Uid
-from shared.domain.quotas import Quota, parse_quota
+from shared.domain.quotas import QUOTAS, Quota, parse_quota
 from shared.domain.states import RunState
 from shared.domain.writes import Create, Put
+from shared.edge.errors import render_domain_error
 from shared.ports.agent_runner import Forecast
 from shared.ports.documents import CommitRefused
 from shared.usecases.nodes.engine import Core
@@ -67,6 +68,15 @@ async def test_runs_are_started_no_faster_than_the_minute_allows() -> None:
     assert (await usage(rig)).runs_per_minute == Meter(2, 2, resets_at=rig.clock.now() + timedelta(seconds=15))
     rig.clock.jump(15)
     assert (await rig.start(agent)).created
+
+
+@pytest.mark.parametrize("name", [name for name in QUOTAS if name != "parallel_nodes"])
+async def test_whom_a_quota_lets_start_nothing_is_not_told_to_come_again(name: str) -> None:
+    rig = EngineRig(quota=Quota(**{name: 0}))
+    agent = await rig.make_agent()
+    with pytest.raises(QuotaExceeded, match=r"^Your quota lets you start no runs\.$") as refused:
+        await rig.start(agent)
+    assert "Retry-After" not in render_domain_error(refused.value).headers
 
 
 async def test_runs_of_a_day_are_counted_until_it_ends() -> None:

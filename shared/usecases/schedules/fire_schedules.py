@@ -10,7 +10,14 @@ from dataclasses import replace
 from datetime import datetime
 from functools import partial
 
-from shared.domain.errors import AccountDeactivated, DomainError, InvalidArgument, Unavailable
+from shared.domain.errors import (
+    AccountDeactivated,
+    DomainError,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    Unavailable,
+)
 from shared.domain.ids import RunId, Uid
 from shared.domain.records import from_json, parse, render
 from shared.domain.runs import Failure, run_path
@@ -24,6 +31,7 @@ from shared.domain.schedules import (
     ScheduleId,
     Tick,
     TickState,
+    schedule_path,
     tick_of,
 )
 from shared.domain.users import deactivation_path
@@ -166,13 +174,29 @@ async def _outcome(core: Core, tick: Tick) -> RunId | Failure | None:
         idempotency_key=tick.key,
     )
     try:
-        if (await core.documents.get(deactivation_path(tick.owner_uid))).exists:
-            raise AccountDeactivated("The account of the schedule's owner is deactivated.")
+        await _check_wanted(core.documents, tick)
         return (await start_run(core, request)).run.id
     except DomainError as error:
         if error.retryable and tick.tries < MAX_TRIES:
             return None
         return Failure(error.code, error.message, error.retryable)
+
+
+async def _check_wanted(documents: Documents, tick: Tick) -> None:
+    """Refuse what nobody wants any more: it may be minutes ago that the tick was due.
+
+    Raises:
+        AccountDeactivated: its owner may do nothing.
+        NotFound, FailedPrecondition: the schedule was deleted, or paused, which is said of its own times only.
+    """
+    paths = (deactivation_path(tick.owner_uid), schedule_path(tick.schedule_id))
+    deactivated, schedule = await documents.get_many(paths)
+    if deactivated.exists:
+        raise AccountDeactivated("The account of the schedule's owner is deactivated.")
+    if schedule.fields is None:
+        raise NotFound("The schedule was deleted before the run was started.")
+    if tick.cause == "cron" and parse(Schedule, schedule.fields).is_paused:
+        raise FailedPrecondition("The schedule was paused before the run was started.")
 
 
 def _next(timetables: Timetables, schedule: Schedule, after: datetime) -> datetime | None:

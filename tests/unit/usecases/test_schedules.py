@@ -16,7 +16,7 @@ from shared.domain.agents import Proposal
 from shared.domain.definition_faults import parse_definition
 from shared.domain.errors import InvalidArgument, NotFound, TooManyKept, Unavailable
 from shared.domain.ids import AgentId, Uid
-from shared.domain.records import render
+from shared.domain.records import parse, render
 from shared.domain.schedules import (
     MAX_SCHEDULES,
     MAX_TRIES,
@@ -450,6 +450,30 @@ async def test_a_schedule_is_deleted_though_the_store_does_not_say_so(office: Of
     documents = FailingDocuments(office.rig.documents, at_commit(0, fate))
     await delete_schedule(office.planner(documents).core, ANN, schedule.id)
     assert (await list_schedules(office.rig.documents, ANN, 10, None)).items == ()
+
+
+@pytest.mark.parametrize(
+    ("stop", "cause", "runs"),
+    [
+        (delete_schedule, "cron", 0),
+        (pause_schedule, "cron", 0),
+        (delete_schedule, "manual", 0),
+        (pause_schedule, "manual", 1),
+    ],
+)
+async def test_what_could_not_start_does_not_once_its_schedule_is_stopped(
+    office: Office, stop: Any, cause: str, runs: int
+) -> None:
+    schedule = await office.schedule()
+    office.rig.clock.jump(HOUR)
+    tick = tick_of(schedule, "manual" if cause == "manual" else "cron", at("01:00"), "mark", office.rig.clock.now())
+    await office.rig.documents.commit([Create(tick.path, render(tick))])  # and who noted it died
+    await stop(office.rig.core, ANN, schedule.id)
+    office.rig.clock.jump(RETRY_AFTER.total_seconds())
+    await office.fire()
+    assert len(await office.runs()) == runs
+    noted = parse(Tick, (await office.rig.documents.get(tick.path)).fields or {})
+    assert (noted.take_up_at, noted.state) == (None, TickState.STARTED if runs else TickState.FAILED)
 
 
 async def test_a_deleted_schedule_is_not_due(office: Office) -> None:

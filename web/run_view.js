@@ -146,15 +146,18 @@ export class RunView {
 
 /** A session: its log, and the run whose turn is not complete. */
 export class SessionView {
-  /** @type {Map<number, {event: SessionEvent, cached: boolean}>} */
+  /** @type {Map<number, SessionEvent>} */
   #events = new Map();
+  /** @type {Map<string, Map<number, {event: SessionEvent, cached: boolean}>>} The same by run: a log may be long. */
+  #byRun = new Map();
+  #last = 0;
   /** @type {string | null} The run whose turn is not complete. */
   runId = null;
   run = new RunView();
 
   /** @returns {SessionEvent[]} The log, in order. */
   get events() {
-    return [...this.#events.values()].map(({ event }) => event).sort((a, b) => a.seq - b.seq);
+    return [...this.#events.values()].sort((a, b) => a.seq - b.seq);
   }
 
   /** What the agent is saying now and no event holds yet. */
@@ -168,15 +171,19 @@ export class SessionView {
    * @param {boolean} cached
    */
   take(event, cached) {
-    this.#events.set(event.seq, { event, cached });
-    const last = this.#events.get(Math.max(...this.#events.keys()));
-    const active = last && !last.event.turn_complete ? last.event.run_id : null;
-    if (active !== this.runId) {
-      this.runId = active;
-      this.run = new RunView();
+    const ofRun = this.#byRun.get(event.run_id) ?? new Map();
+    this.#byRun.set(event.run_id, ofRun.set(event.seq, { event, cached }));
+    this.#events.set(event.seq, event);
+    this.#last = Math.max(this.#last, event.seq);
+    const last = this.#events.get(this.#last);
+    const active = last && !last.turn_complete ? last.run_id : null;
+    if (active === this.runId) {
+      if (event.run_id === active) this.run.settle(event, cached);
+      return;
     }
-    for (const known of this.#events.values()) {
-      if (known.event.run_id === active) this.run.settle(known.event, known.cached);
-    }
+    this.runId = active;
+    this.run = new RunView();
+    if (active === null) return;
+    for (const known of this.#byRun.get(active)?.values() ?? []) this.run.settle(known.event, known.cached);
   }
 }

@@ -91,6 +91,8 @@ class SessionView:
     events: dict[int, Mapping[str, Any]] = field(default_factory=dict[int, Mapping[str, Any]])
     run_id: str | None = None
     run: RunView = field(default_factory=RunView)
+    _by_run: dict[str, dict[int, Mapping[str, Any]]] = field(default_factory=dict[str, dict[int, Mapping[str, Any]]])
+    _last: int = 0
 
     @property
     def log(self) -> list[Mapping[str, Any]]:
@@ -100,7 +102,7 @@ class SessionView:
     @property
     def finished(self) -> bool:
         """Whether the last event completes a turn."""
-        return bool(self.events) and bool(self.events[max(self.events)]["turn_complete"])
+        return bool(self.events) and bool(self.events[self._last]["turn_complete"])
 
     @property
     def live_text(self) -> str:
@@ -111,13 +113,17 @@ class SessionView:
     def take(self, event: Mapping[str, Any]) -> None:
         """Take in an event."""
         self.events[event["seq"]] = event
-        last = self.events[max(self.events)]
+        self._by_run.setdefault(event["run_id"], {})[event["seq"]] = event
+        self._last = max(self._last, event["seq"])
+        last = self.events[self._last]
         active = None if last["turn_complete"] else last["run_id"]
-        if active != self.run_id:
-            self.run_id, self.run = active, RunView()
-        for known in self.log:
-            if known["run_id"] == active:
-                self.run.settle(known)
+        if active == self.run_id:
+            if event["run_id"] == active:
+                self.run.settle(event)
+            return
+        self.run_id, self.run = active, RunView()
+        for known in self._by_run.get(active or "", {}).values():
+            self.run.settle(known)
 
 
 def text_of(output_json: str | None) -> str:

@@ -97,3 +97,27 @@ test("the next turn starts with an empty preview", () => {
   view.take(event(3, "user", "Two", { run_id: "r2" }), false);
   assert.deepEqual([view.runId, view.liveText], ["r2", ""]);
 });
+
+test("the work for an event does not grow with the log before it", () => {
+  const view = new SessionView();
+  const [turns, perTurn] = [500, 4];
+  let looked = 0;
+  for (let seq = 1; seq <= turns * perTurn; seq += 1) {
+    const turn_complete = seq % perTurn === 0;
+    const told = event(seq, "agent", "Hi", { metadata: { instance: "main~0", step: seq % perTurn }, turn_complete });
+    const run = `r${Math.ceil(seq / perTurn)}`;
+    const counted = Object.defineProperty(told, "run_id", { get: () => ((looked += 1), run) });
+    view.take(counted, false);
+  }
+  assert.equal(view.events.length, turns * perTurn);
+  assert.ok(looked <= 10 * turns * perTurn, `${looked} looks at events`);
+});
+
+test("what arrives late of the run that speaks is not said live any more", () => {
+  const view = new SessionView();
+  view.take(event(3, "tool", undefined), false);
+  view.run.node("main~0").stream.add(segment(0, "Hi th"));
+  assert.equal(view.liveText, "Hi th");
+  view.take(event(2, "agent", "Hi there", { metadata: { instance: "main~0", step: 0 } }), false);
+  assert.deepEqual([view.runId, view.liveText], ["r1", ""]);
+});

@@ -44,6 +44,8 @@ DELAYS = (
     timedelta(hours=14),
 )
 """After each failure, until the next try: the specification's example, as far as 31 hours and 35 minutes."""
+MOST_BEGUN = 2 * (len(DELAYS) + 1)
+"""So many tries may begin, those included of which nobody knows what came of them: some end whoever makes them."""
 JITTER = 0.1
 MOST_ASKED = timedelta(hours=24)
 """The longest that a receiver's `Retry-After` is obeyed."""
@@ -171,6 +173,11 @@ class Delivery:
     def message_id(self) -> str:
         """The `webhook-id` that receivers see: the same for the same fact, however often it comes."""
         return f"msg_{self.fact_id}"
+
+    @property
+    def is_hopeless(self) -> bool:
+        """Whether nothing is known of so many tries that another would end likewise."""
+        return self.tries >= MOST_BEGUN
 
     def begun(self, token: str, now: datetime) -> Delivery:
         """With a try that begins, and is looked after should nothing come of it."""

@@ -55,7 +55,7 @@ async def deliver_message(courier: Courier, delivery_id: DeliveryId) -> Acknowle
         secrets = await signing_secrets(desk, webhook) if webhook is not None and webhook.is_enabled else ()
     except FailedPrecondition:
         secrets = ()
-    if webhook is None or not secrets:
+    if webhook is None or not secrets or delivery.is_hopeless:
         await _give_up(desk, snapshot, delivery, webhook)
         return Acknowledgement.DONE
     begun = delivery.begun(desk.ids.new(), now)
@@ -74,11 +74,14 @@ async def _webhook(desk: Desk, delivery: Delivery) -> Webhook | None:
 
 
 async def _give_up(desk: Desk, snapshot: Snapshot, delivery: Delivery, webhook: Webhook | None) -> None:
-    """End what has nowhere to go; what belongs to a webhook that was deleted is no dead letter."""
+    """End what has nowhere to go, or ends whoever sends it; what belonged to a deleted webhook is no dead letter."""
     ended = delivery.ended(DeliveryState.FAILED, desk.clock.now())
     writes: list[Write] = [Update(ended.path, render(ended), seen=snapshot.update_time)]
     if webhook is not None:
-        writes.append(_dead(ended, f"the webhook is disabled: {webhook.disabled_reason or 'it has no secret'}"))
+        reason = f"{delivery.tries} tries were begun, and nobody knows what came of the last"
+        if not delivery.is_hopeless:
+            reason = f"the webhook is disabled: {webhook.disabled_reason or 'it has no secret'}"
+        writes.append(_dead(ended, reason))
     await try_commit(desk.documents, writes)
 
 

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
 
 from shared.domain.errors import DomainError
 from shared.domain.redaction import Redactor
 from shared.domain.secrets import SecretText
 from shared.domain.webhooks import (
     MAX_SNIPPET_CHARACTERS,
+    MOST_ASKED,
     SECRET_PREFIX,
     SEND_SECONDS,
     Delivery,
@@ -24,6 +28,7 @@ from shared.usecases.webhooks.put_webhook import CURRENT, OLD
 
 _READ_BYTES = 4_096
 _READ_SECONDS = 2.0
+_MOST_DIGITS = 10
 
 
 async def signing_secrets(desk: Desk, webhook: Webhook) -> tuple[SecretText, ...]:
@@ -67,7 +72,7 @@ async def send_message(
         _since(began, clock.monotonic()),
         status=answer.status,
         snippet=hidden.text(_text(answer))[:MAX_SNIPPET_CHARACTERS],
-        retry_after_seconds=_retry_after(answer.headers),
+        retry_after_seconds=_retry_after(answer.headers, at),
     )
 
 
@@ -79,6 +84,17 @@ def _text(answer: WebAnswer) -> str:
     return answer.body.decode("utf-8", "replace")
 
 
-def _retry_after(headers: Mapping[str, str]) -> int | None:
-    given = headers.get("retry-after", "")
-    return int(given) if given.isascii() and given.isdecimal() and len(given) <= 6 else None  # noqa: PLR2004 - 11 days
+def _retry_after(headers: Mapping[str, str], now: datetime) -> int | None:
+    """The seconds that a receiver asks for, or until the date that it names.
+
+    Source: https://www.rfc-editor.org/rfc/rfc9110#name-retry-after
+    """
+    given, most = headers.get("retry-after", ""), int(MOST_ASKED.total_seconds())
+    if given.isascii() and given.isdecimal():
+        return min(int(given), most) if len(given) < _MOST_DIGITS else most
+    try:
+        at = parsedate_to_datetime(given)
+    except (ValueError, TypeError, IndexError, OverflowError):
+        return None
+    seconds = ((at if at.tzinfo else at.replace(tzinfo=UTC)) - now).total_seconds()
+    return min(max(math.ceil(seconds), 0), most)

@@ -13,7 +13,15 @@ from shared.domain.errors import Aborted, FailedPrecondition, InvalidArgument, N
 from shared.domain.facts import FACTS, Fact
 from shared.domain.ids import Uid
 from shared.domain.records import parse, render
-from shared.domain.webhooks import DELAYS, HELD_FOR, MAX_WEBHOOKS, OLD_SECRET_LIVES, DeliveryState, Webhook
+from shared.domain.webhooks import (
+    DELAYS,
+    HELD_FOR,
+    MAX_WEBHOOKS,
+    MOST_BEGUN,
+    OLD_SECRET_LIVES,
+    DeliveryState,
+    Webhook,
+)
 from shared.domain.writes import Put
 from shared.ports.documents import Documents, Query
 from shared.usecases.webhooks.deliver_message import SAID_GONE, USED_UP
@@ -193,6 +201,45 @@ async def test_a_receiver_that_is_gone_is_told_nothing_more(here: HooksRig) -> N
     here.web.says = [410]
     await here.drain()
     assert ((await here.only()).state, (await here.now(webhook)).disabled_reason) == (DeliveryState.FAILED, SAID_GONE)
+
+
+async def test_a_message_that_kills_whoever_sends_it_is_given_up(here: HooksRig) -> None:
+    webhook, _ = await here.webhook()
+    await here.hear(await here.happen())
+    here.web.says = [RuntimeError("the process dies")] * 99
+    for _ in range(40):
+        with contextlib.suppress(RuntimeError):
+            await here.pass_time(HELD_FOR.total_seconds())
+    assert (len(here.web.sent), (await here.only()).state) == (MOST_BEGUN, DeliveryState.FAILED)
+    (letter,) = await here.rig.documents.query(Query("dead_letters"))
+    assert (letter.fields or {})["reason"] == f"{MOST_BEGUN} tries were begun, and nobody knows what came of the last"
+    assert (await here.now(webhook)).is_enabled
+
+
+@pytest.mark.parametrize(
+    ("said", "asked"),
+    [
+        ("120", 120),
+        ("Thu, 01 Jan 2026 00:10:00 GMT", 600),
+        ("Thu, 01 Jan 2026 01:10:00 +0100", 600),
+        ("Wed, 31 Dec 2025 23:00:00 GMT", 0),
+        ("Mon, 01 Jan 9999 00:00:00 GMT", 86_400),
+        ("99999999", 86_400),
+        ("Thu, 99 Jan 2026 00:10:00 GMT", None),
+        ("soon", None),
+        ("-5", None),
+        ("", None),
+    ],
+)
+async def test_a_receiver_may_say_in_either_way_when_to_come_again(
+    here: HooksRig, said: str, asked: int | None
+) -> None:
+    await here.webhook()
+    await here.hear(await here.happen())
+    here.web.says = [answer(503, retry_after=said)]
+    await here.drain()
+    (attempt,) = (await here.only()).attempts
+    assert attempt.retry_after_seconds == asked
 
 
 @pytest.mark.parametrize("end", ["deleted", "disabled"])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from shared.domain.dead_letters import DeadLetterKind, dead_letter_id, dead_letter_path
 from shared.domain.facts import Fact, FactId, fact_path
 from shared.domain.records import parse
 from shared.domain.writes import Delete
@@ -19,7 +20,11 @@ async def hear_fact(desk: Desk, fact_id: FactId) -> bool:
     snapshot = await desk.documents.get(fact_path(fact_id))
     if snapshot.fields is None:
         return False
-    await announce_fact(desk, parse(Fact, snapshot.fields))
+    fact = parse(Fact, snapshot.fields)
+    await announce_fact(desk, fact)
+    forgotten = [Delete(snapshot.path)]
+    if fact.due_at is None:  # it was given up before
+        forgotten.append(Delete(dead_letter_path(dead_letter_id(DeadLetterKind.FACT, {"fact_id": fact.id}))))
     # Should it still be there, the sweeper publishes it again.
-    await try_commit(desk.documents, [Delete(snapshot.path)])
+    await try_commit(desk.documents, forgotten)
     return True

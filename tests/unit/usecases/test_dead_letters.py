@@ -9,7 +9,7 @@ import pytest
 
 from shared.domain.dead_letters import FRUITLESS_PAUSE, MAX_FRUITLESS, DeadLetter, DeadLetterKind
 from shared.domain.errors import Aborted, FailedPrecondition, NotFound, PermissionDenied
-from shared.domain.facts import FACTS, MAX_PUBLISHES
+from shared.domain.facts import FACTS, MAX_PUBLISHES, FactId
 from shared.domain.ids import Uid
 from shared.domain.runs import SWEEP_AFTER, run_path
 from shared.domain.states import RunState
@@ -19,6 +19,7 @@ from shared.ports.documents import Query
 from shared.ports.identity import Identity
 from shared.usecases.dead_letters.list_dead_letters import list_dead_letters
 from shared.usecases.dead_letters.settle_dead_letter import Undertaker, discard_dead_letter, requeue_dead_letter
+from shared.usecases.facts.hear_fact import hear_fact
 from shared.usecases.facts.sweep_facts import sweep_facts
 from shared.usecases.knowledge.create_collection import create_collection
 from shared.usecases.knowledge.put_document import NewDocument, put_document
@@ -120,6 +121,12 @@ async def test_a_fact_that_was_heard_meanwhile_leaves_no_letter(here: HooksRig) 
     letter = await a_dead_fact(here)
     await here.rig.documents.commit([Delete(f"{FACTS}/{letter.subject['fact_id']}")])
     await requeue_dead_letter(undertaker(here), OWNER, letter.id)
+    assert (await letters(here), await here.rig.documents.query(Query(FACTS))) == ([], [])
+
+
+async def test_a_fact_that_is_heard_at_last_takes_its_letter_away(here: HooksRig) -> None:
+    letter = await a_dead_fact(here)
+    assert await hear_fact(here.desk(), FactId(letter.subject["fact_id"]))
     assert (await letters(here), await here.rig.documents.query(Query(FACTS))) == ([], [])
 
 

@@ -16,7 +16,7 @@ import { StreamMerge } from "./stream_merge.js";
  */
 /**
  * The fields of `runs/{id}` that a page may want; there are more (shared/domain/runs.py).
- * @typedef {{owner_uid: string, session_id: string, state: RunState} & Output} RunFields
+ * @typedef {{owner_uid: string, session_id: string, shape: "single" | "delegation" | "graph", state: RunState} & Output} RunFields
  */
 /**
  * The fields of `runs/{id}/nodes/{instance}` that a page may want (shared/domain/nodes.py).
@@ -102,6 +102,11 @@ export class RunView {
   /** Whether the run has ended and its nodes' ends are here too: nothing comes after this. The cache does not count. */
   get whole() {
     return this.ended && this.#listed && [...this.nodes.values()].every((node) => ENDED.has(node.state));
+  }
+
+  /** Whether there may be nodes of a run that ended of which nothing was heard: all but a graph end with their one node. */
+  get mayLack() {
+    return this.fields?.shape === "graph" || this.nodes.size === 0 || !this.whole;
   }
 
   /** Whether the server told of all nodes there are so far. */

@@ -157,7 +157,7 @@ const follow = (listeners, runId, view) => {
   listeners.document(run, (fields, cached) => {
     const wasEnded = view.ended;
     view.take(fields, cached);
-    if (wasEnded || !view.ended || !view.listed) return;
+    if (wasEnded || !view.ended || !view.listed || !view.mayLack) return;
     // What was told of the nodes may be older than the end: of the last ones the page may not have heard at all.
     view.list(false);
     listeners.again(`${run}/nodes`, takeNode, more);

@@ -72,6 +72,14 @@ class RunView:
         """Whether the run has ended and its nodes' ends are here too: nothing comes after this."""
         return self.ended and self.listed and all(node.state in _ENDED for node in self.nodes.values())
 
+    @property
+    def may_lack(self) -> bool:
+        """Whether there may be nodes of a run that ended of which nothing was heard.
+
+        All but a graph end with their one node.
+        """
+        return self.fields.get("shape") == "graph" or not self.nodes or not self.whole
+
     def node(self, instance: str) -> NodeView:
         """The node of that instance."""
         return self.nodes.setdefault(instance, NodeView())

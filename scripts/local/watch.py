@@ -170,7 +170,7 @@ def _follow(following: Following, run_id: str, view: RunView) -> None:
     def take_run(documents: Batch) -> None:
         had_ended = view.ended
         view.fields = documents.get(run_id, view.fields)
-        if view.ended and not had_ended:
+        if view.ended and not had_ended and view.may_lack:
             # What was told of the nodes may be older than the end: of the last ones nothing may have been heard at all.
             view.listed = False
             following.again(f"{run}/nodes", take_nodes)

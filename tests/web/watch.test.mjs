@@ -11,6 +11,7 @@ const hook = `export const resolve = (name, context, next) =>
 register(`data:text/javascript,${encodeURIComponent(hook)}`);
 const { watchRun } = await import("../../web/watch.js");
 
+const shape = "graph";
 const ended = { "a~0": { state: "succeeded", output_json: '"one"' } };
 
 test("a run is whole only with the nodes that there were when it had ended", () => {
@@ -19,13 +20,13 @@ test("a run is whole only with the nodes that there were when it had ended", () 
     shown.push([view.state, view.whole, [...view.nodes.values()].map(({ text }) => text).join()]);
   });
   tellDocuments("runs/r/nodes", ended);
-  tellDocument("runs/r", { state: "running" });
+  tellDocument("runs/r", { shape, state: "running" });
   const asked = [...open];
-  tellDocument("runs/r", { state: "succeeded" });
+  tellDocument("runs/r", { shape, state: "succeeded" });
   assert.deepEqual(shown.at(-1), ["succeeded", false, "one"]);
   assert.deepEqual(open.map(({ path }) => path), ["runs/r", "runs/r/nodes"]);
   assert.notEqual(open[1], asked[1], "the nodes are asked for anew");
-  tellDocument("runs/r", { state: "succeeded" });
+  tellDocument("runs/r", { shape, state: "succeeded" });
   assert.deepEqual(shown.at(-1), ["succeeded", false, "one"]);
   tellDocuments("runs/r/nodes", { "a~0": { state: "running" } }, true);
   assert.deepEqual(shown.at(-1), ["succeeded", false, "one"], "what the cache says was told before");
@@ -33,4 +34,15 @@ test("a run is whole only with the nodes that there were when it had ended", () 
   assert.deepEqual(shown.at(-1), ["succeeded", true, "one,two"]);
   stop();
   assert.deepEqual(open, []);
+});
+
+test("a run that is no graph ends with its one node, which is not asked for anew", () => {
+  const shown = [];
+  const stop = watchRun({}, "r", { ownerUid: "ann" }, (view) => shown.push(view.whole));
+  tellDocuments("runs/r/nodes", ended);
+  const asked = [...open];
+  tellDocument("runs/r", { shape: "single", state: "succeeded" });
+  assert.equal(shown.at(-1), true);
+  assert.deepEqual(open, asked);
+  stop();
 });

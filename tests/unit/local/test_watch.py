@@ -37,14 +37,14 @@ async def test_a_run_is_whole_only_with_the_nodes_that_there_were_when_it_had_en
     async with RunWatch(cast("Listener", streams), "r", "ann") as watch:
         changes = watch.changes()
         streams.tell(NODES, ENDED)
-        streams.tell("runs/r", {"r": {"state": "running"}})
+        streams.tell("runs/r", {"r": {"shape": "graph", "state": "running"}})
         assert not (await anext(changes)).whole
-        streams.tell("runs/r", {"r": {"state": "succeeded"}})
+        streams.tell("runs/r", {"r": {"shape": "graph", "state": "succeeded"}})
         view = await anext(changes)
         assert (view.state, view.whole, list(view.nodes)) == ("succeeded", False, ["a~0"])
         assert [path for path, _ in streams.open] == ["runs/r", NODES]
         assert streams.asked == ["runs/r", NODES, NODES], "the nodes are asked for anew"
-        streams.tell("runs/r", {"r": {"state": "succeeded", "usage": {}}})
+        streams.tell("runs/r", {"r": {"shape": "graph", "state": "succeeded", "usage": {}}})
         assert not (await anext(changes)).whole
         streams.tell(NODES, ENDED | {"b~0": {"state": "succeeded", "output_json": '"two"'}})
         view = await anext(changes)
@@ -65,3 +65,12 @@ async def test_whoever_is_slow_to_look_is_shown_the_whole_run_all_the_same() -> 
         streams.tell("runs/r", {"r": {"state": "succeeded"}})
         streams.tell(NODES, ENDED)
         assert [view.whole async for view in changes] == [True]
+
+
+async def test_a_run_that_is_no_graph_ends_with_its_one_node_which_is_not_asked_for_anew() -> None:
+    streams = Streams()
+    async with RunWatch(cast("Listener", streams), "r", "ann") as watch:
+        streams.tell(NODES, ENDED)
+        streams.tell("runs/r", {"r": {"shape": "single", "state": "succeeded"}})
+        assert [view.whole async for view in watch.changes()] == [True]
+        assert streams.asked == ["runs/r", NODES]

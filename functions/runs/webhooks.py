@@ -61,7 +61,7 @@ class WebhookView(BaseModel):
     description: str
     is_enabled: bool
     disabled_reason: str | None
-    old_secret_until: datetime | None = Field(description="Until then the secret before the present one signs too.")
+    old_secret_until: datetime | None = Field(description="Until then a secret before the present one signs too.")
     created_at: datetime
     updated_at: datetime
 
@@ -188,7 +188,8 @@ def delivery_log_routes(desk: Desk) -> APIRouter:
 
 
 def _webhook(webhook: Webhook) -> WebhookView:
-    return WebhookView.model_validate(webhook)
+    view = WebhookView.model_validate(webhook)
+    return view.model_copy(update={"old_secret_until": webhook.former_sign_until})
 
 
 def _delivery(delivery: Delivery) -> DeliveryView:

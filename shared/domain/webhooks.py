@@ -68,7 +68,8 @@ class Webhook:
         url: where to; it may hold credentials of its own, so it is never logged.
         events: the kinds of facts to tell.
         disabled_reason: why it is told nothing; None while it is enabled.
-        old_secret_until: until when the secret before the present one signs too.
+        old_secret_until: until when the secret before the first rotation of a day signs too.
+        last_secret_until: likewise the one before the last further rotation of such a day.
     """
 
     id: WebhookId
@@ -81,6 +82,7 @@ class Webhook:
     updated_at: datetime
     disabled_reason: str | None = None
     old_secret_until: datetime | None = None
+    last_secret_until: datetime | None = None
 
     @property
     def path(self) -> str:
@@ -91,6 +93,11 @@ class Webhook:
     def secrets_owner(self) -> Uid:
         """Whose secrets its own are in the vault: nobody's who could name them in a definition, or list them."""
         return Uid(f"webhook-{self.id}")
+
+    @property
+    def former_sign_until(self) -> datetime | None:
+        """Until when a secret before the present one signs too."""
+        return max((until for until in (self.old_secret_until, self.last_secret_until) if until), default=None)
 
     def wants(self, kind: str) -> bool:
         """Whether it is to be told of such a fact."""

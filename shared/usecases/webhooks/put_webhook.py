@@ -30,7 +30,7 @@ from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.webhooks.desk import Desk
 from shared.usecases.webhooks.get_webhook import open_webhook, read_webhook
 
-CURRENT, OLD = "current", "old"
+CURRENT, OLD, LAST = "current", "old", "last"
 """The names of a webhook's secrets."""
 UNFINISHED = "it is being made"
 
@@ -109,7 +109,8 @@ async def replace_webhook(
 async def rotate_secret(desk: Desk, caller: Uid, webhook_id: WebhookId) -> tuple[Webhook, SecretText]:
     """Give a webhook a new secret, which is told this once; for a day the old one signs too.
 
-    Until then another rotation keeps that old one, as the answer of the first may have been lost.
+    Another rotation within that day keeps both, as the answer of the first may have been lost, or not. A third one
+    keeps the first old one and the last.
 
     Raises:
         NotFound: there is no such webhook, or it is somebody else's.
@@ -127,11 +128,14 @@ async def rotate_secret(desk: Desk, caller: Uid, webhook_id: WebhookId) -> tuple
 
 async def _rotate(desk: Desk, caller: Uid, webhook: Webhook) -> tuple[Webhook, SecretText]:
     now = desk.clock.now()
+    until = now + OLD_SECRET_LIVES
+    current = (await read_secrets(desk.vault, webhook.secrets_owner, [CURRENT]))[CURRENT]
     if webhook.old_secret_until is None or webhook.old_secret_until <= now:
-        current = (await read_secrets(desk.vault, webhook.secrets_owner, [CURRENT]))[CURRENT]
-        await put_secret(desk.vault, webhook.secrets_owner, OLD, current)
-        until = now + OLD_SECRET_LIVES
-        webhook = await change_webhook(desk, caller, webhook.id, lambda one: replace(one, old_secret_until=until))
+        name, signs = OLD, {"old_secret_until": until}
+    else:
+        name, signs = LAST, {"last_secret_until": until}
+    await put_secret(desk.vault, webhook.secrets_owner, name, current)
+    webhook = await change_webhook(desk, caller, webhook.id, lambda one: replace(one, **signs))
     secret = _new_secret(desk)
     await put_secret(desk.vault, webhook.secrets_owner, CURRENT, secret)
     return webhook, secret

@@ -24,7 +24,7 @@ from shared.domain.webhooks import (
 from shared.ports.web_client import WebAnswer, WebRequest
 from shared.usecases.secrets.read_secrets import read_secrets
 from shared.usecases.webhooks.desk import Courier, Desk
-from shared.usecases.webhooks.put_webhook import CURRENT, OLD
+from shared.usecases.webhooks.put_webhook import CURRENT, LAST, OLD
 
 _READ_BYTES = 4_096
 _READ_SECONDS = 2.0
@@ -38,8 +38,8 @@ async def signing_secrets(desk: Desk, webhook: Webhook) -> tuple[SecretText, ...
         FailedPrecondition: there is none.
         Unavailable: a store does not answer.
     """
-    until = webhook.old_secret_until
-    names = [CURRENT, OLD] if until is not None and until > desk.clock.now() else [CURRENT]
+    now, former = desk.clock.now(), ((LAST, webhook.last_secret_until), (OLD, webhook.old_secret_until))
+    names = [CURRENT, *(name for name, until in former if until is not None and until > now)]
     values = await read_secrets(desk.vault, webhook.secrets_owner, names)
     return tuple(dict.fromkeys(values[name] for name in names))
 

@@ -299,11 +299,38 @@ async def test_a_new_secret_signs_beside_the_old_one_for_a_day(here: HooksRig) -
     _, third = await rotate_secret(here.desk(), ANN, webhook.id)  # as if the answer with the second had been lost
     await here.hear(await here.happen("two"))
     await here.drain()
-    assert [signed_with(secret, here.web.sent[-1]) for secret in (first, second, third)] == [True, False, True]
+    assert [signed_with(secret, here.web.sent[-1]) for secret in (first, second, third)] == [True, True, True]
     await here.rig.clock.advance(OLD_SECRET_LIVES.total_seconds())
     await here.hear(await here.happen("three"))
     await here.drain()
     assert [signed_with(secret, here.web.sent[-1]) for secret in (first, second, third)] == [False, False, True]
+
+
+async def test_each_secret_signs_for_a_day_after_the_next_however_soon_that_came(here: HooksRig) -> None:
+    webhook, first = await here.webhook()
+    given = [first]
+
+    async def sign() -> list[bool]:
+        await here.hear(await here.happen(f"{here.rig.clock.now()}"))
+        await here.drain()
+        return [signed_with(secret, here.web.sent[-1]) for secret in given]
+
+    async def rotate(after_hours: int) -> None:
+        here.rig.clock.jump(after_hours * 3_600)
+        given.append((await rotate_secret(here.desk(), ANN, webhook.id))[1])
+
+    await rotate(1)
+    await rotate(23)
+    assert (await here.now(webhook)).former_sign_until == here.rig.clock.now() + OLD_SECRET_LIVES
+    assert await sign() == [True, True, True]
+    here.rig.clock.jump(2 * 3_600)
+    assert await sign() == [False, True, True]
+    await rotate(1)
+    assert await sign() == [False, True, True, True]
+    await rotate(1)  # which none of those may need that is neither the first of a day nor the latest
+    assert (await sign())[-2:] == [True, True]
+    here.rig.clock.jump(24 * 3_600)
+    assert await sign() == [False, False, False, False, True]
 
 
 @pytest.mark.parametrize("fate", FATES)

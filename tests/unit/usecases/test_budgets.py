@@ -223,6 +223,26 @@ async def test_the_runs_of_a_person_share_the_days_quota_and_the_next_day_brings
     assert (await day(here, day="2026-01-02"))[name] == 4 * each
 
 
+async def test_what_works_over_midnight_goes_on_with_the_quota_of_the_new_day() -> None:
+    here = rig(quota=Quota(calls_per_day=4))
+    here.clock.jump(24 * 3600 - 1)
+
+    def midnight() -> None:
+        if len(here.runner.requests) == 3:
+            here.clock.jump(2)
+
+    here.runner.script = lambda _: [
+        *[Step(("x",), (("echo", {"value": 1}),), before_end=midnight)] * 4,
+        Step(("done",)),
+    ]
+    run = (await here.start(await here.make_agent(tools=["echo"]))).run
+    await here.work(run.id)
+    assert (await here.run(run.id)).state is RunState.SUCCEEDED
+    days = [await day(here), await day(here, day="2026-01-02")]
+    assert [one["calls"] for one in days] == [4, 1]
+    assert all(balanced(one, "calls") for one in days)
+
+
 @pytest.mark.parametrize(
     ("budget", "quota", "runs"), [({"parallel_nodes": 3}, Quota(), 1), ({}, Quota(parallel_nodes=3), 2)]
 )

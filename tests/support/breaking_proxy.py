@@ -16,6 +16,7 @@ class BreakingProxy:
         host, _, port = target.rpartition(":")
         self._target = (host, int(port))
         self._open: set[asyncio.StreamWriter] = set()
+        self._serving: set[asyncio.Future[None]] = set()
 
     def cut(self) -> None:
         """Break every connection that is open; new ones are accepted."""
@@ -24,12 +25,29 @@ class BreakingProxy:
             self.broken += 1
         self._open.clear()
 
-    async def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    def accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         """Serve one connection."""
+        self._open.add(writer)
+        serving = asyncio.ensure_future(self._serve(reader, writer))
+        self._serving.add(serving)
+        serving.add_done_callback(self._serving.discard)
+
+    async def end(self) -> None:
+        """Break everything off, also what is only just being connected."""
+        self.cut()
+        for serving in self._serving:
+            serving.cancel()
+        await asyncio.gather(*self._serving, return_exceptions=True)
+
+    async def _serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         there, back = await asyncio.open_connection(*self._target)
-        self._open |= {writer, back}
-        await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
-        self._open -= {writer, back}
+        self._open.add(back)
+        try:
+            await asyncio.gather(_pass_on(reader, back), _pass_on(there, writer))
+        finally:
+            back.transport.abort()
+            writer.transport.abort()
+            self._open -= {writer, back}
 
 
 @asynccontextmanager
@@ -43,7 +61,7 @@ async def breaking_proxy(target: str) -> AsyncGenerator[BreakingProxy, None]:
         yield proxy
     finally:
         server.close()
-        proxy.cut()
+        await proxy.end()
 
 
 async def _pass_on(source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:

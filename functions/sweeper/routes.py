@@ -60,10 +60,10 @@ def sweep_routes(
         "schedules": partial(fire_schedules, planner, SCHEDULES),
         "approvals": partial(expire_approvals, core, report),
         "runs": partial(sweep_runs, core, lease_seconds, report),
-        "facts": partial(sweep_facts, core, FACTS),
-        "deliveries": partial(sweep_deliveries, documents, deliveries, clock, DELIVERIES),
+        "facts": partial(sweep_facts, core, FACTS, report),
+        "deliveries": partial(sweep_deliveries, documents, deliveries, clock, DELIVERIES, report),
         "sessions": partial(remove_deleted, core, SESSIONS, report),
-        "documents": partial(sweep_ingestions, documents, ingestions, clock, DOCUMENTS),
+        "documents": partial(sweep_ingestions, documents, ingestions, clock, DOCUMENTS, report),
     }
 
     @router.post("/tasks/sweep", responses=problem_responses(401, 503))

@@ -3,9 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Iterable
+from datetime import datetime
 from typing import NoReturn, TypeAlias, TypeVar
 
 from shared.domain.errors import DomainError
+from shared.domain.writes import Update
+from shared.ports.documents import Documents, Snapshot
+from shared.usecases.try_commit import try_commit
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -48,6 +52,11 @@ async def sweep_each(
     if refusals:
         raise refusals[0]
     return results
+
+
+async def look_again(documents: Documents, field: str, at: datetime, snapshot: Snapshot, _error: Exception) -> None:
+    """Put off what is due by a field of its document, unless it has changed: it is due again `at`."""
+    await try_commit(documents, [Update(snapshot.path, {field: at}, seen=snapshot.update_time)])
 
 
 async def _attempt(putting_off: Awaitable[object], report: Report) -> None:

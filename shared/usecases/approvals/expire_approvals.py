@@ -9,12 +9,10 @@ from functools import partial
 from shared.domain.approvals import Approval, ApprovalState
 from shared.domain.errors import Aborted, AlreadyDecided
 from shared.domain.records import parse
-from shared.domain.writes import Update
 from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.usecases.approvals.decide_approval import settle
 from shared.usecases.nodes.engine import Core
-from shared.usecases.sweep_each import Report, surface, sweep_each
-from shared.usecases.try_commit import try_commit
+from shared.usecases.sweep_each import Report, look_again, surface, sweep_each
 
 BATCH = 100
 PUT_OFF = timedelta(minutes=10)
@@ -28,9 +26,11 @@ async def expire_approvals(core: Core, report: Report = surface) -> int:
     Raises:
         Unavailable: the store or the queue does not answer; the next sweep goes on.
     """
-    where = (Filter("state", "==", str(ApprovalState.PENDING)), Filter("expires_at", "<=", core.clock.now()))
+    now = core.clock.now()
+    where = (Filter("state", "==", str(ApprovalState.PENDING)), Filter("expires_at", "<=", now))
     overdue = await core.documents.query(Query("approvals", where, (Order("expires_at"),), limit=BATCH))
-    await sweep_each(overdue, partial(_expire, core), partial(_put_off, core), report)
+    put_off = partial(look_again, core.documents, "expires_at", now + PUT_OFF)
+    await sweep_each(overdue, partial(_expire, core), put_off, report)
     return len(overdue)
 
 
@@ -38,8 +38,3 @@ async def _expire(core: Core, snapshot: Snapshot) -> None:
     approval = parse(Approval, snapshot.fields or {})
     with suppress(AlreadyDecided, Aborted):  # a person was faster, or is just deciding
         await settle(core, approval.id, approval.on_expiry(), None)
-
-
-async def _put_off(core: Core, snapshot: Snapshot, _error: Exception) -> None:
-    later = Update(snapshot.path, {"expires_at": core.clock.now() + PUT_OFF}, seen=snapshot.update_time)
-    await try_commit(core.documents, [later])

@@ -43,7 +43,7 @@ from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.start_run import RunRequest, id_of_key, start_run
 from shared.usecases.schedules.get_schedule import open_schedule
 from shared.usecases.schedules.planner import Planner
-from shared.usecases.sweep_each import sweep_each
+from shared.usecases.sweep_each import look_again, sweep_each
 from shared.usecases.try_commit import try_commit
 
 
@@ -63,15 +63,10 @@ async def fire_schedules(planner: Planner, limit: int) -> int:
     due = Query(SCHEDULES, (Filter("next_at", "<=", now),), (Order("next_at"),), limit=limit)
     left = Query(TICKS, (Filter("take_up_at", "<=", now),), (Order("take_up_at"),), limit=limit)
     report = planner.report_defect
-    ticks = await sweep_each(
-        await documents.query(due), partial(_note, planner, now), partial(_put_off, documents, "next_at", now), report
-    )
-    ticks += await sweep_each(
-        await documents.query(left),
-        partial(_take_up, planner.core, now),
-        partial(_put_off, documents, "take_up_at", now),
-        report,
-    )
+    later = partial(look_again, documents, "next_at", now + RETRY_AFTER)
+    ticks = await sweep_each(await documents.query(due), partial(_note, planner, now), later, report)
+    later = partial(look_again, documents, "take_up_at", now + RETRY_AFTER)
+    ticks += await sweep_each(await documents.query(left), partial(_take_up, planner.core, now), later, report)
     taken = [tick for tick in ticks if tick is not None]
     await sweep_each(taken, partial(start_tick, planner.core), _leave, report)
     return len(taken)
@@ -151,11 +146,6 @@ async def _take_up(core: Core, now: datetime, snapshot: Snapshot) -> Tick | None
     tick = parse(Tick, snapshot.fields or {}).taken_up(now)
     taken_up = Update(tick.path, render(tick), seen=snapshot.update_time)
     return tick if await try_commit(core.documents, [taken_up]) else None
-
-
-async def _put_off(documents: Documents, field: str, now: datetime, snapshot: Snapshot, _error: Exception) -> None:
-    """Look again later at what cannot be taken up."""
-    await try_commit(documents, [Update(snapshot.path, {field: now + RETRY_AFTER}, seen=snapshot.update_time)])
 
 
 async def _leave(_tick: Tick, _error: Exception) -> None:

@@ -10,9 +10,12 @@ import pytest
 from functions.sweeper.routes import sweep_routes
 from functions.worker.routes import ingest_routes, task_routes
 from shared.adapters.memory.queue import MemoryTaskQueue
+from shared.adapters.memory.topic import MemoryFactTopic
 from shared.composition.schedules import connect_planner
 from shared.domain.errors import Unauthenticated, Unavailable
 from shared.domain.ids import Token
+from shared.domain.knowledge import CollectionId, DocumentId, Ingestion
+from shared.domain.records import render
 from shared.domain.states import RunState
 from shared.domain.writes import Put
 from shared.edge.app import create_app
@@ -30,7 +33,7 @@ class QueueOnly:
 
 @pytest.fixture
 def rig() -> EngineRig:
-    return EngineRig()
+    return EngineRig(topic=MemoryFactTopic())
 
 
 @pytest.fixture
@@ -92,12 +95,14 @@ async def test_a_lost_task_is_found_by_the_sweep(rig: EngineRig, client: httpx.A
 
 
 async def test_a_sweep_that_fails_holds_up_no_other_and_is_answered_503(
-    rig: EngineRig, client: httpx.AsyncClient
+    rig: EngineRig, knowledge: KnowledgeRig, client: httpx.AsyncClient
 ) -> None:
     run = (await rig.start(await rig.make_agent())).run
     rig.queue.lose_next()
     rig.clock.jump(3600)
-    await rig.documents.commit([Put("ingestions/a", {"next_sweep_at": rig.clock.now()})])
+    mark = Ingestion(CollectionId("c"), DocumentId("d"), rig.clock.now(), rig.clock.now())
+    await rig.documents.commit([Put("ingestions/a", render(mark))])
+    knowledge.queue.fail_next()
     swept = await client.post("/tasks/sweep")
     assert (swept.status_code, swept.json()["code"]) == (503, "unavailable")
     assert "documents" in swept.json()["detail"]
@@ -115,6 +120,9 @@ async def test_damaged_records_hold_up_nothing(rig: EngineRig, client: httpx.Asy
         "ticks/a": "take_up_at",
         "approvals/a": "expires_at",
         "runs/a": "next_sweep_at",
+        "facts/a": "due_at",
+        "deliveries/a": "next_attempt_at",
+        "ingestions/a": "next_sweep_at",
     }
     kept = {"state": "pending", "owner_uid": "ann"}
     await rig.documents.commit([Put(path, {**kept, field: now}) for path, field in damaged.items()])

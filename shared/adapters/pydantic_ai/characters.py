@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 from pydantic_ai.messages import ModelResponse, TextPart, ThinkingPart, ToolCallPart
 
 from shared.domain.characters import whole_characters
@@ -38,5 +40,9 @@ def mend_characters(response: ModelResponse) -> None:
                 part.content = whole_characters(part.content)
             case ToolCallPart(args=str(args)):
                 part.args = whole_characters(args)
+            case ToolCallPart(args=dict(args)):
+                told = json.dumps(args, ensure_ascii=False)
+                if (whole := whole_characters(told)) != told:
+                    part.args = json.loads(whole)
             case _:
                 pass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import pydantic_ai.models
 import pytest
@@ -51,8 +52,9 @@ async def test_characters_that_come_in_halves_are_shown_and_kept_whole(
     assert [part["content"] for part in json.loads(response.messages[-1])["parts"]] == [response.text]
 
 
-def test_so_are_those_of_what_it_thinks_and_asks_of_tools() -> None:
-    call = ToolCallPart("lookup", f'{{"word": "{HIGH}{LOW}"}}')
+@pytest.mark.parametrize("arguments", [f'{{"word": "{HIGH}{LOW}"}}', {"word": f"{HIGH}{LOW}"}, {"word": "😀"}])
+def test_so_are_those_of_what_it_thinks_and_asks_of_tools(arguments: str | dict[str, Any]) -> None:
+    call = ToolCallPart("lookup", arguments)
     thought = ThinkingPart(f"Hm {HIGH}")
     mend_characters(ModelResponse([thought, TextPart("Well"), call]))
     assert (thought.content, call.args_as_dict()) == ("Hm \ufffd", {"word": "😀"})

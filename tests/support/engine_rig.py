@@ -136,6 +136,14 @@ class EngineRig:
             await self.clock.advance(0.01)
         return await working is Acknowledgement.DONE
 
+    async def play(self, nodes: dict[str, Any]) -> Run:
+        """A run of a graph of these nodes, at its end; three seconds pass after each task."""
+        started = await self.start(await self.make_agent(type="graph", graph={"nodes": nodes}))
+        while self.queue.pending:
+            await self.queue.deliver_next(self.deliver)
+            await self.clock.advance(3)
+        return await self.run(started.run.id)
+
     async def drain(self) -> int:
         """Deliver every task until nothing is pending."""
         return await self.queue.drain(self.deliver)

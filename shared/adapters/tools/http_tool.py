@@ -81,13 +81,12 @@ def _result(tool: HttpTool, answer: WebAnswer) -> ToolResult:
 def _decoded(tool: HttpTool, text: str) -> Any:
     try:
         value = json.loads(text, parse_constant=str, parse_float=_number)  # NaN is no JSON to anybody else
-        told = to_json(value)
     except (ValueError, RecursionError) as error:
         raise FailedPrecondition(f"{tool.name} answered JSON that is broken.") from error
-    if is_nested(value, told):
+    if is_nested(value, text):
         raise FailedPrecondition(f"{tool.name} answered more than {MAX_NESTING} lists and maps within one another.")
-    whole = whole_characters(told)
-    return value if whole == told else json.loads(whole)
+    # Only an escape writes half of a character.
+    return json.loads(whole_characters(to_json(value))) if "\\u" in text else value
 
 
 def _number(text: str) -> float | str:

@@ -11,10 +11,10 @@ from shared.domain.usage import NO_USAGE, Usage
 class Allowance:
     """The limits of an agent, and what it and those it asked have consumed, over all attempts."""
 
-    def __init__(self, limits: Limits | None = None, used: Usage | None = None) -> None:
+    def __init__(self, limits: Limits | None = None, used: Usage = NO_USAGE) -> None:
         """Begin with what earlier attempts consumed; without limits everything is allowed."""
         self._limits = limits
-        self._used = used or NO_USAGE
+        self._used = used
         self._asking: set[object] = set()
         self._calls = self._used.tool_calls
 

@@ -53,12 +53,7 @@ async def create_schedule(planner: Planner, caller: Uid, wanted: ScheduleRequest
     schedule = Schedule(
         id=ScheduleId(planner.core.ids.new()),
         owner_uid=caller,
-        name=wanted.name,
-        agent_id=wanted.agent_id,
-        version=wanted.version,
-        input_json=to_json(wanted.input),
-        cron=wanted.cron,
-        time_zone=wanted.time_zone,
+        **_wanted_fields(wanted),
         is_paused=paused,
         next_at=None if paused else planner.timetables.next_after(wanted.cron, wanted.time_zone, now),
         created_at=now,
@@ -77,21 +72,25 @@ async def replace_schedule(planner: Planner, caller: Uid, schedule_id: ScheduleI
     """
 
     def change(schedule: Schedule, now: datetime) -> Schedule:
-        new = replace(
-            schedule,
-            name=wanted.name,
-            agent_id=wanted.agent_id,
-            version=wanted.version,
-            input_json=to_json(wanted.input),
-            cron=wanted.cron,
-            time_zone=wanted.time_zone,
-        )
+        new = replace(schedule, **_wanted_fields(wanted))
         if new.is_paused or (new.cron, new.time_zone) == (schedule.cron, schedule.time_zone):
             return new
         return replace(new, next_at=planner.timetables.next_after(new.cron, new.time_zone, now))
 
     await _check(planner, caller, wanted)
     return await change_schedule(planner.core, caller, schedule_id, change)
+
+
+def _wanted_fields(wanted: ScheduleRequest) -> dict[str, Any]:
+    """What a person says of a schedule, as its fields."""
+    return {
+        "name": wanted.name,
+        "agent_id": wanted.agent_id,
+        "version": wanted.version,
+        "input_json": to_json(wanted.input),
+        "cron": wanted.cron,
+        "time_zone": wanted.time_zone,
+    }
 
 
 async def _check(planner: Planner, caller: Uid, wanted: ScheduleRequest) -> None:

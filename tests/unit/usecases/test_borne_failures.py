@@ -35,11 +35,7 @@ def join(*after: str, policy: str = "any", **more: Any) -> dict[str, Any]:
 async def play(nodes: dict[str, Any]) -> tuple[EngineRig, Any]:
     """A run of the graph to its end."""
     rig = EngineRig(toolbox=tools())
-    started = await rig.start(await rig.make_agent(type="graph", graph={"nodes": nodes}))
-    while rig.queue.pending:
-        await rig.queue.deliver_next(rig.deliver)
-        await rig.clock.advance(3)
-    return rig, await rig.run(started.run.id)
+    return rig, await rig.play(nodes)
 
 
 BRANCHES: dict[str, Any] = {"quick": echo("q"), "risky": FAILING, "then": echo("{{ risky.output }}")}

@@ -40,11 +40,7 @@ FAILING: dict[str, Any] = {"kind": "tool", "tool": "fail"}
 async def play(nodes: dict[str, Any]) -> tuple[EngineRig, Any]:
     """A run of the graph to its end."""
     rig = EngineRig(toolbox=tools())
-    started = await rig.start(await rig.make_agent(type="graph", graph={"nodes": nodes}))
-    while rig.queue.pending:
-        await rig.queue.deliver_next(rig.deliver)
-        await rig.clock.advance(3)
-    return rig, await rig.run(started.run.id)
+    return rig, await rig.play(nodes)
 
 
 async def states(rig: EngineRig, run: Any, *names: str) -> list[NodeState]:

@@ -54,7 +54,7 @@ async def sweep_each(
     return results
 
 
-async def look_again(documents: Documents, field: str, at: datetime, snapshot: Snapshot, _error: Exception) -> None:
+async def make_due_again(documents: Documents, field: str, at: datetime, snapshot: Snapshot, _error: Exception) -> None:
     """Put off what is due by a field of its document, unless it has changed: it is due again `at`."""
     await try_commit(documents, [Update(snapshot.path, {field: at}, seen=snapshot.update_time)])
 

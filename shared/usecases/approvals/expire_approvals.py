@@ -12,7 +12,7 @@ from shared.domain.records import parse
 from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.usecases.approvals.decide_approval import settle
 from shared.usecases.nodes.engine import Core
-from shared.usecases.sweep_each import Report, look_again, surface, sweep_each
+from shared.usecases.sweep_each import Report, make_due_again, surface, sweep_each
 
 BATCH = 100
 PUT_OFF = timedelta(minutes=10)
@@ -29,7 +29,7 @@ async def expire_approvals(core: Core, report: Report = surface) -> int:
     now = core.clock.now()
     where = (Filter("state", "==", str(ApprovalState.PENDING)), Filter("expires_at", "<=", now))
     overdue = await core.documents.query(Query("approvals", where, (Order("expires_at"),), limit=BATCH))
-    put_off = partial(look_again, core.documents, "expires_at", now + PUT_OFF)
+    put_off = partial(make_due_again, core.documents, "expires_at", now + PUT_OFF)
     await sweep_each(overdue, partial(_expire, core), put_off, report)
     return len(overdue)
 

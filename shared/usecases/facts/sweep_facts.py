@@ -12,7 +12,7 @@ from shared.domain.records import parse, render
 from shared.domain.writes import Update, Write
 from shared.ports.documents import Filter, Order, Query, Snapshot
 from shared.usecases.nodes.engine import Core
-from shared.usecases.sweep_each import Report, look_again, surface, sweep_each
+from shared.usecases.sweep_each import Report, make_due_again, surface, sweep_each
 from shared.usecases.try_commit import try_commit
 
 
@@ -29,7 +29,7 @@ async def sweep_facts(core: Core, limit: int, report: Report = surface) -> int:
         return 0
     now = core.clock.now()
     due = Query(FACTS, (Filter("due_at", "<=", now),), (Order("due_at"),), limit=limit)
-    later = partial(look_again, core.documents, "due_at", now + MOST_UNHEARD)
+    later = partial(make_due_again, core.documents, "due_at", now + MOST_UNHEARD)
     found = await sweep_each(await core.documents.query(due), _read, later, report)
     try:
         await core.topic.publish([fact.id for _, fact in found])

@@ -13,7 +13,7 @@ from shared.ports.clock import Clock
 from shared.ports.documents import Documents, Filter, Order, Query, Snapshot
 from shared.ports.task_queue import IngestQueue, IngestTask
 from shared.usecases.dead_letters.count_fruitless import Undone, count_fruitless
-from shared.usecases.sweep_each import Report, look_again, surface, sweep_each
+from shared.usecases.sweep_each import Report, make_due_again, surface, sweep_each
 from shared.usecases.try_commit import try_commit
 
 
@@ -38,7 +38,7 @@ async def sweep_ingestions(
         # Refused where it was done with meanwhile; else it is swept again under the same name.
         await try_commit(documents, [Update(snapshot.path, {"next_sweep_at": now + pause}, seen=snapshot.update_time)])
 
-    later = partial(look_again, documents, "next_sweep_at", now + SWEEP_AFTER)
+    later = partial(make_due_again, documents, "next_sweep_at", now + SWEEP_AFTER)
     return len(await sweep_each(await documents.query(due), hand_on, later, report))
 
 

@@ -43,7 +43,7 @@ from shared.usecases.nodes.engine import Core
 from shared.usecases.runs.start_run import RunRequest, id_of_key, start_run
 from shared.usecases.schedules.get_schedule import open_schedule
 from shared.usecases.schedules.planner import Planner
-from shared.usecases.sweep_each import look_again, sweep_each
+from shared.usecases.sweep_each import make_due_again, sweep_each
 from shared.usecases.try_commit import try_commit
 
 
@@ -63,9 +63,9 @@ async def fire_schedules(planner: Planner, limit: int) -> int:
     due = Query(SCHEDULES, (Filter("next_at", "<=", now),), (Order("next_at"),), limit=limit)
     left = Query(TICKS, (Filter("take_up_at", "<=", now),), (Order("take_up_at"),), limit=limit)
     report = planner.report_defect
-    later = partial(look_again, documents, "next_at", now + RETRY_AFTER)
+    later = partial(make_due_again, documents, "next_at", now + RETRY_AFTER)
     ticks = await sweep_each(await documents.query(due), partial(_note, planner, now), later, report)
-    later = partial(look_again, documents, "take_up_at", now + RETRY_AFTER)
+    later = partial(make_due_again, documents, "take_up_at", now + RETRY_AFTER)
     ticks += await sweep_each(await documents.query(left), partial(_take_up, planner.core, now), later, report)
     taken = [tick for tick in ticks if tick is not None]
     await sweep_each(taken, partial(start_tick, planner.core), _leave, report)

@@ -10,7 +10,7 @@ from shared.domain.webhooks import DELIVERIES, Delivery
 from shared.ports.clock import Clock
 from shared.ports.documents import Documents, Filter, Order, Query, Snapshot
 from shared.ports.task_queue import DeliveryQueue, DeliveryTask
-from shared.usecases.sweep_each import Report, look_again, surface, sweep_each
+from shared.usecases.sweep_each import Report, make_due_again, surface, sweep_each
 
 PUT_OFF = timedelta(hours=1)
 
@@ -27,7 +27,7 @@ async def sweep_deliveries(
     """
     now = clock.now()
     due = Query(DELIVERIES, (Filter("next_attempt_at", "<=", now),), (Order("next_attempt_at"),), limit=limit)
-    later = partial(look_again, documents, "next_attempt_at", now + PUT_OFF)
+    later = partial(make_due_again, documents, "next_attempt_at", now + PUT_OFF)
     found = await sweep_each(await documents.query(due), _read, later, report)
     await queue.enqueue([DeliveryTask(delivery.id, f"sweep {now.isoformat()}") for delivery in found])
     return len(found)
